@@ -1,0 +1,61 @@
+/** A request that waits to be POSTed: plain data, so that any outbox engine can hold it. */
+export interface Notification {
+  /** The `webhook-id`: the same over all attempts, so that receivers can drop duplicates by it. */
+  readonly id: string;
+  /** Name of the backend that made it. */
+  readonly backend: string;
+  /** Label of its outgoing pool: the tag, or `tag@host` for a host's own pool. */
+  readonly pool: string;
+  /** Bare JID of the sender: what `order: sender` keeps in order. */
+  readonly sender: string;
+  /** Domain of the sender, for metrics. */
+  readonly host: string;
+  /** The backend's path, joined to the pool's server and prefix when it is sent. */
+  readonly path: string;
+  /** Headers from the callback, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+  /** Unix time in milliseconds. */
+  readonly acceptedAtMs: number;
+}
+
+/** A notification on its way, and how far it has got. */
+export interface Delivery {
+  readonly notification: Notification;
+  /** How many attempts were made and judged so far. */
+  readonly attempts: number;
+}
+
+/** In which class an attempt ended; the values of the metric label `outcome`. */
+export type Outcome =
+  | '2xx'
+  | '3xx'
+  | '4xx'
+  | '5xx'
+  | 'timeout'
+  | 'refused'
+  | 'reset'
+  | 'dns'
+  | 'tls'
+  | 'other';
+
+/** What came of one POST. */
+export interface Attempt {
+  readonly outcome: Outcome;
+  /** HTTP status, if there was an answer. */
+  readonly status?: number;
+  /** The answer's `Retry-After` as it came (RFC 9110, section 10.2.3). */
+  readonly retryAfter?: string;
+  /** Node's error code (ECONNREFUSED, …), if there was no answer. */
+  readonly errorCode?: string;
+  readonly durationSeconds: number;
+}
+
+/** Why a notification is dead. */
+export type DeathReason = 'rejected' | 'expired' | 'no-pool';
+
+/** What becomes of a delivery after an attempt. */
+export type Verdict =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'retry'; readonly afterMs: number }
+  | { readonly kind: 'dead'; readonly reason: DeathReason };

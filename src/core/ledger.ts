@@ -1,0 +1,30 @@
+/** What can become of a notification; `depth` and `in flight` are the outboxes' own. */
+export type LedgerState = 'accepted' | 'delivered' | 'dead' | 'dropped';
+
+export type LedgerEntry = Record<LedgerState, number>;
+
+/**
+ * Counts what became of each backend's notifications. At every moment
+ * accepted = delivered + dead + dropped + depth + in flight, because each change is one synchronous step.
+ */
+export class Ledger {
+  readonly #entries = new Map<string, LedgerEntry>();
+
+  count(backend: string, state: LedgerState): void {
+    this.entry(backend)[state] += 1;
+  }
+
+  /** The counts of one backend; made at 0, so that a backend can be seen before its first notification. */
+  entry(backend: string): LedgerEntry {
+    let entry = this.#entries.get(backend);
+    if (entry === undefined) {
+      entry = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
+      this.#entries.set(backend, entry);
+    }
+    return entry;
+  }
+
+  entries(): ReadonlyMap<string, Readonly<LedgerEntry>> {
+    return this.#entries;
+  }
+}

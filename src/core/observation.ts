@@ -1,0 +1,70 @@
+import type { Attempt, DeathReason, Notification } from './delivery.ts';
+import type { Direction } from './event.ts';
+
+/** The taps of PRODUCT section 3; `none`: no configured tap took the stanza. */
+export type TapName = 'forwarded' | 'service_log' | 'direct' | 'none';
+
+/** Why a stanza became no event. */
+export type DiscardReason =
+  | 'iq'
+  | 'copy-of-direct'
+  | 'duplicate'
+  | 'untrusted'
+  | 'malformed'
+  | 'too-large'
+  | 'overload';
+
+export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
+
+/**
+ * Everything worth a metric or a log line, named noun + past participle. Metrics and logs are two readers of it, so
+ * that the logic knows neither.
+ */
+export type Observation =
+  | { readonly kind: 'component-connecting'; readonly service: string; readonly domain: string }
+  | { readonly kind: 'component-online'; readonly domain: string }
+  | {
+      readonly kind: 'component-offline';
+      /** What ended the connection, in words. */
+      readonly reason: string;
+      /** When the next try comes; undefined: never, we are stopping. */
+      readonly retryInMs?: number;
+    }
+  | { readonly kind: 'stanza-received'; readonly tap: TapName }
+  | { readonly kind: 'event-made'; readonly dir: Direction }
+  | { readonly kind: 'stanza-discarded'; readonly reason: DiscardReason }
+  | { readonly kind: 'jid-preparation-failed' }
+  | {
+      readonly kind: 'callback-failed';
+      readonly backend: string;
+      readonly callback: CallbackName;
+      readonly error: unknown;
+    }
+  | { readonly kind: 'attempt-made'; readonly notification: Notification; readonly attempt: Attempt }
+  | {
+      readonly kind: 'notification-delivered';
+      readonly notification: Notification;
+      readonly attempt: Attempt;
+    }
+  | {
+      readonly kind: 'notification-retried';
+      readonly notification: Notification;
+      readonly attempt: Attempt;
+      readonly afterMs: number;
+    }
+  | {
+      readonly kind: 'notification-dead';
+      readonly notification: Notification;
+      readonly reason: DeathReason;
+      readonly attempt?: Attempt;
+    }
+  | {
+      readonly kind: 'notification-dropped';
+      readonly notification: Notification;
+      readonly reason: 'full' | 'stopped';
+    }
+  | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
+  | { readonly kind: 'internal-error'; readonly where: string; readonly error: unknown };
+
+/** How the inside speaks to the outside. */
+export type Observe = (observation: Observation) => void;
