@@ -5,14 +5,16 @@ import type { Direction } from './event.ts';
 export type TapName = 'forwarded' | 'service_log' | 'direct' | 'none';
 
 /** Why a stanza became no event. */
-export type DiscardReason =
-  | 'iq'
-  | 'copy-of-direct'
-  | 'duplicate'
-  | 'untrusted'
-  | 'malformed'
-  | 'too-large'
-  | 'overload';
+export const discardReasons = [
+  'iq',
+  'copy-of-direct',
+  'duplicate',
+  'untrusted',
+  'malformed',
+  'too-large',
+  'overload',
+] as const;
+export type DiscardReason = (typeof discardReasons)[number];
 
 export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
 
@@ -64,7 +66,20 @@ export type Observation =
       readonly reason: 'full' | 'stopped';
     }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
+  | { readonly kind: 'sidecar-stopping' }
+  | { readonly kind: 'sidecar-stopped' }
   | { readonly kind: 'internal-error'; readonly where: string; readonly error: unknown };
 
 /** How the inside speaks to the outside. */
 export type Observe = (observation: Observation) => void;
+
+/** A reader of observations: for each kind that concerns it, what it makes of one. */
+export type Readers<Result> = {
+  readonly [Kind in Observation['kind']]?: (observation: Extract<Observation, { kind: Kind }>) => Result;
+};
+
+/** What a reader makes of an observation; undefined if that kind does not concern it. */
+export function readWith<Result>(readers: Readers<Result>, observation: Observation): Result | undefined {
+  const reader = readers[observation.kind] as ((observation: Observation) => Result) | undefined;
+  return reader?.(observation);
+}

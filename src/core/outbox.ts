@@ -1,29 +1,31 @@
 import type { Delivery, Notification, Verdict } from './delivery.ts';
 
-/** Counts of notifications since the start; see `Outbox.counts`. */
+/** What an outbox holds at one moment. */
 export interface OutboxCounts {
   /** Waiting to be leased, now or later. */
   readonly waiting: number;
   /** Leased and not yet settled. */
   readonly inFlight: number;
-  /** Unix time in milliseconds at which the oldest waiting or leased one was accepted; undefined if there is none. */
+  /** Unix time in milliseconds at which the oldest of them was accepted; undefined if there is none. */
   readonly oldestAcceptedAtMs: number | undefined;
 }
 
 /** Holds the deliveries of one outgoing pool from being accepted until they are settled. */
 export interface Outbox {
   /**
-   * Takes a notification; resolves once it is as safe as the engine promises. A full outbox drops one (this or the
-   * oldest, as `when_full` says) and counts it in the ledger.
+   * Takes a notification; resolves once it is as safe as the engine promises. A full outbox drops one (this one or the
+   * oldest, as `when_full` says) and counts it.
    */
   put(notification: Notification): Promise<void>;
-  /** Waits for a delivery that is due and whose turn it is; undefined only once `signal` is aborted. */
-  lease(signal: AbortSignal): Promise<Delivery | undefined>;
-  /** Ends a lease: forgotten, due again later, or dead. Ledger and depth change in the same step. */
+  /** Waits for a delivery that is due and whose turn it is; undefined once leasing was stopped. */
+  lease(): Promise<Delivery | undefined>;
+  /** Ends a lease: delivered, due again later, or dead. Ledger and counts change in one step. */
   settle(delivery: Delivery, verdict: Verdict): Promise<void>;
   counts(): OutboxCounts;
   /** Resolves once nothing is waiting nor in flight. */
   drained(): Promise<void>;
-  /** Ends the outbox; what an engine cannot keep is dropped and counted. */
+  /** Hands out nothing from now on; what is leased can still be settled. */
+  stopLeasing(): void;
+  /** Ends the outbox; what the engine cannot keep is dropped and counted. */
   close(): Promise<void>;
 }

@@ -1,0 +1,16 @@
+/**
+ * Which of the waiting deliveries may be attempted: `sender`: no two of one sender at a time, first attempts in order;
+ * `none`: any that is due; `strict`: one at a time, the next once the one before is settled.
+ */
+export type DeliveryOrder = 'sender' | 'none' | 'strict';
+
+/** When a notification that could not be delivered is tried again, and for how long. */
+export interface RetryPolicy {
+  /** The first wait in milliseconds, doubled after each further attempt. */
+  readonly firstDelayMs: number;
+  /** The longest wait in milliseconds. */
+  readonly maxDelayMs: number;
+  /** The age in milliseconds at which an undelivered notification is dead; 0: one attempt. */
+  readonly maxAgeMs: number;
+  readonly order: DeliveryOrder;
+}
