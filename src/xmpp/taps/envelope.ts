@@ -1,0 +1,36 @@
+import type { Stanza } from '../../core/event.ts';
+import type { TapOptions, TappedStanza } from '../../core/tap.ts';
+import type { DiscardReason } from '../../core/observation.ts';
+
+const NS_FORWARD = 'urn:xmpp:forward:0';
+const NS_CLIENT = 'jabber:client';
+const STANZA_NAMES = new Set(['message', 'presence', 'iq']);
+
+/**
+ * Takes the one stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope.
+ * Two envelopes, two stanzas or one outside `jabber:client` are ambiguous, and what is ambiguous is not believed.
+ */
+export function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
+  const envelopes = message.getChildElements().filter((child) => child.is('forwarded', NS_FORWARD));
+  const [envelope, secondEnvelope] = envelopes;
+  if (envelope === undefined) return undefined;
+  if (secondEnvelope !== undefined) return 'malformed';
+  const stanzas = envelope.getChildElements().filter((child) => STANZA_NAMES.has(child.getName()));
+  const [stanza, secondStanza] = stanzas;
+  if (stanza === undefined || secondStanza !== undefined || stanza.getNS() !== NS_CLIENT) return 'malformed';
+  return stanza;
+}
+
+/** Reads the addresses of a copied stanza; one without `to` goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
+export function readCopy(
+  packet: Stanza,
+  dir: TappedStanza['dir'],
+  options: TapOptions,
+): TappedStanza | DiscardReason {
+  const { from: rawFrom, to: rawTo } = packet.attrs;
+  if (!rawFrom) return 'malformed';
+  const from = options.parseJid(rawFrom);
+  const to = rawTo ? options.parseJid(rawTo) : from.bare();
+  if (to.domain === options.componentDomain) return 'copy-of-direct';
+  return { dir, packet, from, to };
+}

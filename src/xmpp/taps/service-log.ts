@@ -1,0 +1,50 @@
+import type { Stanza } from '../../core/event.ts';
+import type { Tap, TapOptions } from '../../core/tap.ts';
+import { openEnvelope, readCopy } from './envelope.ts';
+import { RecentlySeen } from './recently-seen.ts';
+
+const NS_STANZA_ID = 'urn:xmpp:sid:0';
+
+/** How long the copies of one stanza may lie apart: a loaded ejabberd hands the recipients' copies on late. */
+const WINDOW_MS = 10_000;
+/** Bounds the memory of the window: at 20,000 stanzas a second it then holds the last five seconds. */
+const MOST_REMEMBERED = 100_000;
+
+/**
+ * ejabberd's mod_service_log copies whatever local users send and whatever they receive, without saying which. What
+ * remains here is "sent by a local user, once each"; every other copy is a `duplicate`.
+ */
+export function serviceLog(options: TapOptions): Tap {
+  const seen = new RecentlySeen(WINDOW_MS, MOST_REMEMBERED);
+  return (stanza, receivedAtMs) => {
+    const { from: server, to: address } = stanza.attrs;
+    if (address !== options.componentDomain || !options.trustedDomains.has(server)) return undefined;
+    if (!stanza.is('message')) return undefined;
+    const packet = openEnvelope(stanza);
+    if (packet === undefined || packet === 'malformed') return packet;
+    const copy = readCopy(packet, 'in', options);
+    if (typeof copy === 'string') return copy;
+    const { from } = copy;
+    const isOfLocalUser =
+      from.local !== '' && from.resource !== '' && from.domain === options.parseJid(server).domain;
+    if (!isOfLocalUser || wasArchivedFor(packet, copy.to.bare().toString(), options)) return 'duplicate';
+    return seen.before(contentOf(packet), receivedAtMs) ? 'duplicate' : copy;
+  };
+}
+
+/** An offline message that is handed out at login bears the recipient's archive id (XEP-0359); a fresh one does not. */
+function wasArchivedFor(packet: Stanza, recipient: string, options: TapOptions): boolean {
+  return packet
+    .getChildElements()
+    .some((child) => isStanzaId(child) && options.parseJid(child.attrs['by'] ?? '').toString() === recipient);
+}
+
+/** Without stanza ids, because the server strips forged ones from one of the two copies only. */
+function contentOf(packet: Stanza): string {
+  const children = packet.children.filter((child) => typeof child === 'string' || !isStanzaId(child));
+  return JSON.stringify([packet.name, packet.attrs, ...children.map(String)]);
+}
+
+function isStanzaId(element: Stanza): boolean {
+  return element.is('stanza-id', NS_STANZA_ID);
+}
