@@ -1,0 +1,182 @@
+import type { Socket } from 'node:net';
+import type { Component } from '@xmpp/component';
+import type { Clock, Random } from '../core/clock.ts';
+import type { Stanza } from '../core/event.ts';
+import type { Observe } from '../core/observation.ts';
+import { answerQueries } from './answers.ts';
+import { type Ending, socketErrorEnding, streamErrorEnding, xmlErrorEnding } from './ending.ts';
+import { hardenedComponent } from './hardened-component.ts';
+import { Liveness, type LivenessTiming } from './liveness.ts';
+import { type Endpoint, openSocket, serviceOf } from './socket.ts';
+import type { XmlError } from './xml-text.ts';
+
+const STREAMS = 'http://etherx.jabber.org/streams';
+const STREAM_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';
+
+/** Milliseconds. */
+export interface ConnectionTiming extends LivenessTiming {
+  /** The handshake must have succeeded by then, counted from the start of the connection. */
+  readonly onlineWithin: number;
+  /** How long the server may take to close its side after ours. */
+  readonly closeWithin: number;
+}
+
+export interface ConnectionOptions {
+  readonly endpoint: Endpoint;
+  readonly domain: string;
+  readonly secret: string;
+  /** Bytes. */
+  readonly maxStanzaSize: number;
+  readonly timing: ConnectionTiming;
+}
+
+export interface ConnectionEvents {
+  online(): void;
+  stanza(stanza: Stanza, bytes: number): void;
+  tooLarge(): void;
+  /** Once, when the socket is closed. */
+  closed(ending: Ending): void;
+}
+
+/** What a session stands in. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  /** Of this program, for who asks (XEP-0092). */
+  readonly version: string;
+}
+
+/**
+ * One component connection (XEP-0114) from connecting to the end of its socket, which `closed` explains. It has an
+ * @xmpp/component of its own, so that nothing of an earlier connection is left in it.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #events: ConnectionEvents;
+  readonly #surroundings: Surroundings;
+  readonly #entity: Component;
+  readonly #socket: Socket;
+  readonly #answer: (iq: Stanza) => void;
+  readonly #liveness: Liveness;
+  readonly #cancelWatchdog: () => void;
+  #cancelDeadline: (() => void) | undefined;
+  #ready = false;
+  #online = false;
+  #ending: Ending | undefined;
+
+  constructor(options: ConnectionOptions, events: ConnectionEvents, surroundings: Surroundings) {
+    this.#options = options;
+    this.#events = events;
+    this.#surroundings = surroundings;
+    const { endpoint, domain, timing } = options;
+    this.#entity = hardenedComponent(
+      { ...options, service: serviceOf(endpoint) },
+      {
+        onBytes: () => this.#liveness.heard(),
+        onElement: (element, bytes) => this.#receive(element, bytes),
+        onSkipped: () => this.#online && this.#guard('onTooLarge', () => events.tooLarge()),
+        onMalformed: (error) => this.#refuse(error),
+      },
+    );
+    this.#answer = answerQueries(this.#entity, domain, surroundings.version);
+    this.#liveness = new Liveness(domain, timing, surroundings, {
+      send: (text) => this.#socket.writable && this.#socket.write(text),
+      onDead: (ms) => this.#abort(`the server was silent for ${seconds(ms)}, even when pinged`),
+    });
+    this.#socket = openSocket(endpoint, () => this.#open());
+    this.#listen();
+    this.#cancelWatchdog = surroundings.clock.after(timing.onlineWithin, () => {
+      const how = this.#ready
+        ? 'took the connection but did not finish the handshake'
+        : 'did not take the connection';
+      this.#abort(`${serviceOf(endpoint)} ${how} within ${seconds(timing.onlineWithin)}`);
+    });
+  }
+
+  /** True from the handshake until anything ends the connection. */
+  get online(): boolean {
+    return this.#online && this.#ending === undefined;
+  }
+
+  /** Closes the stream, or what there is of it; `closed` follows. */
+  close(): void {
+    if (this.#ready) this.#end({ reason: 'stopped', refused: false });
+    else this.#abort('stopped');
+  }
+
+  #listen(): void {
+    this.#socket.on('error', (error) => {
+      this.#ending ??= socketErrorEnding(error, serviceOf(this.#options.endpoint), this.#online);
+    });
+    this.#socket.on('end', () => this.#end({ reason: 'the server closed the connection', refused: false }));
+    this.#entity._attachSocket(this.#socket);
+    // Of the socket's own errors we know already, and an answer that fails because of them needs no more words.
+    this.#entity.on('error', (error: unknown) => {
+      if (this.#socket.writable)
+        this.#surroundings.observe({ kind: 'internal-error', where: 'session', error });
+    });
+    this.#entity.on('close', () => this.#end({ reason: 'the server closed the stream', refused: false }));
+    this.#entity.on('disconnect', () => this.#closed());
+  }
+
+  #open(): void {
+    this.#ready = true;
+    this.#entity.open({ domain: this.#options.domain }).catch(() => undefined); // The socket's error says why.
+  }
+
+  #receive(element: Stanza, bytes: number): void {
+    const { name } = element;
+    if (this.#online && (name === 'message' || name === 'presence')) {
+      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
+    } else if (this.#online && name === 'iq') {
+      if (this.#liveness.isOwn(element)) return;
+      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
+      if (this.#ending === undefined) this.#answer(element);
+    } else if (!this.#online && name === 'handshake' && this.#entity.status === 'open') {
+      this.#online = true;
+      this.#cancelWatchdog();
+      this.#liveness.start();
+      this.#events.online();
+    } else if (element.is('error', STREAMS)) {
+      this.#end(streamErrorEnding(element));
+    }
+  }
+
+  #guard(where: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#surroundings.observe({ kind: 'internal-error', where, error });
+    }
+  }
+
+  #refuse(error: XmlError): void {
+    const ending = xmlErrorEnding(error, serviceOf(this.#options.endpoint), this.#online);
+    this.#end(ending, `<stream:error><${error.condition} xmlns='${STREAM_ERRORS}'/></stream:error>`);
+  }
+
+  /** Closes our side, and the socket if the server does not close its own in time. */
+  #end(ending: Ending, lastWords = ''): void {
+    this.#ending ??= ending;
+    if (this.#socket.writable) this.#socket.end(`${lastWords}</stream:stream>`);
+    const { clock } = this.#surroundings;
+    this.#cancelDeadline ??= clock.after(this.#options.timing.closeWithin, () => this.#socket.destroy());
+  }
+
+  #abort(reason: string): void {
+    this.#ending ??= { reason, refused: false };
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    this.#cancelWatchdog();
+    this.#cancelDeadline?.();
+    this.#liveness.stop();
+    this.#events.closed(this.#ending ?? { reason: 'the server closed the connection', refused: false });
+  }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}

@@ -1,0 +1,52 @@
+import net from 'node:net';
+import tls from 'node:tls';
+
+const DEFAULT_PORT = 5347;
+const KEEP_ALIVE_AFTER_MS = 30_000;
+
+/** Where an XMPP server listens for components. */
+export interface Endpoint {
+  /** Host name or IP address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+}
+
+/**
+ * Reads `xmpp://HOST[:PORT]` or `xmpps://HOST[:PORT]` (TLS from the first byte), an IPv6 address in brackets. Throws an
+ * Error in words for the operator.
+ */
+export function parseService(service: string): Endpoint {
+  const scheme = /^(xmpps?):\/\//.exec(service)?.[1];
+  const web = `http://${service.slice(`${scheme}://`.length)}`;
+  if (scheme === undefined || !URL.canParse(service) || !URL.canParse(web)) {
+    throw new Error(`component.service: "${service}" is not xmpp://HOST:PORT or xmpps://HOST:PORT`);
+  }
+  // Only of a scheme that it knows does URL check the host name and encode it (IDNA), but then it hides port 80.
+  const { hostname } = new URL(web);
+  const { port } = new URL(service);
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? DEFAULT_PORT : Number(port),
+    secure: scheme === 'xmpps',
+  };
+}
+
+/** The endpoint as a URL: for logs, without whatever else stood in the configured one. */
+export function serviceOf({ host, port, secure }: Endpoint): string {
+  return `${secure ? 'xmpps' : 'xmpp'}://${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * Connects; `onReady` is called once bytes can be written, for TLS after the certificate was verified (against Node's
+ * certificate authorities and NODE_EXTRA_CA_CERTS). TCP keep-alive is on: while nothing is under way, a peer whose
+ * machine or network has gone is noticed within 40 s.
+ */
+export function openSocket({ host, port, secure }: Endpoint, onReady: () => void): net.Socket {
+  const socket = secure
+    ? tls.connect({ host, port, ...(net.isIP(host) === 0 && { servername: host }) }, onReady)
+    : net.connect({ host, port }, onReady);
+  // Only now: a TLS socket has nothing to set them on before.
+  socket.once('connect', () => socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS).setNoDelay(true));
+  return socket;
+}
