@@ -1,0 +1,79 @@
+import { fileURLToPath } from 'node:url';
+import type { CallbackModule, CompleteCallbackModule } from '../core/callback.ts';
+import { defaultCallback } from './default-callback.ts';
+import type { Backend } from './request.ts';
+
+const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
+
+/** A backend as configured. */
+export interface BackendSource {
+  readonly name: string;
+  readonly poolName: string;
+  readonly path: string;
+  /** URL of the callback module; none: the default callback. */
+  readonly callbackModule?: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** A callback module that cannot be used, and why. */
+export interface LoadFailure<Source> {
+  readonly source: Source;
+  readonly message: string;
+}
+
+/** Makes backends of their sources; all failures are found, not only the first. */
+export async function loadBackends<Source extends BackendSource>(
+  sources: readonly Source[],
+): Promise<{ backends: Backend[]; failures: LoadFailure<Source>[] }> {
+  const backends: Backend[] = [];
+  const failures: LoadFailure<Source>[] = [];
+  for (const source of sources) {
+    const { name, poolName, path, callbackModule, options } = source;
+    try {
+      const callback =
+        callbackModule === undefined ? defaultCallback : await loadCallbackModule(callbackModule);
+      backends.push({ name, poolName, path, callback, options: { pool_name: poolName, path, ...options } });
+    } catch (error) {
+      failures.push({ source, message: messageOf(error, callbackModule) });
+    }
+  }
+  return { backends, failures };
+}
+
+/**
+ * Imports a callback module, ES or CommonJS, and fills what it lacks with the defaults.
+ * @throws Error saying what is wrong with the module.
+ */
+async function loadCallbackModule(fileUrl: string): Promise<CompleteCallbackModule> {
+  const exported = (await import(fileUrl)) as Record<string, unknown>;
+  const found: CallbackModule = {};
+  for (const name of callbackNames) Object.assign(found, callbackOf(exported, name));
+  if (Object.keys(found).length === 0) {
+    throw new Error(
+      `it exports none of ${callbackNames.join(', ')}, neither by name nor in a default object`,
+    );
+  }
+  return { ...defaultCallback, ...found };
+}
+
+type Exports = Record<string, unknown> | null | undefined;
+
+/** Bound to the object that the author wrote it in, so that `this` is what it seems. */
+function callbackOf(exported: Record<string, unknown>, name: string): Record<string, unknown> {
+  // The exports of a CommonJS module are its default, and a compiler puts a default export into these.
+  const byDefault = exported['default'] as Exports;
+  const owners = [byDefault, byDefault?.['default'] as Exports, exported];
+  const owner = owners.find((candidate) => candidate?.[name] !== undefined);
+  const callback = owner?.[name];
+  if (callback === undefined) return {};
+  if (typeof callback !== 'function') throw new Error(`its ${name} is not a function`);
+  return { [name]: callback.bind(owner) };
+}
+
+function messageOf(error: unknown, fileUrl = ''): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node keeps the line to itself, except on its command line.
+  return error instanceof SyntaxError
+    ? `${error.message} ("node --check ${fileURLToPath(fileUrl)}" shows where)`
+    : error.message;
+}

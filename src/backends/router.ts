@@ -1,0 +1,136 @@
+import type { Clock } from '../core/clock.ts';
+import type { Notification } from '../core/delivery.ts';
+import type { StanzaEvent } from '../core/event.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { Observe } from '../core/observation.ts';
+import type { Outbox } from '../core/outbox.ts';
+import {
+  type Backend,
+  CallbackError,
+  type CallbackLimit,
+  callbackLimit,
+  isThenable,
+  prepareRequest,
+  type PreparedRequest,
+} from './request.ts';
+
+/** The outbox of one outgoing pool, under the pool's label. */
+export interface Destination {
+  readonly pool: string;
+  readonly outbox: Outbox;
+}
+
+export interface RouterOptions {
+  readonly backends: readonly Backend[];
+  readonly callbackTimeoutMs: number;
+  /** The pool of the sender's host with that tag, else the global one. */
+  readonly destinationOf: (tag: string, host: string) => Destination | undefined;
+}
+
+/** What the router needs of its surroundings. */
+export interface RouterSurroundings {
+  readonly clock: Clock;
+  readonly observe: Observe;
+  readonly ledger: Ledger;
+  readonly makeId: () => string;
+}
+
+/** Stanzas that callbacks and outboxes have under way may take this much of the wire, lest memory grow without bound. */
+const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
+/** What an event takes beside its stanza, roughly. */
+const EVENT_OVERHEAD_BYTES = 2048;
+
+/** Offers each event to every backend, in configuration order, and puts what they want into outboxes. */
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #surroundings: RouterSurroundings;
+  readonly #limit: CallbackLimit;
+  readonly #latest = new Map<string, Promise<void>>();
+  #underWayBytes = 0;
+
+  constructor(options: RouterOptions, surroundings: RouterSurroundings) {
+    this.#options = options;
+    this.#surroundings = surroundings;
+    this.#limit = callbackLimit(options.callbackTimeoutMs, surroundings.clock);
+    for (const { name } of options.backends) surroundings.ledger.entry(name);
+  }
+
+  /** False while callbacks and outboxes have as much under way as memory allows. */
+  hasRoom(): boolean {
+    return this.#underWayBytes < MOST_UNDER_WAY_BYTES;
+  }
+
+  /** Offers an event to all backends; `size` is what its stanza took on the wire. */
+  take(event: StanzaEvent, size: number): void {
+    for (const backend of this.#options.backends) this.#offer(backend, event, size + EVENT_OVERHEAD_BYTES);
+  }
+
+  /** Resolves once nothing is under way any more. */
+  async settled(): Promise<void> {
+    while (this.#latest.size > 0) await Promise.all(this.#latest.values());
+  }
+
+  #offer(backend: Backend, event: StanzaEvent, weight: number): void {
+    let answer: unknown;
+    try {
+      answer = backend.callback.shouldMakeReq(event, backend.options);
+      // Most stanzas end here: a refusal that is known at once costs no promise.
+      if (answer !== true && !isThenable(answer)) return;
+    } catch (error) {
+      this.#failed(backend, new CallbackError('shouldMakeReq', error));
+      return;
+    }
+    const sender = event.from.bare().toString();
+    const lane = `${backend.name}\n${sender}`;
+    this.#underWayBytes += weight;
+    const done = this.#notify(backend, event, answer, this.#latest.get(lane)).finally(() => {
+      this.#underWayBytes -= weight;
+      if (this.#latest.get(lane) === done) this.#latest.delete(lane);
+    });
+    this.#latest.set(lane, done);
+  }
+
+  /** Waits for `earlier`, the same sender's notification before this one, so that slow callbacks keep the order. */
+  async #notify(
+    backend: Backend,
+    event: StanzaEvent,
+    answer: unknown,
+    earlier: Promise<void> | undefined,
+  ): Promise<void> {
+    try {
+      const request = await prepareRequest(backend, event, answer, this.#limit);
+      await earlier;
+      if (request !== undefined) await this.#accept(backend, event, request);
+    } catch (error) {
+      if (error instanceof CallbackError) this.#failed(backend, error);
+      else this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
+    } finally {
+      // Also if this one failed: the next one waits for no other than this.
+      await earlier;
+    }
+  }
+
+  async #accept(backend: Backend, event: StanzaEvent, request: PreparedRequest): Promise<void> {
+    const { clock, ledger, makeId, observe } = this.#surroundings;
+    const destination = this.#options.destinationOf(backend.poolName, event.host);
+    const notification: Notification = {
+      id: makeId(),
+      backend: backend.name,
+      pool: destination?.pool ?? backend.poolName,
+      sender: event.from.bare().toString(),
+      host: event.host,
+      path: backend.path,
+      headers: request.headers,
+      body: request.body,
+      acceptedAtMs: clock.now(),
+    };
+    if (destination !== undefined) return destination.outbox.put(notification);
+    ledger.count(backend.name, 'accepted');
+    ledger.count(backend.name, 'dead');
+    observe({ kind: 'notification-dead', notification, reason: 'no-pool' });
+  }
+
+  #failed(backend: Backend, { callback, cause }: CallbackError): void {
+    this.#surroundings.observe({ kind: 'callback-failed', backend: backend.name, callback, error: cause });
+  }
+}
