@@ -1,0 +1,75 @@
+/** A place in the heap below; the heap's own, not to be touched elsewhere. */
+export interface Timed {
+  dueAtMs: number;
+  /** -1: it is not in the heap. */
+  heapIndex: number;
+}
+
+/** Items that wait for a moment, the earliest first: a binary heap, from which any item is removed without a search. */
+export class DueTimes<T extends Timed> {
+  readonly #heap: T[] = [];
+
+  /** When the first item is due; undefined if there is none. */
+  get nextAtMs(): number | undefined {
+    return this.#heap[0]?.dueAtMs;
+  }
+
+  add(atMs: number, item: T): void {
+    item.dueAtMs = atMs;
+    item.heapIndex = this.#heap.push(item) - 1;
+    this.#rise(item);
+  }
+
+  /** Takes the first item if it is due. */
+  takeDue(nowMs: number): T | undefined {
+    const first = this.#heap[0];
+    if (first === undefined || first.dueAtMs > nowMs) return undefined;
+    this.remove(first);
+    return first;
+  }
+
+  /** False if the item is not here. */
+  remove(item: T): boolean {
+    const index = item.heapIndex;
+    const last = this.#heap.at(-1);
+    if (index === -1 || last === undefined) return false;
+    this.#heap.pop();
+    item.heapIndex = -1;
+    if (last !== item) {
+      this.#put(index, last);
+      this.#rise(last);
+      this.#sink(last);
+    }
+    return true;
+  }
+
+  #rise(item: T): void {
+    while (item.heapIndex > 0) {
+      const parent = this.#heap[(item.heapIndex - 1) >> 1]!;
+      if (parent.dueAtMs <= item.dueAtMs) return;
+      this.#swap(item, parent);
+    }
+  }
+
+  #sink(item: T): void {
+    for (;;) {
+      const left = this.#heap[2 * item.heapIndex + 1];
+      if (left === undefined) return;
+      const right = this.#heap[left.heapIndex + 1];
+      const child = right !== undefined && right.dueAtMs < left.dueAtMs ? right : left;
+      if (item.dueAtMs <= child.dueAtMs) return;
+      this.#swap(item, child);
+    }
+  }
+
+  #swap(a: T, b: T): void {
+    const index = a.heapIndex;
+    this.#put(b.heapIndex, a);
+    this.#put(index, b);
+  }
+
+  #put(index: number, item: T): void {
+    this.#heap[index] = item;
+    item.heapIndex = index;
+  }
+}
