@@ -1,0 +1,54 @@
+import type { Clock, Random } from '../core/clock.ts';
+import type { Attempt, Delivery, Verdict } from '../core/delivery.ts';
+import { judge } from '../core/judge.ts';
+import type { Observe } from '../core/observation.ts';
+import type { Outbox } from '../core/outbox.ts';
+import type { RetryPolicy } from '../core/retry-policy.ts';
+import type { OutgoingPool } from './pool.ts';
+
+export interface DispatcherOptions {
+  readonly outbox: Outbox;
+  readonly pool: OutgoingPool;
+  /** How many deliveries are under way at a time. */
+  readonly workers: number;
+  readonly retry: RetryPolicy;
+}
+
+export interface DispatcherSurroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+}
+
+/** Takes deliveries from an outbox to its pool; resolves once the outbox hands out no more and all are settled. */
+export async function dispatch(
+  options: DispatcherOptions,
+  surroundings: DispatcherSurroundings,
+): Promise<void> {
+  await Promise.all(Array.from({ length: options.workers }, () => work(options, surroundings)));
+}
+
+async function work(options: DispatcherOptions, surroundings: DispatcherSurroundings): Promise<void> {
+  const { outbox, pool, retry } = options;
+  const { clock, random, observe } = surroundings;
+  for (;;) {
+    const delivery = await outbox.lease();
+    if (delivery === undefined) return;
+    const attempt = await pool.post(delivery.notification);
+    const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
+    await outbox.settle(delivery, verdict);
+    observeVerdict(observe, delivery, attempt, verdict);
+  }
+}
+
+function observeVerdict(
+  observe: Observe,
+  { notification }: Delivery,
+  attempt: Attempt,
+  verdict: Verdict,
+): void {
+  if (verdict.kind === 'delivered') observe({ kind: 'notification-delivered', notification, attempt });
+  else if (verdict.kind === 'dead') {
+    observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt });
+  } else observe({ kind: 'notification-retried', notification, attempt, afterMs: verdict.afterMs });
+}

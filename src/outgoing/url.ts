@@ -1,0 +1,8 @@
+/** Joins server, prefix and path with exactly one slash at each joint; an empty part adds none. */
+export function joinUrl(server: string, pathPrefix: string, path: string): string {
+  let url = server;
+  for (const part of [pathPrefix, path]) {
+    if (part !== '') url = `${url.replace(/\/+$/, '')}/${part.replace(/^\/+/, '')}`;
+  }
+  return url;
+}
