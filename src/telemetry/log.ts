@@ -1,0 +1,96 @@
+import { pino, type Level, type Logger } from 'pino';
+import { PlainError } from '../core/errors.ts';
+import type { Attempt, Notification } from '../core/delivery.ts';
+import { type Observe, type Readers, readWith } from '../core/observation.ts';
+
+/** JSON lines on stdout, readable ones on a terminal. */
+export function createLogger(level: string): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (!process.stdout.isTTY) return pino(options);
+  return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'event' } } });
+}
+
+const MOST_FRAMES = 5;
+
+interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: object;
+}
+
+/** Turns observations into log lines; each has the observation's kind as its stable `event` code. */
+export function logObservations(logger: Logger): Observe {
+  return (observation) => {
+    const line = readWith(lines, observation);
+    if (line !== undefined) logger[line.level]({ event: observation.kind, ...line.fields }, line.message);
+  };
+}
+
+/** All `event` codes of log lines. */
+export const logEvents = (): readonly string[] => Object.keys(lines);
+
+/** What happens for every stanza has no line: metrics count it. */
+const lines: Readers<Line> = {
+  'telemetry-listening': (o) => line('info', 'metrics and health are served', pick(o, 'address', 'port')),
+  'component-connecting': (o) => line('info', 'connecting to the XMPP server', pick(o, 'service', 'domain')),
+  'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),
+  'component-offline': (o) => line('warn', 'the component is offline', pick(o, 'reason', 'retryInMs')),
+  'callback-failed': (o) =>
+    line('error', 'a callback failed: no notification for this stanza', {
+      ...pick(o, 'backend', 'callback'),
+      error: describe(o.error),
+    }),
+  'notification-delivered': (o) => line('debug', 'delivered', fieldsOf(o.notification, o.attempt)),
+  'notification-retried': (o) =>
+    line('warn', 'an attempt failed and will be repeated', {
+      ...fieldsOf(o.notification, o.attempt),
+      afterMs: Math.round(o.afterMs),
+    }),
+  'notification-dead': (o) =>
+    line('error', 'a notification failed for good', {
+      ...fieldsOf(o.notification, o.attempt),
+      reason: o.reason,
+    }),
+  'notification-dropped': (o) =>
+    line('error', 'a notification was dropped', { ...fieldsOf(o.notification), reason: o.reason }),
+  'internal-error': (o) =>
+    line('error', 'a fault of the sidecar itself: please report it', {
+      where: o.where,
+      error: describe(o.error),
+    }),
+  'sidecar-stopping': () => line('info', 'stopping: delivering what is under way', {}),
+  'sidecar-stopped': () => line('info', 'stopped', {}),
+};
+
+function line(level: Level, message: string, fields: object): Line {
+  return { level, message, fields };
+}
+
+function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
+}
+
+/** Neither addresses of people nor texts: only what finds the notification again. */
+function fieldsOf(notification: Notification, attempt?: Attempt): object {
+  return {
+    ...pick(notification, 'id', 'backend', 'pool'),
+    ...(attempt && pick(attempt, 'outcome', 'status', 'errorCode')),
+  };
+}
+
+/**
+ * Class, code and place, not the message: a callback's may quote the stanza, and an HTTP error's properties hold headers
+ * and body.
+ */
+function describe(error: unknown): object {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const { name, message, stack = '' } = error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const frames = stack.slice(stack.indexOf(message) + message.length).match(/^ +at .*$/gm) ?? [];
+  return {
+    name,
+    ...(code !== undefined && { code }),
+    ...(error instanceof PlainError && { message }),
+    stack: frames.slice(0, MOST_FRAMES).map((frame) => frame.trim()),
+  };
+}

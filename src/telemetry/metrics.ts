@@ -1,0 +1,70 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Notification } from '../core/delivery.ts';
+import { discardReasons, type Observe, type Readers, readWith } from '../core/observation.ts';
+import { type ObservedMetrics, observedMetrics } from './observed-metrics.ts';
+import { type StateOptions, stateMetrics } from './state-metrics.ts';
+
+export interface MetricsOptions extends StateOptions {
+  /** The only values, beside `other`, that the label `host` takes: else anybody could make label values. */
+  readonly trustedDomains: readonly string[];
+}
+
+export interface Metrics {
+  readonly observe: Observe;
+  /** The scrape text (Prometheus exposition format). */
+  scrape(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Turns observations and the outboxes' state into Prometheus metrics. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const readers = metricReaders(observedMetrics(registry), options.trustedDomains);
+  const fillStateMetrics = stateMetrics(registry, options);
+  let lastScrape: Promise<unknown> = Promise.resolve();
+  return {
+    observe: (observation) => readWith(readers, observation),
+    contentType: registry.contentType,
+    // One scrape after the other, so that each shows the ledger and the outboxes of one moment.
+    scrape: () => {
+      const scrape = lastScrape.then(() => {
+        fillStateMetrics();
+        return registry.metrics();
+      });
+      lastScrape = scrape.catch(() => undefined);
+      return scrape;
+    },
+  };
+}
+
+function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string[]): Readers<void> {
+  const { counters, connected, responseTime } = metrics;
+  const hosts = new Set(trustedDomains);
+  const hostLabel = ({ host }: Notification): { host: string } => ({
+    host: hosts.has(host) ? host : 'other',
+  });
+  // A counter that starts at 0 lets `rate()` see its first increment.
+  for (const host of [...hosts, 'other']) {
+    counters.sent.inc({ host }, 0);
+    counters.failed.inc({ host }, 0);
+  }
+  for (const reason of discardReasons) counters.discarded.inc({ reason }, 0);
+  return {
+    'stanza-received': ({ tap }) => counters.stanzas.inc({ tap }),
+    'event-made': ({ dir }) => counters.events.inc({ dir }),
+    'stanza-discarded': ({ reason }) => counters.discarded.inc({ reason }),
+    'jid-preparation-failed': () => counters.jidFailures.inc(),
+    'callback-failed': ({ backend, callback }) => counters.callbackErrors.inc({ backend, callback }),
+    'attempt-made': ({ notification, attempt }) =>
+      counters.attempts.inc({ pool: notification.pool, outcome: attempt.outcome }),
+    'notification-delivered': ({ notification, attempt }) => {
+      counters.sent.inc(hostLabel(notification));
+      responseTime.observe(hostLabel(notification), attempt.durationSeconds);
+    },
+    'notification-dead': ({ notification }) => counters.failed.inc(hostLabel(notification)),
+    'component-online': () => connected.set(1),
+    'component-offline': () => connected.set(0),
+    'internal-error': ({ where }) => counters.internalErrors.inc({ where }),
+  };
+}
