@@ -1,0 +1,87 @@
+import type { RetryPolicy } from '../core/retry-policy.ts';
+
+/** Where something stands in a file; both count from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Something that an operator has to put right before the sidecar can run. */
+export interface Problem extends Position {
+  /** The configuration file as the user gave it. */
+  readonly file: string;
+  /** What is wrong and what to do; never holds a secret. */
+  readonly message: string;
+}
+
+/** The whole configuration: checked, complete, relative paths resolved (PRODUCT section 2). */
+export interface Configuration {
+  readonly component: ComponentConfiguration;
+  readonly outgoingPools: readonly PoolConfiguration[];
+  readonly backends: readonly BackendConfiguration[];
+  readonly callbackTimeoutMs: number;
+  readonly outbox: OutboxConfiguration;
+  readonly telemetry: TelemetryConfiguration;
+  readonly log: { readonly level: LogLevel };
+  /** How long a stop may take; 0: at once. */
+  readonly shutdownTimeoutMs: number;
+}
+
+export interface ComponentConfiguration {
+  /** `xmpp://HOST[:PORT]` or `xmpps://HOST[:PORT]`; an IPv6 address in brackets. */
+  readonly service: string;
+  /** Prepared (nameprep). */
+  readonly domain: string;
+  /** ASCII, not empty. */
+  readonly secret: string;
+  readonly trustedDomains: readonly string[];
+  /** First asked first; at least one. */
+  readonly taps: readonly ConfiguredTap[];
+  /** Bytes. */
+  readonly maxStanzaSize: number;
+}
+
+export type ConfiguredTap = 'forwarded' | 'service_log' | 'direct';
+export type WhenFull = 'drop_newest' | 'drop_oldest';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface PoolConfiguration {
+  /** `global`, `host` (one pool for each trusted domain) or a domain. */
+  readonly scope: string;
+  readonly tag: string;
+  readonly workers: number;
+  /** `http://…` or `https://…`, perhaps with a path; no credentials, query or fragment. */
+  readonly server: string;
+  readonly pathPrefix: string;
+  readonly requestTimeoutMs: number;
+  readonly retry: RetryPolicy;
+  readonly whenFull: WhenFull;
+}
+
+export interface BackendConfiguration {
+  /** Unique among the backends. */
+  readonly name: string;
+  readonly poolName: string;
+  /** '' if there is none. */
+  readonly path: string;
+  /** File URL of the callback module, which was readable when the configuration was loaded. */
+  readonly callbackModule?: string;
+  /** As configured, variables replaced. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Of the value of `callback_module`, or of the backend if it has none: where a failure to load belongs. */
+  readonly position: Position;
+}
+
+export interface OutboxConfiguration {
+  readonly engine: 'memory';
+  /** Most notifications waiting, per pool. */
+  readonly capacity: number;
+  readonly whenFull: WhenFull;
+}
+
+export interface TelemetryConfiguration {
+  /** Without brackets. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}

@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { findCallbackModule } from './callback-module.ts';
+import { checkContent } from './check-content.ts';
+import { completeConfiguration, type Surroundings } from './complete.ts';
+import type { Configuration, Position, Problem } from './configuration.ts';
+import { checkConsistency } from './consistency.ts';
+import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
+import { type Report, reporter } from './findings.ts';
+import { backendsOf, field, textOf } from './raw.ts';
+import { readSecretFile } from './secret.ts';
+import { type Environment, replaceVariables } from './variables.ts';
+
+export type Loaded = { readonly configuration: Configuration } | { readonly problems: readonly Problem[] };
+
+const START: Position = { line: 1, column: 1 };
+
+/**
+ * Reads a configuration file, its secret file, and the variables that it refers to. Gives either the whole
+ * configuration, or every problem that can be known without running anything, in the order of the file.
+ */
+export async function loadConfiguration(file: string, environment: Environment): Promise<Loaded> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return { problems: [problemAt(file, START, unreadableMessage(error as NodeJS.ErrnoException))] };
+  }
+  const { configuration, findings } = await examine(text, dirname(resolve(file)), environment);
+  if (configuration !== undefined && findings.length === 0) return { configuration };
+  return { problems: inOrder(findings).map(({ position, message }) => problemAt(file, position, message)) };
+}
+
+/** A problem at a position of a configuration file, for what is found out after loading it. */
+export function problemAt(file: string, { line, column }: Position, message: string): Problem {
+  return { file, line, column, message };
+}
+
+async function examine(
+  text: string,
+  folder: string,
+  environment: Environment,
+): Promise<{ configuration?: Configuration; findings: Finding[] }> {
+  const { source, findings } = parseSource(text);
+  if (!source.isSound) return { findings };
+  const { findings: variableFindings, unresolved, texts } = replaceVariables(source, environment);
+  const problem = unreadableContent(source);
+  if (problem !== undefined) return { findings: [...findings, ...variableFindings, problem] };
+  findings.push(...variableFindings);
+  const report = reporter(source, findings, unresolved);
+  const checked = checkContent(source, texts, report);
+  const content: unknown = source.document.toJS();
+  checkConsistency(content, report);
+  const surroundings = await survey(source, content, { folder, report });
+  return checked === undefined
+    ? { findings }
+    : { configuration: completeConfiguration(checked, surroundings), findings };
+}
+
+/** Looks at the files that the content names. */
+async function survey(
+  source: Source,
+  content: unknown,
+  { folder, report }: { folder: string; report: Report },
+): Promise<Surroundings> {
+  const secretFile = textOf(field(content, 'component'), 'secret_file');
+  const read = secretFile === undefined ? undefined : await readSecretFile(resolve(folder, secretFile));
+  if (read !== undefined && 'message' in read) report(['component', 'secret_file'], read.message);
+  const callbackModules: (string | undefined)[] = [];
+  const positions: Position[] = [];
+  for (const [index, backend] of backendsOf(content).entries()) {
+    const path = ['mod_event_pusher', 'backends', index, 'http', 'callback_module'];
+    const name = textOf(backend, 'callback_module');
+    const found = name === undefined ? undefined : await findCallbackModule(name, folder);
+    if (found !== undefined && 'message' in found) report(path, found.message);
+    callbackModules.push(found !== undefined && 'fileUrl' in found ? found.fileUrl : undefined);
+    positions.push(positionAt(source, path));
+  }
+  return {
+    secret: read !== undefined && 'secret' in read ? read.secret : undefined,
+    callbackModules,
+    positions,
+  };
+}
+
+function unreadableMessage({ code }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such file: name another one with -c FILE';
+  if (code === 'EISDIR') return 'this is a folder: name the file in it with -c FILE';
+  const uid = process.geteuid?.() ?? 'unknown';
+  return `the file cannot be read (${code ?? 'unknown error'}) by this process (uid ${uid})`;
+}
+
+function inOrder(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted(
+    (a, b) => a.position.line - b.position.line || a.position.column - b.position.column,
+  );
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import type { Form } from './forms.ts';
+
+/** Node's timers count milliseconds in 31 bits (some 24.8 days) and fire at once beyond that. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Text of a certain form. */
+export function text(form: Form) {
+  return z.string().check((context) => {
+    const message = form(context.value);
+    if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
+  });
+}
+
+/** A whole number within bounds, both included. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER) {
+  return z.int().min(least).max(most);
+}
+
+/** A time that Node can wait, in milliseconds. */
+export function milliseconds(least: number, most: number = LONGEST_TIMER_MS) {
+  return wholeNumber(least, most);
+}

@@ -1,0 +1,37 @@
+import { readFile, stat } from 'node:fs/promises';
+import { secretForm } from './forms.ts';
+
+/**
+ * Reads a secret from a file; one newline at its end is not part of it. What is wrong is said without the path, which
+ * is a secret if somebody took the key for the other one.
+ */
+export async function readSecretFile(path: string): Promise<{ secret: string } | { message: string }> {
+  try {
+    const secret = (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
+    const message = secretForm(secret);
+    return message === undefined
+      ? { secret }
+      : { message: `holds a secret that is not usable: it ${message}` };
+  } catch (error) {
+    return { message: await unreadableMessage(path, (error as NodeJS.ErrnoException).code) };
+  }
+}
+
+async function unreadableMessage(path: string, code: string | undefined): Promise<string> {
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return 'names a file that does not exist: relative paths begin at the folder of this configuration file';
+  }
+  if (code === 'EISDIR') return 'names a folder: name the file in it';
+  if (code !== 'EACCES' && code !== 'EPERM')
+    return `names a file that cannot be read (${code ?? 'unknown error'})`;
+  const uid = process.geteuid?.() ?? 'unknown';
+  const owner = await stat(path).catch(() => undefined);
+  if (owner === undefined) {
+    return `names a file in a folder that this process (uid ${uid}) may not enter: give it access (chmod o+x)`;
+  }
+  const mode = (owner.mode & 0o777).toString(8).padStart(4, '0');
+  return (
+    `names a file that this process (uid ${uid}) may not read: it belongs to uid ${owner.uid} and has mode ${mode}; ` +
+    `make it readable for uid ${uid} (chown ${uid}, or chmod 0444; secrets of Compose keep the mode of the host's file)`
+  );
+}
