@@ -1,0 +1,80 @@
+import type { Configuration, PoolConfiguration } from './config/configuration.ts';
+import type { Ledger } from './core/ledger.ts';
+import type { Outbox } from './core/outbox.ts';
+import { engines } from './outbox/engines/index.ts';
+import { dispatch, type DispatcherSurroundings } from './outgoing/dispatcher.ts';
+import { openPool } from './outgoing/pool.ts';
+
+/** An outgoing pool with its outbox: nothing is shared with another, so that a slow pool delays only itself. */
+export interface Lane {
+  /** The tag, or `tag@host` for a host's own pool. */
+  readonly pool: string;
+  readonly outbox: Outbox;
+  /** Takes nothing out any more; resolves when what was in flight is settled. */
+  stop(): Promise<void>;
+  /** Ends what is left; what the outbox cannot keep is dropped and counted. */
+  close(): Promise<void>;
+}
+
+export interface LanesSurroundings extends DispatcherSurroundings {
+  readonly ledger: Ledger;
+  readonly userAgent: string;
+}
+
+/** Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own. */
+export function openLanes(
+  { outgoingPools, component, outbox }: Configuration,
+  surroundings: LanesSurroundings,
+): ReadonlyMap<string, Lane> {
+  const labelled = new Map<string, PoolConfiguration>();
+  for (const pool of outgoingPools) {
+    if (pool.scope === 'global') labelled.set(pool.tag, pool);
+    else if (pool.scope === 'host') {
+      for (const host of component.trustedDomains) labelled.set(laneLabel(pool.tag, host), pool);
+    }
+  }
+  // Last, because a host's own pool comes before one that is made for every host.
+  for (const pool of outgoingPools) {
+    if (pool.scope !== 'global' && pool.scope !== 'host') labelled.set(laneLabel(pool.tag, pool.scope), pool);
+  }
+  return new Map(
+    [...labelled].map(([label, pool]) => [label, openLane(label, pool, { outbox, surroundings })]),
+  );
+}
+
+/** The lane for a sender's host: its own with that tag, else the global one. */
+export function laneFor(lanes: ReadonlyMap<string, Lane>, tag: string, host: string): Lane | undefined {
+  return lanes.get(laneLabel(tag, host)) ?? lanes.get(tag);
+}
+
+function laneLabel(tag: string, host: string): string {
+  return `${tag}@${host}`;
+}
+
+function openLane(
+  label: string,
+  configuration: PoolConfiguration,
+  { outbox: { engine, capacity }, surroundings }: OpenLaneContext,
+): Lane {
+  const { workers, retry, whenFull } = configuration;
+  const outbox = engines[engine]({ capacity, whenFull, order: retry.order }, surroundings);
+  const pool = openPool({ ...configuration, userAgent: surroundings.userAgent }, surroundings);
+  const dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
+  return {
+    pool: label,
+    outbox,
+    stop: () => {
+      outbox.stopLeasing();
+      return dispatched;
+    },
+    close: async () => {
+      await outbox.close();
+      pool.close();
+    },
+  };
+}
+
+interface OpenLaneContext {
+  readonly outbox: Configuration['outbox'];
+  readonly surroundings: LanesSurroundings;
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { isSupported } from './commands/node-version.ts';
+
+const { version, engines } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string; engines: { node: string } };
+
+if (!isSupported(process.versions.node, engines.node)) {
+  process.stderr.write(`xmpp-event-pusher needs Node ${engines.node}; this is ${process.versions.node}\n`);
+  process.exit(1);
+}
+
+// Whoever reads our output may leave early, as `head` does.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+process.exitCode = 1;
+process.once('beforeExit', () => {
+  process.stderr.write('nothing is left to do: does a callback module wait for what never comes?\n');
+});
+
+// Imported only now, because an older Node could not even read it.
+const { runCommandLine } = await import('./commands/command-line.ts');
+const exitCode = await runCommandLine(process.argv.slice(2), version).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return 1;
+});
+// Not left to the event loop, which a callback module may keep busy.
+process.stdout.write('', () => process.exit(exitCode));

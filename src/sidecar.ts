@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import type { Backend } from './backends/request.ts';
+import { Router } from './backends/router.ts';
+import type { Configuration } from './config/configuration.ts';
+import { parseJid } from './core/jid.ts';
+import { Ledger } from './core/ledger.ts';
+import type { Observe } from './core/observation.ts';
+import { type Lane, laneFor, openLanes } from './lanes.ts';
+import { systemClock as clock } from './system-clock.ts';
+import { createLogger, logObservations } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { serveTelemetry } from './telemetry/server.ts';
+import { openIngest } from './xmpp/ingest.ts';
+import { openSession, type Session } from './xmpp/session.ts';
+
+/** A running sidecar. */
+export interface Sidecar {
+  /** Where it says what happens: metrics and log. */
+  readonly observe: Observe;
+  /** Takes nothing in any more, delivers what it can within `shutdown_timeout`, and ends. */
+  stop(): Promise<void>;
+}
+
+/** What is known before the start. */
+export interface StartOptions {
+  readonly version: string;
+  readonly backends: readonly Backend[];
+}
+
+/**
+ * The composition root: read it first. A stanza goes session -> ingest (taps) -> router (backends) -> outbox ->
+ * dispatcher -> outgoing pool; metrics and log listen beside.
+ * @throws Error if the telemetry address cannot be had.
+ */
+export async function startSidecar(
+  configuration: Configuration,
+  { version, backends }: StartOptions,
+): Promise<Sidecar> {
+  const ledger = new Ledger();
+  const { observe, metrics } = openTelemetry(configuration, { version, ledger, lanes: () => lanes.values() });
+  const userAgent = `xmpp-event-pusher/${version}`;
+  const lanes = openLanes(configuration, { clock, random: Math.random, observe, ledger, userAgent });
+  const router = new Router(
+    {
+      backends,
+      callbackTimeoutMs: configuration.callbackTimeoutMs,
+      destinationOf: (tag, host) => laneFor(lanes, tag, host),
+    },
+    { clock, observe, ledger, makeId: randomUUID },
+  );
+
+  let session: Session | undefined;
+  const telemetry = await serveTelemetry({
+    ...configuration.telemetry,
+    metrics,
+    unreadyReasons: () =>
+      session?.connected ? [] : ['the component is not connected to the XMPP server, or is stopping'],
+  });
+  observe({ kind: 'telemetry-listening', ...telemetry.address });
+  session = connect(configuration, router, { observe, version });
+  const parts = { session, router, lanes: [...lanes.values()] };
+  return {
+    observe,
+    stop: async () => {
+      observe({ kind: 'sidecar-stopping' });
+      await stop(parts, configuration.shutdownTimeoutMs);
+      await telemetry.close();
+      observe({ kind: 'sidecar-stopped' });
+    },
+  };
+}
+
+interface TelemetryContext {
+  readonly version: string;
+  readonly ledger: Ledger;
+  readonly lanes: () => Iterable<Lane>;
+}
+
+function openTelemetry({ component, log }: Configuration, { version, ledger, lanes }: TelemetryContext) {
+  const metrics = createMetrics({
+    trustedDomains: component.trustedDomains,
+    version,
+    ledger,
+    outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
+    nowMs: () => clock.now(),
+  });
+  const write = logObservations(createLogger(log.level));
+  const observe: Observe = (observation) => {
+    metrics.observe(observation);
+    write(observation);
+  };
+  return { observe, metrics };
+}
+
+function connect(
+  { component }: Configuration,
+  router: Router,
+  { observe, version }: { observe: Observe; version: string },
+): Session {
+  const ingest = openIngest(
+    {
+      taps: component.taps,
+      componentDomain: component.domain,
+      trustedDomains: new Set(component.trustedDomains),
+      parseJid: (text) => parseJid(text, () => observe({ kind: 'jid-preparation-failed' })),
+    },
+    router,
+    { clock, observe },
+  );
+  const tooLarge = (): void => {
+    observe({ kind: 'stanza-received', tap: 'none' });
+    observe({ kind: 'stanza-discarded', reason: 'too-large' });
+  };
+  return openSession(
+    component,
+    { onStanza: ingest, onTooLarge: tooLarge },
+    { clock, random: Math.random, observe, version },
+  );
+}
+
+interface Parts {
+  readonly session: Session;
+  readonly router: Router;
+  readonly lanes: readonly Lane[];
+}
+
+/** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
+async function stop({ session, router, lanes }: Parts, timeoutMs: number): Promise<void> {
+  let cancel = (): void => undefined;
+  const timeIsUp = new Promise<void>((resolve) => {
+    cancel = clock.after(timeoutMs, resolve);
+  });
+  const drain = async (): Promise<void> => {
+    await session.stop();
+    await router.settled();
+    await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
+    await Promise.all(lanes.map((lane) => lane.stop()));
+  };
+  await Promise.race([drain(), timeIsUp]);
+  cancel();
+  await Promise.all(lanes.map((lane) => lane.close()));
+}
