@@ -14,7 +14,7 @@ if (!isSupported(process.versions.node, engines.node)) {
 // Whoever reads our output may leave early, as `head` does.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
   });
 }
 

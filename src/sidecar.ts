@@ -49,15 +49,16 @@ export async function startSidecar(
     { clock, observe, ledger, makeId: randomUUID },
   );
 
-  let session: Session | undefined;
+  let isConnected = (): boolean => false;
   const telemetry = await serveTelemetry({
     ...configuration.telemetry,
     metrics,
     unreadyReasons: () =>
-      session?.connected ? [] : ['the component is not connected to the XMPP server, or is stopping'],
+      isConnected() ? [] : ['the component is not connected to the XMPP server, or is stopping'],
   });
   observe({ kind: 'telemetry-listening', ...telemetry.address });
-  session = connect(configuration, router, { observe, version });
+  const session = connect(configuration, router, { observe, version });
+  isConnected = () => session.connected;
   const parts = { session, router, lanes: [...lanes.values()] };
   return {
     observe,

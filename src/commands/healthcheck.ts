@@ -26,12 +26,8 @@ export const healthcheck: Command = {
 async function unreadyReason({ host, port }: TelemetryConfiguration): Promise<string | undefined> {
   if (port === 0) return 'telemetry.listen has port 0, so nobody can know the real one: give it a fixed port';
   try {
-    const request = http.get({
-      host: reachable(host),
-      port,
-      path: '/readyz',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const request = http.get({ host, port, path: '/readyz', signal });
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     const body = await text(response);
     return response.statusCode === 200 ? undefined : `/readyz answers ${response.statusCode}: ${body.trim()}`;
@@ -40,10 +36,4 @@ async function unreadyReason({ host, port }: TelemetryConfiguration): Promise<st
     if (name === 'AbortError') return `no answer from ${host} port ${port} within ${TIMEOUT_MS} ms`;
     return `no answer from ${host} port ${port} (${code ?? name}): is the sidecar running?`;
   }
-}
-
-/** Who listens on every address is asked on loopback. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
 }

@@ -83,14 +83,31 @@ function fieldsOf(notification: Notification, attempt?: Attempt): object {
  * and body.
  */
 function describe(error: unknown): object {
-  if (!(error instanceof Error)) return { name: typeof error };
-  const { name, message, stack = '' } = error;
-  const code = (error as NodeJS.ErrnoException).code;
-  const frames = stack.slice(stack.indexOf(message) + message.length).match(/^ +at .*$/gm) ?? [];
-  return {
-    name,
-    ...(code !== undefined && { code }),
-    ...(error instanceof PlainError && { message }),
-    stack: frames.slice(0, MOST_FRAMES).map((frame) => frame.trim()),
-  };
+  try {
+    if (!(error instanceof Error)) return { name: typeof error };
+    const { name, message } = error;
+    const { code } = error as NodeJS.ErrnoException;
+    return {
+      name: isWord(name) ? name : 'Error',
+      ...(isWord(code) && { code }),
+      ...(error instanceof PlainError && { message }),
+      stack: framesOf(error),
+    };
+  } catch {
+    // Its properties may be getters that throw, and logging must not become the next fault.
+    return { name: 'Error' };
+  }
+}
+
+/** Names and codes are set by whoever throws: one word is no text. */
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && /^\w+$/.test(value);
+}
+
+/** The stack begins with the message as it was at first: where that is not found, any line may be a part of it. */
+function framesOf({ message, stack }: Error): string[] {
+  const start = typeof stack === 'string' ? stack.indexOf(message) : -1;
+  if (start === -1) return [];
+  const frames = stack!.slice(start + message.length).match(/^ +at .*:\d+:\d+\)?$/gm) ?? [];
+  return frames.slice(0, MOST_FRAMES).map((frame) => frame.trim());
 }

@@ -24,6 +24,7 @@ export async function serveTelemetry(options: TelemetryServerOptions): Promise<T
   const server = http.createServer((request, response) => {
     answer(options, request).then(
       ({ status, type, body }) => {
+        if (status === 405) response.setHeader('allow', 'GET, HEAD');
         response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
         response.end(request.method === 'HEAD' ? undefined : body);
       },

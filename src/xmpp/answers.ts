@@ -19,9 +19,8 @@ const MOST_UNSENT_BYTES = 1024 * 1024;
  * throws nothing.
  */
 export function answerQueries(entity: Component, domain: string, version: string): (iq: Stanza) => void {
-  // The library's own way would run for every stanza, and throws on addresses that it cannot read.
+  // What the library does with an element: on its own way it would do so with every stanza, and throw.
   const [route] = entity.listeners('element') as ((stanza: Stanza) => unknown)[];
-  entity.removeAllListeners('element');
   entity.send = (answer) => send(entity, answer, domain);
   entity.iqCallee.get(DISCO_INFO, 'query', ({ element }) => aboutUs(element));
   entity.iqCallee.get(PING, 'ping', () => true);
@@ -40,8 +39,8 @@ export function answerQueries(entity: Component, domain: string, version: string
 
 /** Whether an answer can reach anybody without ending our stream: servers end it over a missing or foreign address. */
 function isAnswerable({ attrs }: Stanza, domain: string): boolean {
-  const { type, id, from, to = domain } = attrs as Record<string, string | undefined>;
-  if (type === 'result' || type === 'error' || !id || !from) return false;
+  const { id, from, to = domain } = attrs as Record<string, string | undefined>;
+  if (!id || !from) return false;
   return domainOf(to).toLowerCase() === domain;
 }
 
@@ -53,9 +52,7 @@ function domainOf(address: string): string {
 /** Sends an answer without the query in it: that may be long, or use prefixes that were declared elsewhere. */
 async function send(entity: Component, answer: Stanza, domain: string): Promise<void> {
   answer.attrs['from'] ??= domain;
-  if (answer.attrs['type'] === 'error') {
-    answer.children = answer.children.filter((child) => typeof child !== 'string' && child.name === 'error');
-  }
+  if (answer.attrs['type'] === 'error') answer.children = answer.children.slice(-1);
   const text = answer.toString();
   const unsent = entity.socket?.writableLength ?? 0;
   if (text.length <= LONGEST_ANSWER && unsent <= MOST_UNSENT_BYTES) await entity.write(text);

@@ -81,7 +81,7 @@ export class Connection {
     );
     this.#answer = answerQueries(this.#entity, domain, surroundings.version);
     this.#liveness = new Liveness(domain, timing, surroundings, {
-      send: (text) => this.#socket.writable && this.#socket.write(text),
+      send: (text) => this.#socket.write(text),
       onDead: (ms) => this.#abort(`the server was silent for ${seconds(ms)}, even when pinged`),
     });
     this.#socket = openSocket(endpoint, () => this.#open());
@@ -109,7 +109,6 @@ export class Connection {
     this.#socket.on('error', (error) => {
       this.#ending ??= socketErrorEnding(error, serviceOf(this.#options.endpoint), this.#online);
     });
-    this.#socket.on('end', () => this.#end({ reason: 'the server closed the connection', refused: false }));
     this.#entity._attachSocket(this.#socket);
     // Of the socket's own errors we know already, and an answer that fails because of them needs no more words.
     this.#entity.on('error', (error: unknown) => {

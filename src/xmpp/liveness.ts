@@ -63,7 +63,7 @@ export class Liveness {
 
   /** Whether this iq is one of our pings coming back, or the answer to one: no stanza that anybody sent us. */
   isOwn({ attrs }: Stanza): boolean {
-    return attrs['id'] === this.#pingId && attrs['from'] === this.#domain;
+    return attrs['id'] === this.#pingId;
   }
 
   #wait(ms: number): void {
