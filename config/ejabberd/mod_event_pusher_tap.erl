@@ -1,0 +1,94 @@
+%% Hands copies (XEP-0297) of the stanzas of this server's users to xmpp-event-pusher, which is connected to it as an
+%% external component (XEP-0114). ejabberd 23.01 or later. To install:
+%%   1. compile this file with erlc into a folder of its own (README.md has the line)
+%%   2. add "-pa FOLDER" to ERL_OPTIONS in ejabberdctl.cfg; on Debian: /etc/default/ejabberd
+%%   3. write into ejabberd.yml what mod_event_pusher_tap.yml shows, and restart ejabberd
+%%
+%%   to: push.example.com      required: the component's domain
+%%   directions: [sent]        and received
+%%   kinds: [message]          and presence, iq
+%%
+%% A copy comes from the host, to sent@COMPONENT (a local user sent the stanza) or received@COMPONENT (it is addressed to
+%% a local user). There is one copy a stanza and direction, however many resources and carbons it is delivered to.
+-module(mod_event_pusher_tap).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([user_send_packet/1, sm_receive_packet/1]).
+-include_lib("kernel/include/logger.hrl").
+-include("xmpp.hrl").
+
+%% First in sending, since carbons and the archive change the stanza later (89, 50); in receiving after what
+%% drops stanzas (mod_block_strangers, 25) and before the archive (50).
+-define(SENT_PRIORITY, 1).
+-define(RECEIVED_PRIORITY, 40).
+
+start(Host, _Options) ->
+    ejabberd_hooks:add(user_send_packet, Host, ?MODULE, user_send_packet, ?SENT_PRIORITY),
+    ejabberd_hooks:add(sm_receive_packet, Host, ?MODULE, sm_receive_packet, ?RECEIVED_PRIORITY).
+
+stop(Host) ->
+    ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, user_send_packet, ?SENT_PRIORITY),
+    ejabberd_hooks:delete(sm_receive_packet, Host, ?MODULE, sm_receive_packet, ?RECEIVED_PRIORITY).
+
+reload(_Host, _NewOptions, _OldOptions) -> ok.
+depends(_Host, _Options) -> [].
+mod_options(_Host) -> [to, {directions, [sent]}, {kinds, [message]}].
+mod_opt_type(to) -> econf:domain();
+mod_opt_type(directions) -> econf:list(econf:enum([sent, received]));
+mod_opt_type(kinds) -> econf:list(econf:enum([message, presence, iq])).
+mod_doc() -> #{desc => <<"Hands copies of users' stanzas to the component of xmpp-event-pusher.">>}.
+
+user_send_packet({Packet, _State} = Acc) ->
+    guard(fun() -> tap(sent, xmpp:get_from(Packet), Packet) end),
+    Acc.
+
+%% Runs once for each stanza routed to a local user, before it is spread over the resources.
+sm_receive_packet(Packet) ->
+    To = xmpp:get_to(Packet),
+    case is_repetition(Packet, To) of
+        true -> Packet;
+        false ->
+            guard(fun() -> tap(received, To, Packet) end),
+            xmpp:put_meta(Packet, ?MODULE, To)
+    end.
+
+%% Carbons, offline messages handed out at login, and what XEP-0198 routes again after a lost connection.
+is_repetition(Packet, To) ->
+    xmpp:get_meta(Packet, carbon_copy, false)
+        orelse xmpp:get_meta(Packet, from_offline, false)
+        orelse xmpp:get_meta(Packet, ?MODULE, undefined) =:= To.
+
+tap(Direction, #jid{lserver = Host}, Packet) ->
+    #{to := Component, directions := Directions, kinds := Kinds} = gen_mod:get_module_opts(Host, ?MODULE),
+    To = xmpp:get_to(Packet),
+    case lists:member(Direction, Directions)
+        andalso lists:member(element(1, Packet), Kinds)
+        andalso To#jid.lserver =/= Component                % it gets this stanza itself
+        andalso ejabberd_router:is_my_route(Component) of   % else it is away: s2s would be tried
+        true -> ejabberd_router:route(wrap(Direction, jid:make(Host), Component, Packet));
+        false -> ok
+    end.
+
+wrap(Direction, Host, Component, Packet) ->
+    Copy = xmpp:set_from_to(Packet, prepared(xmpp:get_from(Packet)), prepared(xmpp:get_to(Packet))),
+    Delay = #delay{from = Host, stamp = erlang:timestamp()},
+    #message{from = Host, to = jid:make(atom_to_binary(Direction, utf8), Component), id = p1_rand:get_string(),
+             sub_els = [#forwarded{delay = Delay, sub_els = [Copy]}]}.
+
+prepared(#jid{luser = User, lserver = Server, lresource = Resource}) -> jid:make(User, Server, Resource).
+
+%% Neither a user's session nor the log (ejabberd writes whole stanzas there) may suffer from a fault in here.
+guard(Fun) ->
+    try Fun(), ok
+    catch Class:Reason:Stack ->
+        case persistent_term:get(?MODULE, untold) of
+            untold ->
+                persistent_term:put(?MODULE, told),
+                ?LOG_ERROR("mod_event_pusher_tap could not copy a stanza: ~p ~p at ~p (told once)",
+                           [Class, without_values(Reason), [{M, F, L} || {M, F, _, L} <- Stack]]);
+            told -> ok
+        end
+    end.
+
+without_values(Reason) when is_tuple(Reason) -> element(1, Reason);
+without_values(Reason) -> Reason.

@@ -1,0 +1,89 @@
+-- Hands copies (XEP-0297) of the stanzas of this host's users to xmpp-event-pusher, which is connected to this same
+-- Prosody (0.12 or later) as an external component (XEP-0114). To install:
+--   1. copy this file into a folder of plugin_paths; on Debian: /usr/local/lib/prosody/modules/
+--   2. write into prosody.cfg.lua what prosody.example.cfg.lua shows
+--   3. restart Prosody
+--
+--   event_pusher_tap_to         = "push.example.com"   -- required: the component's domain
+--   event_pusher_tap_directions = { "sent" }           -- and "received"
+--   event_pusher_tap_kinds      = { "message" }        -- and "presence", "iq"
+--   event_pusher_tap_buffer     = 0                    -- the last N copies are kept while the component is away
+--
+-- A copy comes from the host, to sent@COMPONENT (a local user sent the stanza) or received@COMPONENT (it is addressed to
+-- a local user). There is one copy a stanza and direction, however many resources and carbons it is delivered to.
+local st = require "util.stanza";
+local jid = require "util.jid";
+local timestamp = require "util.datetime".datetime;
+local new_id = require "util.id".medium;
+local new_queue = require "util.queue".new;
+
+local targets = { sent = { "bare", "full", "host" }, received = { "bare", "full" } };
+local known_kinds = { message = true, presence = true, iq = true };
+
+local component = jid.prep(module:get_option_string("event_pusher_tap_to"));
+assert(component, 'event_pusher_tap_to is missing or no domain; write event_pusher_tap_to = "push.example.com"');
+
+local function words(option, default, known)
+	local chosen = module:get_option_set(option, { default });
+	for word in chosen do
+		assert(known[word], option.." does not know "..tostring(word));
+	end
+	return chosen;
+end
+local directions = words("event_pusher_tap_directions", "sent", targets);
+local kinds = words("event_pusher_tap_kinds", "message", known_kinds);
+local buffer_size = module:get_option_number("event_pusher_tap_buffer", 0);
+
+local waiting = new_queue(math.max(buffer_size, 1), true);
+local told, listening = {}, false;
+
+local function warn_once(text, ...)
+	if told[text] then return end
+	told[text] = true;
+	module:log("warn", text, ...);
+end
+
+local function hand_over()
+	for copy in waiting:consume() do module:send(copy) end
+end
+
+local function wrap(stanza, direction)
+	local copy = st.clone(stanza);
+	copy.attr.xmlns = "jabber:client";
+	copy.attr.to = copy.attr.to or jid.bare(copy.attr.from);   -- Prosody leaves it out in stanzas to oneself
+	return st.message({ from = module.host, to = direction.."@"..component, id = new_id() })
+		:tag("forwarded", { xmlns = "urn:xmpp:forward:0" })
+			:tag("delay", { xmlns = "urn:xmpp:delay", from = module.host, stamp = timestamp() }):up()
+			:add_child(copy):reset();
+end
+
+local function tap(stanza, direction)
+	if jid.host(stanza.attr.to) == component then return end   -- it gets this stanza itself
+	local host = prosody.hosts[component];
+	local listener = host and host.modules.component;
+	if not listener then
+		warn_once("No component %s is configured here: nothing is copied to it", component);
+	elseif listener.connected then
+		module:send(wrap(stanza, direction));
+	elseif buffer_size > 0 then
+		waiting:push(wrap(stanza, direction));
+		if not listening then
+			module:hook_object_event(host.events, "component-authenticated", hand_over, -10);
+			listening = true;
+		end
+	end   -- else the sidecar is away: nothing is sent, so that no user gets an error
+end
+
+for direction in directions do
+	for kind in kinds do
+		for _, target in ipairs(targets[direction]) do
+			local event_name = (direction == "sent" and "pre-" or "")..kind.."/"..target;
+			-- 0.2: after the blocklist, before the archive and carbons.
+			module:hook(event_name, function (event)
+				-- An error in a hook would cost a user the stanza.
+				local ok, problem = pcall(tap, event.stanza, direction);
+				if not ok then warn_once("A stanza could not be copied: %s (told once)", problem) end
+			end, 0.2);
+		end
+	end
+end
