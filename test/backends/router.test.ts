@@ -1,0 +1,756 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { defaultCallback } from '../../src/backends/default-callback.ts';
+import { Router } from '../../src/backends/router.ts';
+import type { CallbackModule } from '../../src/core/callback.ts';
+import type { Notification } from '../../src/core/delivery.ts';
+import type { StanzaEvent } from '../../src/core/event.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
+import { engines } from '../../src/outbox/engines/index.ts';
+import { ManualClock } from '../support/clock.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
+import { eventOf } from '../support/stanza.ts';
+
+const always: CallbackModule = { shouldMakeReq: () => true };
+
+interface BackendSetting extends CallbackModule {
+  readonly name?: string;
+  readonly pool?: string;
+  readonly path?: string;
+}
+
+interface Setting {
+  readonly pools?: readonly string[];
+  readonly callbackTimeoutMs?: number;
+  /** Puts something between router and outbox. */
+  readonly wrap?: (outbox: Outbox) => Outbox;
+}
+
+/** A router with real outboxes; at the end of the test the ledger must balance. */
+function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
+  const { pools = ['http_pool'], callbackTimeoutMs = 5000, wrap = (outbox) => outbox } = setting;
+  const clock = new ManualClock(1_700_000_000_000);
+  const ledger = new Ledger();
+  const observed: Observation[] = [];
+  const surroundings = {
+    clock,
+    ledger,
+    observe: (observation: Observation) => void observed.push(observation),
+  };
+  const options = { capacity: 1_000_000, whenFull: 'drop_newest', order: 'strict' } as const;
+  const outboxes = new Map(pools.map((pool) => [pool, engines.memory(options, surroundings)]));
+  const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
+  let ids = 0;
+  const router = new Router(
+    {
+      backends: backends.map(
+        ({ name = 'chats', pool = 'http_pool', path = '/notifications', ...callback }) => ({
+          name,
+          poolName: pool,
+          path,
+          callback: { ...defaultCallback, ...callback },
+          options: { pool_name: pool, path, extra: name },
+        }),
+      ),
+      callbackTimeoutMs,
+      destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
+    },
+    { ...surroundings, makeId: () => `id-${(ids += 1)}` },
+  );
+  onTestFinished(() =>
+    expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),
+  );
+  return {
+    router,
+    clock,
+    ledger,
+    observed,
+    take: (event: StanzaEvent, size = 100) => router.take(event, size),
+    /** Delivers all that has been accepted so far, in the order in which it was accepted. */
+    deliver: async (pool = 'http_pool') => {
+      const outbox = outboxes.get(pool);
+      const delivered: Notification[] = [];
+      while (outbox !== undefined && outbox.counts().waiting > 0) {
+        const delivery = await outbox.lease();
+        if (delivery === undefined) break;
+        delivered.push(delivery.notification);
+        await outbox.settle(delivery, { kind: 'delivered' });
+      }
+      return delivered;
+    },
+    failures: () =>
+      observed.flatMap((observation) =>
+        observation.kind === 'callback-failed' ? [`${observation.backend} ${observation.callback}`] : [],
+      ),
+  };
+}
+
+function chat(text: string, from = 'alice@example.com/Desk'): StanzaEvent {
+  return eventOf(`<message from='${from}' to='bob@example.com' type='chat'><body>${text}</body></message>`);
+}
+
+/** A promise and the way to settle it, by name. */
+function openGates() {
+  const gates = new Map<string, Gate>();
+  const gate = (name: string): Gate => {
+    let found = gates.get(name);
+    if (found === undefined) {
+      let open = (): void => undefined;
+      const opened = new Promise<void>((resolve) => (open = resolve));
+      found = { opened, open };
+      gates.set(name, found);
+    }
+    return found;
+  };
+  return gate;
+}
+
+interface Gate {
+  readonly opened: Promise<void>;
+  readonly open: () => void;
+}
+
+/** Lets everything go on that needs no more than promises. */
+async function idle(): Promise<void> {
+  for (let round = 0; round < 3; round += 1) await turn();
+}
+
+const bodies = (notifications: readonly Notification[]) => notifications.map(({ body }) => body);
+
+describe('a notification', () => {
+  it('holds all that delivering it takes', async () => {
+    const { take, router, deliver } = openRouter([{ name: 'chats', path: '/notifications' }]);
+    take(chat('Hi, Bob!', 'Alice@Example.com/Desk'));
+    await router.settled();
+    expect(await deliver()).toEqual([
+      {
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        sender: 'alice@example.com',
+        host: 'example.com',
+        path: '/notifications',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: 'author=alice&server=example.com&receiver=bob&message=Hi%2C+Bob%21',
+        acceptedAtMs: 1_700_000_000_000,
+      },
+    ]);
+  });
+
+  it('goes to the pool of the host of the sender, else to the global one with that tag', async () => {
+    const { take, router, deliver } = openRouter([{}], { pools: ['http_pool', 'http_pool@example.com'] });
+    take(chat('own'));
+    take(chat('global', 'carol@other.example/Desk'));
+    await router.settled();
+    expect((await deliver('http_pool@example.com')).map(({ pool, host }) => ({ pool, host }))).toEqual([
+      { pool: 'http_pool@example.com', host: 'example.com' },
+    ]);
+    expect((await deliver('http_pool')).map(({ pool, host }) => ({ pool, host }))).toEqual([
+      { pool: 'http_pool', host: 'other.example' },
+    ]);
+  });
+
+  it('is dead at once where there is neither pool, accepted and counted', async () => {
+    const { take, router, ledger, observed } = openRouter([{ name: 'chats', pool: 'http_pool' }], {
+      pools: ['http_pool@other.example', 'another_pool'],
+    });
+    take(chat('Hi'));
+    await router.settled();
+    expect(ledger.entry('chats')).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });
+    expect(observed).toEqual([
+      expect.objectContaining({
+        kind: 'notification-dead',
+        reason: 'no-pool',
+        notification: expect.objectContaining({ backend: 'chats', pool: 'http_pool', host: 'example.com' }),
+      }),
+    ]);
+  });
+
+  it('has an id of its own for each backend', async () => {
+    const { take, router, deliver } = openRouter([{ name: 'a' }, { name: 'b' }]);
+    take(chat('Hi'));
+    await router.settled();
+    expect((await deliver()).map(({ id, backend }) => [backend, id])).toEqual([
+      ['a', 'id-1'],
+      ['b', 'id-2'],
+    ]);
+  });
+});
+
+describe('a backend', () => {
+  it('is known to the ledger before its first notification', () => {
+    const { ledger } = openRouter([{ name: 'chats' }, { name: 'alerts' }]);
+    expect([...ledger.entries().keys()]).toEqual(['chats', 'alerts']);
+  });
+
+  it.each([
+    ['true', true, 1],
+    ['a promise of true', Promise.resolve(true), 1],
+    ['false', false, 0],
+    ['a promise of false', Promise.resolve(false), 0],
+    ['1', 1, 0],
+    ["'yes'", 'yes', 0],
+    ["'true'", 'true', 0],
+    ['an object', { ok: true }, 0],
+    ['an array of true', [true], 0],
+    ['nothing', undefined, 0],
+    ['null', null, 0],
+    ['a promise of 1', Promise.resolve(1), 0],
+  ])('that answers %s to shouldMakeReq makes a notification only of true', async (_what, answer, count) => {
+    const { take, router, deliver, failures } = openRouter([{ shouldMakeReq: () => answer }]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(await deliver()).toHaveLength(count);
+    expect(failures()).toEqual([]);
+  });
+
+  it('is not asked for headers and body of what it does not want', async () => {
+    const asked: string[] = [];
+    const { take, router } = openRouter([
+      {
+        shouldMakeReq: async () => false,
+        prepareHeaders: () => (asked.push('headers'), {}),
+        prepareBody: () => (asked.push('body'), ''),
+      },
+    ]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(asked).toEqual([]);
+  });
+
+  it('gets the event and its own options in each callback', async () => {
+    const given: unknown[] = [];
+    const { take, router } = openRouter([
+      {
+        name: 'mine',
+        path: '/p',
+        shouldMakeReq: (...all) => given.push(all) > 0,
+        prepareHeaders: (...all) => (given.push(all), {}),
+        prepareBody: (...all) => (given.push(all), ''),
+      },
+    ]);
+    const event = chat('Hi');
+    take(event);
+    await router.settled();
+    const expected = [event, { pool_name: 'http_pool', path: '/p', extra: 'mine' }];
+    expect(given).toEqual([expected, expected, expected]);
+    for (const arguments_ of given) expect((arguments_ as unknown[])[0]).toBe(event);
+  });
+
+  it('may wait in each callback', async () => {
+    const { take, router, deliver } = openRouter([
+      {
+        shouldMakeReq: async () => (await turn(), true),
+        prepareHeaders: async () => (await turn(), { 'X-Slow': '1' }),
+        prepareBody: async () => (await turn(), 'slow'),
+      },
+    ]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(await deliver()).toMatchObject([{ headers: { 'x-slow': '1' }, body: 'slow' }]);
+  });
+
+  it('may give a thenable of another library', async () => {
+    const thenable = new Proxy({} as Promise<boolean>, {
+      get: (_target, name) =>
+        name === 'then' ? (resolve: (value: boolean) => void) => void setImmediate(resolve, true) : undefined,
+    });
+    const { take, router, deliver, failures, clock } = openRouter([{ shouldMakeReq: () => thenable }]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(failures()).toEqual([]);
+    expect(await deliver()).toHaveLength(1);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe('several backends', () => {
+  it('are asked in configuration order', async () => {
+    const asked: string[] = [];
+    const names = ['c', 'a', 'b'];
+    const { take, router, deliver } = openRouter(
+      names.map((name) => ({ name, shouldMakeReq: () => asked.push(name) > 0 })),
+    );
+    take(chat('Hi'));
+    expect(asked).toEqual(names);
+    await router.settled();
+    expect((await deliver()).map(({ backend }) => backend)).toEqual(names);
+  });
+
+  it('share the acc of one stanza, and only of that one', async () => {
+    const seen: [string, unknown][] = [];
+    const { take, router } = openRouter([
+      { name: 'first', shouldMakeReq: ({ acc, message }) => (acc.set('mark', message), false) },
+      { name: 'second', shouldMakeReq: ({ acc, message }) => (seen.push([message, acc.get('mark')]), false) },
+      { name: 'third', shouldMakeReq: ({ acc }) => acc.set('mark', 'changed').size > 1 },
+    ]);
+    take(chat('one'));
+    take(chat('two'));
+    await router.settled();
+    expect(seen).toEqual([
+      ['one', 'one'],
+      ['two', 'two'],
+    ]);
+  });
+
+  it('go on side by side: one that waits holds up no other', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = openRouter([
+      { name: 'waits', shouldMakeReq: () => gate('waits').opened.then(() => true) },
+      { name: 'goes on', shouldMakeReq: async () => true },
+    ]);
+    take(chat('Hi'));
+    await idle();
+    expect((await deliver()).map(({ backend }) => backend)).toEqual(['goes on']);
+    gate('waits').open();
+    await router.settled();
+    expect((await deliver()).map(({ backend }) => backend)).toEqual(['waits']);
+  });
+
+  it('do not suffer from one whose pool does not exist', async () => {
+    const { take, router, deliver, ledger } = openRouter([
+      { name: 'lost', pool: 'nowhere' },
+      { name: 'chats' },
+    ]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(await deliver()).toHaveLength(1);
+    expect(ledger.entry('lost').dead).toBe(1);
+  });
+});
+
+describe("what MongooseIM's own tests of its callbacks ask for", () => {
+  const custom = (prefix: string, dirs: readonly string[]): BackendSetting => ({
+    shouldMakeReq: ({ dir, packet }) => packet.is('message') && dirs.includes(dir),
+    prepareBody: ({ dir, message }) => `${prefix}${dir}-${message}`,
+  });
+  const events = ['hej', ''].flatMap((text) =>
+    (['in', 'out'] as const).map((dir) =>
+      eventOf(
+        `<message from='alice@localhost/r' to='bob@localhost' type='chat'><body>${text}</body></message>`,
+        dir,
+      ),
+    ),
+  );
+  const presence = eventOf("<presence from='alice@localhost/r' to='bob@localhost'/>", 'out');
+
+  it('a callback of ones own sees both directions and empty messages (custom_push)', async () => {
+    const { take, router, deliver } = openRouter([custom('', ['in', 'out'])]);
+    for (const event of [...events, presence]) take(event);
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['in-hej', 'out-hej', 'in-', 'out-']);
+  });
+
+  it('several backends post independently of each other (push_to_many)', async () => {
+    const { take, router, deliver } = openRouter([
+      { ...custom('', ['in', 'out']), name: 'first', path: 'push' },
+      { ...custom('2-', ['out']), name: 'second', path: 'push2' },
+    ]);
+    for (const event of [...events, presence]) take(event);
+    await router.settled();
+    const delivered = await deliver();
+    const to = (path: string) => bodies(delivered.filter((notification) => notification.path === path));
+    expect(to('push')).toEqual(['in-hej', 'out-hej', 'in-', 'out-']);
+    expect(to('push2')).toEqual(['2-out-hej', '2-out-']);
+  });
+});
+
+describe('a callback that fails', () => {
+  const boom = (): never => {
+    throw new Error('boom');
+  };
+  const reject = (): Promise<never> => Promise.reject(new Error('boom'));
+  const throwingThen = new Proxy({}, { get: boom });
+  const cases: [string, keyof CallbackModule, CallbackModule][] = [
+    ['throws', 'shouldMakeReq', { shouldMakeReq: boom }],
+    ['throws', 'prepareHeaders', { prepareHeaders: boom }],
+    ['throws', 'prepareBody', { prepareBody: boom }],
+    ['rejects', 'shouldMakeReq', { shouldMakeReq: reject }],
+    ['rejects', 'prepareHeaders', { prepareHeaders: reject }],
+    ['rejects', 'prepareBody', { prepareBody: reject }],
+    ['gives a thenable that throws', 'shouldMakeReq', { shouldMakeReq: () => throwingThen }],
+    ['gives no headers', 'prepareHeaders', { prepareHeaders: () => undefined as never }],
+    ['gives null', 'prepareHeaders', { prepareHeaders: () => null as never }],
+    ['gives a text', 'prepareHeaders', { prepareHeaders: () => 'content-type: text/plain' as never }],
+    ['gives a Map', 'prepareHeaders', { prepareHeaders: () => new Map([['a', 'b']]) as never }],
+    ['gives Headers', 'prepareHeaders', { prepareHeaders: () => new Headers({ a: 'b' }) as never }],
+    ['gives a list', 'prepareHeaders', { prepareHeaders: () => [['a', 'b']] as never }],
+    ['gives a number for a header', 'prepareHeaders', { prepareHeaders: () => ({ a: 1 }) as never }],
+    ['gives a name that HTTP forbids', 'prepareHeaders', { prepareHeaders: () => ({ 'a b': 'c' }) }],
+    ['gives an empty name', 'prepareHeaders', { prepareHeaders: () => ({ '': 'c' }) }],
+    ['gives a value with a line break', 'prepareHeaders', { prepareHeaders: () => ({ a: 'b\r\nc: d' }) }],
+    ['gives a value that HTTP cannot carry', 'prepareHeaders', { prepareHeaders: () => ({ a: '☺' }) }],
+    ['gives nothing', 'prepareBody', { prepareBody: () => undefined as never }],
+    ['gives an object', 'prepareBody', { prepareBody: () => ({ text: 'Hi' }) as never }],
+    ['gives a number', 'prepareBody', { prepareBody: () => 7 as never }],
+  ];
+
+  it.each(cases)('(%s, %s) harms only the notification of its own backend', async (_how, name, callback) => {
+    const { take, router, deliver, failures, ledger } = openRouter([
+      { name: 'before' },
+      { ...always, name: 'bad', ...callback },
+      { name: 'after' },
+    ]);
+    take(chat('Hi'));
+    take(chat('Ho'));
+    await router.settled();
+    expect((await deliver()).map(({ backend }) => backend).toSorted()).toEqual([
+      'after',
+      'after',
+      'before',
+      'before',
+    ]);
+    expect(failures()).toEqual([`bad ${name}`, `bad ${name}`]);
+    expect(ledger.entry('bad').accepted).toBe(0);
+  });
+
+  it('is told with what it threw', async () => {
+    const error = new Error('boom');
+    const { take, router, observed } = openRouter([
+      {
+        name: 'bad',
+        shouldMakeReq: () => {
+          throw error;
+        },
+      },
+      { name: 'bad too', prepareBody: () => Promise.reject(error) },
+    ]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(observed).toEqual([
+      { kind: 'callback-failed', backend: 'bad', callback: 'shouldMakeReq', error },
+      { kind: 'callback-failed', backend: 'bad too', callback: 'prepareBody', error },
+    ]);
+  });
+
+  it.each(['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const)(
+    'by not settling in %s is given up after the time limit',
+    async (name) => {
+      const gate = openGates();
+      const hanging = { ...always, [name]: () => gate('late').opened.then(() => true) };
+      const { take, router, deliver, failures, clock, observed } = openRouter(
+        [{ name: 'hangs', ...hanging }, { name: 'fine' }],
+        { callbackTimeoutMs: 300 },
+      );
+      take(chat('Hi'));
+      await idle();
+      clock.advance(299);
+      await idle();
+      expect(failures()).toEqual([]);
+      clock.advance(1);
+      await router.settled();
+      expect(failures()).toEqual([`hangs ${name}`]);
+      expect(observed).toEqual([
+        expect.objectContaining({ error: expect.objectContaining({ message: 'not settled after 300 ms' }) }),
+      ]);
+      expect((await deliver()).map(({ backend }) => backend)).toEqual(['fine']);
+      gate('late').open();
+      await idle();
+      expect(await deliver()).toEqual([]);
+      expect(clock.timers).toBe(0);
+    },
+  );
+
+  it('has the whole time limit for each of the three', async () => {
+    const gate = openGates();
+    const slow = <T>(name: string, value: T) => gate(name).opened.then(() => value);
+    const { take, router, deliver, clock } = openRouter(
+      [
+        {
+          shouldMakeReq: () => slow('should', true),
+          prepareHeaders: () => slow('headers', {}),
+          prepareBody: () => slow('body', 'slow'),
+        },
+      ],
+      { callbackTimeoutMs: 300 },
+    );
+    take(chat('Hi'));
+    for (const name of ['should', 'headers', 'body']) {
+      await idle();
+      clock.advance(200);
+      gate(name).open();
+    }
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['slow']);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe('headers', () => {
+  it('have names in lower case, and may be none at all', async () => {
+    const { take, router, deliver } = openRouter([
+      { name: 'some', prepareHeaders: () => ({ 'X-Trace': 'ä', Host: 'x.example' }) },
+      { name: 'none', prepareHeaders: () => ({}) },
+    ]);
+    take(chat('Hi'));
+    await router.settled();
+    expect((await deliver()).map(({ headers }) => headers)).toEqual([
+      { 'x-trace': 'ä', host: 'x.example' },
+      {},
+    ]);
+  });
+
+  it('that frame the message or name the notification are left out', async () => {
+    const reserved = {
+      Connection: 'close',
+      'Content-Length': '3',
+      'keep-alive': '1',
+      TE: 'trailers',
+      Trailer: 'x',
+      'Transfer-Encoding': 'chunked',
+      upgrade: 'h2c',
+      'Webhook-Id': 'mine',
+    };
+    const { take, router, deliver } = openRouter([{ prepareHeaders: () => ({ ...reserved, a: 'b' }) }]);
+    take(chat('Hi'));
+    await router.settled();
+    expect((await deliver()).map(({ headers }) => headers)).toEqual([{ a: 'b' }]);
+  });
+});
+
+describe('a body', () => {
+  it.each([
+    ['empty', ''],
+    ['a text', 'text ☺'],
+    ['bytes', new Uint8Array([0, 255])],
+    ['a Buffer', Buffer.from('buffer')],
+  ])('may be %s', async (_what, body) => {
+    const { take, router, deliver } = openRouter([{ prepareBody: () => body }]);
+    take(chat('Hi'));
+    await router.settled();
+    expect(bodies(await deliver())).toEqual([body]);
+  });
+});
+
+describe('the order of one sender', () => {
+  const names = ['one', 'two', 'three', 'four'];
+
+  it.each(['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const)(
+    'is kept for each backend while %s takes longer for the first than for the last',
+    async (callback) => {
+      const gate = openGates();
+      const values = { shouldMakeReq: () => true, prepareHeaders: () => ({}), prepareBody: undefined };
+      const { take, router, deliver } = openRouter([
+        {
+          prepareBody: ({ message }) => message,
+          [callback]: (event: StanzaEvent) =>
+            gate(event.message).opened.then(() => values[callback]?.() ?? event.message),
+        },
+      ]);
+      for (const name of names) take(chat(name));
+      for (const name of names.toReversed()) {
+        gate(name).open();
+        await idle();
+      }
+      await router.settled();
+      expect(bodies(await deliver())).toEqual(names);
+    },
+  );
+
+  it('is kept around one that fails in between', async () => {
+    const gate = openGates();
+    const { take, router, deliver, failures } = openRouter([
+      {
+        prepareBody: async ({ message }) => {
+          if (message === 'two') throw new Error('boom');
+          if (message === 'one') await gate('one').opened;
+          return message;
+        },
+      },
+    ]);
+    for (const name of names) take(chat(name));
+    await idle();
+    gate('one').open();
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['one', 'three', 'four']);
+    expect(failures()).toEqual(['chats prepareBody']);
+  });
+
+  it('holds up neither other senders nor other backends', async () => {
+    const gate = openGates();
+    const waitFor = (name: string) => async (event: StanzaEvent) => {
+      if (event.message === name) await gate(name).opened;
+      return `${event.sender} ${event.message}`;
+    };
+    const { take, router, deliver } = openRouter([
+      { name: 'slow', prepareBody: waitFor('one') },
+      { name: 'quick', prepareBody: ({ sender, message }) => `quick ${sender} ${message}` },
+    ]);
+    take(chat('one'));
+    take(chat('two'));
+    take(chat('three', 'carol@example.com/Desk'));
+    await idle();
+    expect(new Set(bodies(await deliver()))).toEqual(
+      new Set(['carol three', 'quick alice one', 'quick alice two', 'quick carol three']),
+    );
+    gate('one').open();
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['alice one', 'alice two']);
+  });
+
+  it('does not tell the resources of a sender apart', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = openRouter([
+      { prepareBody: ({ message }) => gate(message).opened.then(() => message) },
+    ]);
+    take(chat('one', 'alice@example.com/Desk'));
+    take(chat('two', 'Alice@example.com/Phone'));
+    gate('two').open();
+    await idle();
+    expect(await deliver()).toEqual([]);
+    gate('one').open();
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['one', 'two']);
+  });
+});
+
+describe('settled', () => {
+  it('resolves at once while nothing is under way', async () => {
+    const { router } = openRouter([{}]);
+    await expect(router.settled()).resolves.toBeUndefined();
+  });
+
+  it('waits for what is slow, and for what begins meanwhile', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = openRouter([
+      { prepareBody: ({ message }) => gate(message).opened.then(() => message) },
+    ]);
+    let isSettled = false;
+    take(chat('one'));
+    const settled = router.settled().then(() => (isSettled = true));
+    take(chat('two'));
+    gate('one').open();
+    await idle();
+    expect(isSettled).toBe(false);
+    gate('two').open();
+    await settled;
+    expect(bodies(await deliver())).toEqual(['one', 'two']);
+  });
+
+  it('waits for a slow one even if a later one of that sender has failed', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = openRouter([
+      {
+        prepareBody: async ({ message }) => {
+          if (message === 'bad') throw new Error('boom');
+          await gate('slow').opened;
+          return message;
+        },
+      },
+    ]);
+    take(chat('slow'));
+    take(chat('bad'));
+    await idle();
+    let isSettled = false;
+    const settled = router.settled().then(() => (isSettled = true));
+    await idle();
+    expect(isSettled).toBe(false);
+    gate('slow').open();
+    await settled;
+    expect(bodies(await deliver())).toEqual(['slow']);
+  });
+
+  it('waits for the outbox', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = openRouter([{}], {
+      wrap: (outbox) => slowOutbox(outbox, gate('disk').opened),
+    });
+    take(chat('Hi'));
+    let isSettled = false;
+    const settled = router.settled().then(() => (isSettled = true));
+    await idle();
+    expect(isSettled).toBe(false);
+    gate('disk').open();
+    await settled;
+    expect(await deliver()).toHaveLength(1);
+  });
+});
+
+/** An outbox that takes nothing until `ready`, as a durable one does that waits for its disk. */
+function slowOutbox(outbox: Outbox, ready: Promise<void>): Outbox {
+  const slow = Object.create(outbox) as Outbox;
+  slow.put = async (notification) => {
+    await ready;
+    await outbox.put(notification);
+  };
+  return slow;
+}
+
+describe('the bound on what is under way', () => {
+  const stanzaSize = 1024 * 1024;
+
+  it('leaves room while callbacks and outboxes are quick', async () => {
+    const { take, router, deliver } = openRouter([{}]);
+    for (let count = 0; count < 200; count += 1) {
+      take(chat('Hi'), stanzaSize);
+      await router.settled();
+      expect(router.hasRoom()).toBe(true);
+    }
+    expect(await deliver()).toHaveLength(200);
+  });
+
+  it.each([
+    [
+      'callbacks',
+      (ready: Promise<void>) => ({ backend: { prepareBody: () => ready.then(() => '') }, setting: {} }),
+    ],
+    [
+      'outboxes',
+      (ready: Promise<void>) => ({
+        backend: {},
+        setting: { wrap: (outbox: Outbox) => slowOutbox(outbox, ready) },
+      }),
+    ],
+  ])('is 64 MiB of stanzas for slow %s, and there is room again afterwards', async (_what, settingOf) => {
+    const gate = openGates();
+    const { backend, setting } = settingOf(gate('ready').opened);
+    const { take, router, deliver } = openRouter([backend], setting);
+    let taken = 0;
+    while (router.hasRoom() && taken < 100) {
+      take(chat(`${taken}`, `user${taken}@example.com/x`), stanzaSize);
+      taken += 1;
+    }
+    expect(taken).toBe(64);
+    gate('ready').open();
+    await router.settled();
+    expect(router.hasRoom()).toBe(true);
+    expect(await deliver()).toHaveLength(taken);
+  });
+
+  it('counts small stanzas with what they take in memory', async () => {
+    const gate = openGates();
+    const { take, router } = openRouter([{ shouldMakeReq: () => gate('ready').opened.then(() => false) }]);
+    const event = chat('Hi');
+    let taken = 0;
+    while (router.hasRoom() && taken < 100_000) {
+      take(event, 1);
+      taken += 1;
+    }
+    expect(taken).toBeLessThan(50_000);
+    gate('ready').open();
+    await router.settled();
+    expect(router.hasRoom()).toBe(true);
+  });
+
+  it('does not count what is refused at once', () => {
+    const { take, router } = openRouter([{ shouldMakeReq: () => false }]);
+    for (let count = 0; count < 100; count += 1) take(chat('Hi'), stanzaSize);
+    expect(router.hasRoom()).toBe(true);
+  });
+
+  it('has room again after callbacks that failed or hung', async () => {
+    const { take, router, clock, failures } = openRouter([
+      { name: 'bad', ...always, prepareBody: () => Promise.reject(new Error('boom')) },
+      { name: 'hangs', shouldMakeReq: () => new Promise(() => undefined) },
+    ]);
+    for (let count = 0; router.hasRoom() && count < 100; count += 1) take(chat(`${count}`), stanzaSize);
+    expect(router.hasRoom()).toBe(false);
+    await idle();
+    clock.advance(5000);
+    await router.settled();
+    expect(router.hasRoom()).toBe(true);
+    expect(new Set(failures())).toEqual(new Set(['bad prepareBody', 'hangs shouldMakeReq']));
+  });
+});

@@ -1,0 +1,228 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { folderWith, good, spoilt } from '../config/load-text.ts';
+import { type RunningCli, runCli, startCli } from '../support/cli.ts';
+import { closedPort } from '../support/closed-port.ts';
+
+interface RunOptions {
+  /** Of an XMPP server; default: nobody is there. */
+  readonly xmppPort?: number;
+  /** URL of the receiver, and what else the outgoing pool has. */
+  readonly server?: string;
+  /** Source of a callback module. */
+  readonly callback?: string;
+  /** Where to listen; default any port. */
+  readonly listen?: string;
+}
+
+async function run(options: RunOptions = {}): Promise<RunningCli> {
+  const { xmppPort, server = 'http://localhost:8000', callback, listen = '127.0.0.1:0' } = options;
+  const text = spoilt('5347', String(xmppPort ?? (await closedPort())))
+    .replace('http://localhost:8000', server)
+    .concat(callback === undefined ? '' : '        callback_module: ./callback.mjs\n')
+    .concat(`telemetry: { listen: "${listen}" }\nshutdown_timeout: 600000\n`);
+  const folder = await folderWith({ 'x.yaml': text, 'callback.mjs': callback ?? '' });
+  return startCli(['run', '-c', 'x.yaml'], { folder });
+}
+
+/** Lets a server listen until the test is over; gives its port. */
+async function listening(server: net.Server): Promise<number> {
+  const sockets = new Set<net.Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Welcomes every component (XEP-0114, section 3) and sends it one chat message. */
+function xmppServer(): net.Server {
+  const answers: readonly [RegExp, string][] = [
+    [
+      /<stream:stream[^>]*>/,
+      `<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1' from='push.example.com'>`,
+    ],
+    [
+      /<\/handshake>/,
+      `<handshake/><message from='alice@example.com/a' to='push.example.com' type='chat'><body>Hi</body></message>`,
+    ],
+    [/<\/stream:stream>/, '</stream:stream>'],
+  ];
+  return net.createServer((socket) => {
+    let received = '';
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      received += data.toString();
+      for (const [question, answer] of answers) {
+        if (!question.test(received)) continue;
+        received = received.replace(question, '');
+        socket.write(answer);
+      }
+    });
+  });
+}
+
+/** A sidecar with one notification that its receiver got and has not answered yet. */
+async function delivering(): Promise<{ sidecar: RunningCli; answer: () => void }> {
+  const receiver = http.createServer();
+  const port = await listening(receiver);
+  const sidecar = await run({
+    xmppPort: await listening(xmppServer()),
+    server: `http://127.0.0.1:${port}\n    request_timeout: 600000`,
+  });
+  const [, response] = (await once(receiver, 'request')) as [unknown, http.ServerResponse];
+  return { sidecar, answer: () => void response.writeHead(204).end() };
+}
+
+it.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 on %s', async (signal) => {
+  const sidecar = await run();
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill(signal);
+  expect(await sidecar.ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+it('delivers what is under way before it ends', async () => {
+  const { sidecar, answer } = await delivering();
+  sidecar.process.kill('SIGTERM');
+  await sidecar.logged('sidecar-stopping');
+  answer();
+  expect(await sidecar.ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+it('ends at once on a second signal', async () => {
+  const { sidecar } = await delivering();
+  sidecar.process.kill('SIGTERM');
+  await sidecar.logged('sidecar-stopping');
+  sidecar.process.kill('SIGINT');
+  expect(await sidecar.ended).toMatchObject({
+    code: 1,
+    stderr: 'ended by a second signal, without delivering what is under way\n',
+  });
+});
+
+it('ends with 0 on a signal that comes while it starts', async () => {
+  const sidecar = await run({
+    callback: `process.kill(process.pid, 'SIGTERM'); export const shouldMakeReq = () => true;`,
+  });
+  expect(await sidecar.ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+it('goes on after SIGHUP', async () => {
+  const sidecar = await run();
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill('SIGHUP');
+  await sidecar.complained('SIGHUP ignored: this version cannot reload\n');
+  sidecar.process.kill('SIGTERM');
+  expect(await sidecar.ended).toMatchObject({ code: 0 });
+});
+
+it('goes on after faults that nobody caught, and logs them', async () => {
+  const sidecar = await run({
+    callback: `
+      process.on('SIGUSR2', () => {
+        Promise.reject(new Error('rejected'));
+        throw new Error('thrown');
+      });
+      export const shouldMakeReq = () => true;
+    `,
+  });
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill('SIGUSR2');
+  expect(await sidecar.logged('internal-error')).toMatchObject({ where: 'uncaughtException' });
+  sidecar.process.kill('SIGTERM');
+  const { code, stdout } = await sidecar.ended;
+  expect(code).toBe(0);
+  expect(stdout).toContain('"where":"unhandledRejection"');
+});
+
+it('starts although a callback module leaves a rejection behind', async () => {
+  const sidecar = await run({
+    callback: `Promise.reject(new Error('left')); export const shouldMakeReq = () => true;`,
+  });
+  await sidecar.logged('telemetry-listening');
+  await sidecar.complained('a callback module failed while it was loaded: Error: left\n');
+  sidecar.process.kill('SIGTERM');
+  expect(await sidecar.ended).toMatchObject({ code: 0 });
+});
+
+it('goes on when nobody reads its log any more', async () => {
+  const sidecar = await run();
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.stdout?.destroy();
+  sidecar.process.kill('SIGHUP');
+  await sidecar.complained('SIGHUP ignored');
+  sidecar.process.kill('SIGTERM');
+  expect(await sidecar.ended).toMatchObject({ code: 0 });
+});
+
+it('is not troubled when nobody reads its complaints', async () => {
+  const sidecar = await run();
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.stderr?.destroy();
+  sidecar.process.kill('SIGHUP');
+  sidecar.process.kill('SIGTERM');
+  const { code, stdout } = await sidecar.ended;
+  expect(code).toBe(0);
+  expect(stdout).not.toContain('internal-error');
+});
+
+it('ends with 78 on a bad configuration', async () => {
+  const folder = await folderWith({ 'x.yaml': spoilt('swordfish', '""') });
+  expect(await runCli(['run', '-c', 'x.yaml'], { folder })).toMatchObject({
+    code: 78,
+    stdout: '',
+    stderr: 'x.yaml:4:11: component.secret must not be empty: the server has one for this component\n',
+  });
+});
+
+it('ends with 78 on a callback module that cannot be loaded', async () => {
+  const { code, stdout, stderr } = await (await run({ callback: 'export const shouldMakeReq = ;' })).ended;
+  expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+  expect(stderr).toMatch(
+    /^x\.yaml:12:26: the callback module of http_pool cannot be used: .*Unexpected token.*\n$/,
+  );
+});
+
+it('ends with 1 when its telemetry address is taken, and says so', async () => {
+  const port = await listening(net.createServer());
+  const sidecar = await run({ listen: `127.0.0.1:${port}` });
+  expect(await sidecar.ended).toMatchObject({
+    code: 1,
+    stderr: `cannot start: telemetry.listen is 127.0.0.1 port ${port}, but another process listens there: choose another port, or 0 for any free one\n`,
+  });
+});
+
+it('ends with 1 when its machine does not have the telemetry address, and says so', async () => {
+  const sidecar = await run({ listen: '192.0.2.1:9464' });
+  expect(await sidecar.ended).toMatchObject({
+    code: 1,
+    stderr:
+      'cannot start: telemetry.listen is 192.0.2.1 port 9464, but this machine does not have that address\n',
+  });
+});
+
+it('is not ready while no XMPP server is there, which healthcheck says', async () => {
+  const sidecar = await run();
+  const { port } = await sidecar.logged('telemetry-listening');
+  const folder = await folderWith({
+    'x.yaml': `${good}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
+  });
+  const { code, stderr } = await runCli(['healthcheck', '-c', 'x.yaml'], { folder });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^not ready: \/readyz answers 503: \{.*\}\n$/);
+});
+
+it('is ready once the XMPP server welcomed it, which healthcheck says', async () => {
+  const sidecar = await run({ xmppPort: await listening(xmppServer()) });
+  const { port } = await sidecar.logged('telemetry-listening');
+  await sidecar.logged('component-online');
+  const folder = await folderWith({
+    'x.yaml': `${good}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
+  });
+  expect(await runCli(['healthcheck', '-c', 'x.yaml'], { folder })).toMatchObject({ code: 0, stderr: '' });
+});

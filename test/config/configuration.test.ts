@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { good, load, spoilt } from './load-text.ts';
+
+describe('a small file', () => {
+  it('is completed with the defaults', async () => {
+    expect(await load(good)).toEqual({
+      component: {
+        service: 'xmpp://127.0.0.1:5347',
+        domain: 'push.example.com',
+        secret: 'swordfish',
+        trustedDomains: [],
+        taps: ['forwarded', 'direct'],
+        maxStanzaSize: 1_048_576,
+      },
+      outgoingPools: [
+        {
+          scope: 'global',
+          tag: 'http_pool',
+          workers: 10,
+          server: 'http://localhost:8000',
+          pathPrefix: '/',
+          requestTimeoutMs: 2000,
+          retry: { firstDelayMs: 1000, maxDelayMs: 600_000, maxAgeMs: 86_400_000, order: 'sender' },
+          whenFull: 'drop_newest',
+        },
+      ],
+      backends: [
+        {
+          name: 'http_pool',
+          poolName: 'http_pool',
+          path: '',
+          options: {},
+          position: { line: 10, column: 7 },
+        },
+      ],
+      callbackTimeoutMs: 5000,
+      outbox: { engine: 'memory', capacity: 1_000_000, whenFull: 'drop_newest' },
+      telemetry: { host: '127.0.0.1', port: 9464 },
+      log: { level: 'info' },
+      shutdownTimeoutMs: 10_000,
+    });
+  });
+});
+
+describe('a file with everything', () => {
+  it('is taken as it is', async () => {
+    const configuration = await load(`
+component:
+  service: xmpps://[::1]:5348
+  domain: push.example.com
+  secret: swordfish
+  trusted_domains: [example.com, example.net]
+  taps: [service_log, direct]
+  max_stanza_size: 65536
+outgoing_pools:
+  - type: http
+    scope: host
+    tag: chats
+    workers: 50
+    server: https://localhost:8000/base
+    path_prefix: /webservice
+    request_timeout: 500
+    retry: { max_age: 0, order: strict }
+    when_full: drop_newest
+  - { tag: chats, scope: example.com, server: "http://b" }
+  - { tag: chats, server: "http://c" }
+mod_event_pusher:
+  callback_timeout: 100
+  backends:
+    - http:
+        name: chats
+        pool_name: chats
+        path: /notifications?a=b
+        options: { threshold: 3, words: [a, 1, null], deep: { yes: true } }
+outbox: { engine: memory, capacity: 5, when_full: drop_oldest }
+retry: { first_delay: 10, max_delay: 20, max_age: 30, order: none }
+telemetry: { listen: "[::1]:0" }
+log: { level: silent }
+shutdown_timeout: 0
+`);
+    expect(configuration).toEqual({
+      component: {
+        service: 'xmpps://[::1]:5348',
+        domain: 'push.example.com',
+        secret: 'swordfish',
+        trustedDomains: ['example.com', 'example.net'],
+        taps: ['service_log', 'direct'],
+        maxStanzaSize: 65_536,
+      },
+      outgoingPools: [
+        {
+          scope: 'host',
+          tag: 'chats',
+          workers: 50,
+          server: 'https://localhost:8000/base',
+          pathPrefix: '/webservice',
+          requestTimeoutMs: 500,
+          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 0, order: 'strict' },
+          whenFull: 'drop_newest',
+        },
+        expect.objectContaining({
+          scope: 'example.com',
+          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 30, order: 'none' },
+          whenFull: 'drop_oldest',
+        }),
+        expect.objectContaining({ scope: 'global', tag: 'chats' }),
+      ],
+      backends: [
+        {
+          name: 'chats',
+          poolName: 'chats',
+          path: '/notifications?a=b',
+          options: { threshold: 3, words: ['a', 1, null], deep: { yes: true } },
+          position: { line: 24, column: 7 },
+        },
+      ],
+      callbackTimeoutMs: 100,
+      outbox: { engine: 'memory', capacity: 5, whenFull: 'drop_oldest' },
+      telemetry: { host: '::1', port: 0 },
+      log: { level: 'silent' },
+      shutdownTimeoutMs: 0,
+    });
+  });
+});
+
+it('names backends after pool and path, then #2, #3, and leaves names that were given', async () => {
+  const backends = [
+    '{ pool_name: http_pool, path: /alerts }',
+    '{ pool_name: http_pool, path: /alerts }',
+    '{ pool_name: http_pool, path: /alerts, name: "http_pool/alerts#3" }',
+    '{ pool_name: http_pool, path: /alerts }',
+    '{ pool_name: http_pool, name: given }',
+    '{ pool_name: http_pool }',
+  ].map((backend) => `    - http: ${backend}\n`);
+  const text = spoilt('    - http:\n        pool_name: http_pool\n', backends.join(''));
+  expect((await load(text)).backends.map(({ name }) => name)).toEqual([
+    'http_pool/alerts',
+    'http_pool/alerts#2',
+    'http_pool/alerts#3',
+    'http_pool/alerts#4',
+    'given',
+    'http_pool',
+  ]);
+});
+
+it.each([
+  ['127.0.0.1:9464', { host: '127.0.0.1', port: 9464 }],
+  ['0.0.0.0:0', { host: '0.0.0.0', port: 0 }],
+  ['localhost:65535', { host: 'localhost', port: 65_535 }],
+  ['[::]:80', { host: '::', port: 80 }],
+])('listens for %s as it says', async (listen, expected) => {
+  expect((await load(`${good}telemetry: { listen: "${listen}" }\n`)).telemetry).toEqual(expected);
+});
+
+it('takes lists that are empty on purpose', async () => {
+  const text = spoilt(/ {2}backends:.*/s.exec(good)![0], '  backends: []\n');
+  expect((await load(text)).backends).toEqual([]);
+});
+
+it.each(['event-pusher.yaml', 'event-pusher.full.yaml'])('config/%s is good', async (name) => {
+  const file = new URL(`../../config/${name}`, import.meta.url);
+  expect(await readFile(file, 'utf8')).toContain('${XMPP_COMPONENT_SECRET}');
+  const loaded = await loadConfiguration(file.pathname, { XMPP_COMPONENT_SECRET: 'swordfish' });
+  expect(loaded).toHaveProperty('configuration');
+});

@@ -1,0 +1,68 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import type { Configuration } from '../../src/config/configuration.ts';
+import { loadConfiguration } from '../../src/config/load.ts';
+
+export interface LoadOptions {
+  readonly environment?: Record<string, string>;
+  /** Contents of files beside the configuration, by their relative paths. */
+  readonly files?: Record<string, string>;
+}
+
+/** A good configuration, to be spoilt; the first lines are of the component section. */
+export const good = `component:
+  service: xmpp://127.0.0.1:5347
+  domain: push.example.com
+  secret: swordfish
+outgoing_pools:
+  - tag: http_pool
+    server: http://localhost:8000
+mod_event_pusher:
+  backends:
+    - http:
+        pool_name: http_pool
+`;
+
+/** The good configuration with one text replaced by another. */
+export function spoilt(from: string, to: string): string {
+  if (!good.includes(from)) throw new Error(`the good configuration has no ${from}`);
+  return good.replace(from, () => to);
+}
+
+/** A folder with these files in it, until the test is over. */
+export async function folderWith(files: Record<string, string>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'event-pusher-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
+  return folder;
+}
+
+/** The problems of a configuration, as `LINE:COLUMN: message`; the folder of the file is shown as DIR. */
+export async function problemsOf(
+  text: string,
+  { environment = {}, files = {} }: LoadOptions = {},
+): Promise<string[]> {
+  const folder = await folderWith({ ...files, 'event-pusher.yaml': text });
+  const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), environment);
+  if ('configuration' in loaded) return [];
+  return loaded.problems.map(({ line, column, message }) =>
+    `${line}:${column}: ${message}`.replaceAll(folder, 'DIR'),
+  );
+}
+
+/** A configuration that has to be good. */
+export async function load(
+  text: string,
+  { environment = {}, files = {} }: LoadOptions = {},
+): Promise<Configuration> {
+  const folder = await folderWith({ ...files, 'event-pusher.yaml': text });
+  const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), environment);
+  expect(loaded).not.toHaveProperty('problems');
+  if ('problems' in loaded) throw new Error('unreachable');
+  return loaded.configuration;
+}

@@ -1,0 +1,279 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Attempt, Delivery, Notification, Outcome } from '../../src/core/delivery.ts';
+import { judge } from '../../src/core/judge.ts';
+import type { RetryPolicy } from '../../src/core/retry-policy.ts';
+
+const nowMs = Date.parse('Mon, 23 Nov 2026 12:00:00 GMT');
+const policy: RetryPolicy = {
+  firstDelayMs: 1000,
+  maxDelayMs: 600_000,
+  maxAgeMs: 86_400_000,
+  order: 'sender',
+};
+const capMs = policy.maxDelayMs * 6;
+const nearlyOne = 1 - Number.EPSILON / 2;
+
+function delivery(attempts = 0, acceptedAtMs = nowMs): Delivery {
+  const notification: Notification = {
+    id: 'id',
+    backend: 'backend',
+    pool: 'pool',
+    sender: 'alice@example.com',
+    host: 'example.com',
+    path: '',
+    headers: {},
+    body: '',
+    acceptedAtMs,
+  };
+  return { notification, attempts };
+}
+
+function answer(status: number, retryAfter?: string): Attempt {
+  const outcome = ['other', '2xx', '3xx', '4xx', '5xx'][Math.floor(status / 100) - 1] ?? 'other';
+  const attempt = { outcome: outcome as Outcome, status, durationSeconds: 0.1 };
+  return retryAfter === undefined ? attempt : { ...attempt, retryAfter };
+}
+
+const noAnswer = (outcome: Outcome): Attempt => ({ outcome, errorCode: 'ECODE', durationSeconds: 0.1 });
+
+function waitAfter(attempt: Attempt, { attempts = 0, random = 0 } = {}): number {
+  const verdict = judge(policy, delivery(attempts), attempt, { nowMs, random: () => random });
+  expect(verdict.kind).toBe('retry');
+  return verdict.kind === 'retry' ? verdict.afterMs : Number.NaN;
+}
+
+describe('the verdict on an attempt', () => {
+  const kindAfter = (attempt: Attempt): string =>
+    judge(policy, delivery(), attempt, { nowMs, random: () => 0 }).kind;
+
+  it.each([200, 201, 202, 204, 206, 299])('is "delivered" for status %i', (status) => {
+    expect(kindAfter(answer(status))).toBe('delivered');
+  });
+
+  it.each([408, 425, 429, 500, 502, 503, 504, 505, 507, 511, 599])('is "retry" for status %i', (status) => {
+    expect(kindAfter(answer(status))).toBe('retry');
+  });
+
+  it.each([
+    101, 199, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 409, 410, 413, 422, 424, 426, 428, 451,
+    499, 501, 600, 999,
+  ])('is "dead" at once, as rejected, for status %i', (status) => {
+    const verdict = judge(policy, delivery(), answer(status), { nowMs, random: () => 0 });
+    expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
+  });
+
+  it.each(['timeout', 'refused', 'reset', 'dns', 'tls', 'other'] as const)(
+    'is "retry" if there was no answer (%s)',
+    (outcome) => {
+      expect(kindAfter(noAnswer(outcome))).toBe('retry');
+    },
+  );
+
+  it('is "delivered" for a 2xx however old the notification is', () => {
+    const old = delivery(9, nowMs - 2 * policy.maxAgeMs);
+    expect(judge(policy, old, answer(200), { nowMs, random: () => 0 })).toEqual({ kind: 'delivered' });
+  });
+
+  it('is "dead" as rejected, not as expired, for a final status at the end of its age', () => {
+    const old = delivery(9, nowMs - 2 * policy.maxAgeMs);
+    const verdict = judge(policy, old, answer(404), { nowMs, random: () => 0 });
+    expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
+  });
+});
+
+describe('the wait before the next attempt', () => {
+  it.each([
+    { attempts: 0, least: 500, most: 1000 },
+    { attempts: 1, least: 1000, most: 2000 },
+    { attempts: 2, least: 2000, most: 4000 },
+    { attempts: 9, least: 256_000, most: 512_000 },
+    { attempts: 10, least: 300_000, most: 600_000 },
+    { attempts: 60, least: 300_000, most: 600_000 },
+    { attempts: 5000, least: 300_000, most: 600_000 },
+  ])(
+    'is between half of the doubled delay and all of it: $least to $most ms after $attempts more',
+    ({ attempts, least, most }) => {
+      expect(waitAfter(answer(503), { attempts, random: 0 })).toBe(least);
+      const longest = waitAfter(answer(503), { attempts, random: nearlyOne });
+      expect(longest).toBeGreaterThan(most * 0.999);
+      expect(longest).toBeLessThanOrEqual(most);
+    },
+  );
+
+  it('is at most max_delay, even if first_delay is longer', () => {
+    const odd: RetryPolicy = { ...policy, firstDelayMs: 5000, maxDelayMs: 100 };
+    const verdict = judge(odd, delivery(), answer(503), { nowMs, random: () => nearlyOne });
+    expect(verdict.kind === 'retry' && verdict.afterMs).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('Retry-After', () => {
+  const backOff = waitAfter(answer(503));
+
+  it.each([
+    { says: '7', waitsMs: 7000 },
+    { says: '007', waitsMs: 7000 },
+    { says: '3600', waitsMs: 3_600_000 },
+    { says: 'Mon, 23 Nov 2026 12:02:00 GMT', waitsMs: 120_000 },
+    { says: 'Monday, 23-Nov-26 12:02:00 GMT', waitsMs: 120_000 },
+    { says: 'Mon Nov 23 12:02:00 2026', waitsMs: 120_000 },
+  ])('is honoured: $says', ({ says, waitsMs }) => {
+    expect(waitAfter(answer(503, says))).toBe(waitsMs);
+    expect(waitAfter(answer(429, says), { attempts: 9, random: nearlyOne })).toBe(waitsMs);
+  });
+
+  it.each([
+    '3601',
+    '999999999',
+    '9'.repeat(400),
+    'Tue, 24 Nov 2026 11:00:00 GMT',
+    'Fri, 31 Dec 9999 23:59:59 GMT',
+  ])('"%s" is cut down to max_delay times six', (says) => {
+    expect(waitAfter(answer(503, says))).toBe(capMs);
+  });
+
+  it.each([
+    '0',
+    '-5',
+    '1.5',
+    '+7',
+    '0x10',
+    '1e3',
+    '',
+    'soon',
+    'in 3600',
+    'after 2099',
+    '120 seconds',
+    '7, 9',
+    '2099-01-01',
+    'Mon, 23 Nov 2026 11:59:59 GMT',
+    'Thu, 01 Jan 1970 00:00:00 GMT',
+    'Mon, 99 Foo 2026 12:02:00 GMT',
+  ])('"%s" says nothing: back-off', (says) => {
+    expect(waitAfter(answer(503, says))).toBe(backOff);
+  });
+
+  it('means the same moment in every time zone', () => {
+    const before = process.env['TZ'];
+    try {
+      for (const zone of ['UTC', 'Asia/Tokyo', 'America/New_York']) {
+        process.env['TZ'] = zone;
+        expect(waitAfter(answer(503, 'Mon Nov 23 12:02:00 2026')), zone).toBe(120_000);
+        expect(waitAfter(answer(503, 'Mon, 23 Nov 2026 12:02:00 GMT')), zone).toBe(120_000);
+      }
+    } finally {
+      if (before === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = before;
+    }
+  });
+
+  it('does not revive what the receiver has rejected for good', () => {
+    expect(judge(policy, delivery(), answer(410, '7'), { nowMs, random: () => 0 }).kind).toBe('dead');
+  });
+});
+
+describe('expiry', () => {
+  const verdictAt = (ageMs: number, attempt = answer(503)) =>
+    judge(policy, delivery(3, nowMs - ageMs), attempt, { nowMs, random: () => 0 });
+
+  it('comes exactly when max_age is reached', () => {
+    expect(verdictAt(policy.maxAgeMs - 1)).toEqual({ kind: 'retry', afterMs: 1 });
+    expect(verdictAt(policy.maxAgeMs)).toEqual({ kind: 'dead', reason: 'expired' });
+  });
+
+  it('lets the last attempt be made at its end, whatever Retry-After says', () => {
+    expect(verdictAt(policy.maxAgeMs - 60_000, answer(503, '3600'))).toEqual({
+      kind: 'retry',
+      afterMs: 60_000,
+    });
+  });
+
+  it('lets max_age 0 mean one attempt', () => {
+    const once = { ...policy, maxAgeMs: 0 };
+    expect(judge(once, delivery(), noAnswer('refused'), { nowMs, random: () => 0 })).toEqual({
+      kind: 'dead',
+      reason: 'expired',
+    });
+  });
+});
+
+describe('for every policy, receiver and chance', () => {
+  const anyPolicy = fc.record({
+    firstDelayMs: fc.integer({ min: 1, max: 345_600_000 }),
+    maxDelayMs: fc.integer({ min: 1, max: 345_600_000 }),
+    maxAgeMs: fc.integer({ min: 0, max: 10_000_000_000 }),
+    order: fc.constant('sender' as const),
+  });
+  const anyFailure = fc.record({
+    status: fc.constantFrom(408, 425, 429, 500, 503, 599),
+    retryAfter: fc.option(
+      fc.oneof(
+        fc.nat().map(String),
+        fc.string(),
+        fc
+          .date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) })
+          .map((date) => date.toUTCString()),
+      ),
+      { nil: undefined },
+    ),
+  });
+  const anyRandom = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+  it('the wait is above 0, never above its cap, and never reaches beyond max_age', () => {
+    fc.assert(
+      fc.property(
+        anyPolicy,
+        anyFailure,
+        fc.nat(2000),
+        fc.integer({ min: -1000, max: 10_000_000_000 }),
+        anyRandom,
+        (anyOne, failure, attempts, ageMs, random) => {
+          const { status, retryAfter } = failure;
+          const verdict = judge(anyOne, delivery(attempts, nowMs - ageMs), answer(status, retryAfter), {
+            nowMs,
+            random: () => random,
+          });
+          if (ageMs >= anyOne.maxAgeMs) expect(verdict).toEqual({ kind: 'dead', reason: 'expired' });
+          else {
+            const afterMs = verdict.kind === 'retry' ? verdict.afterMs : Number.NaN;
+            const cap = retryAfter === undefined ? anyOne.maxDelayMs : anyOne.maxDelayMs * 6;
+            expect(afterMs).toBeGreaterThan(0);
+            expect(afterMs).toBeLessThanOrEqual(Math.min(cap, anyOne.maxAgeMs - ageMs));
+          }
+        },
+      ),
+    );
+  });
+
+  it('a receiver that never answers well sees the end: one attempt is made at max_age, and it is the last', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          firstDelayMs: fc.integer({ min: 100, max: 10_000 }),
+          maxDelayMs: fc.integer({ min: 1000, max: 100_000 }),
+          maxAgeMs: fc.integer({ min: 0, max: 1_000_000 }),
+          order: fc.constant('sender' as const),
+        }),
+        anyFailure,
+        anyRandom,
+        (anyOne, { status, retryAfter }, random) => {
+          let atMs = nowMs;
+          let verdict = judge(anyOne, delivery(0), answer(status, retryAfter), {
+            nowMs: atMs,
+            random: () => random,
+          });
+          for (let attempts = 1; verdict.kind === 'retry'; attempts += 1) {
+            atMs += verdict.afterMs;
+            verdict = judge(anyOne, delivery(attempts), answer(status, retryAfter), {
+              nowMs: atMs,
+              random: () => random,
+            });
+          }
+          expect(verdict).toEqual({ kind: 'dead', reason: 'expired' });
+          expect(atMs - nowMs).toBeCloseTo(anyOne.maxAgeMs, 3);
+        },
+      ),
+    );
+  });
+});

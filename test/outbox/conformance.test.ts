@@ -1,0 +1,809 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
+import type { OutboxOptions } from '../../src/outbox/engine.ts';
+import { engines } from '../../src/outbox/engines/index.ts';
+import { ManualClock } from '../support/clock.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
+
+type EngineName = keyof typeof engines;
+
+/** What the suite must know of an engine: one entry each, and everything below runs with it. */
+const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean }> = {
+  memory: { keepsWhatIsLeftAtClose: false },
+};
+
+const roomy: OutboxOptions = { capacity: 1000, whenFull: 'drop_newest', order: 'sender' };
+const delivered: Verdict = { kind: 'delivered' };
+const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
+const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs });
+
+/** An outbox on a clock that is moved by hand; after every step the ledger must be balanced. */
+class Bench {
+  readonly clock = new ManualClock();
+  readonly ledger = new Ledger();
+  readonly dropped: { readonly id: string; readonly reason: string }[] = [];
+  readonly outbox: Outbox;
+
+  constructor(engine: EngineName, options: Partial<OutboxOptions> = {}) {
+    const observe = (observation: Observation): void => {
+      if (observation.kind !== 'notification-dropped') return;
+      this.dropped.push({ id: observation.notification.id, reason: observation.reason });
+    };
+    const { clock, ledger } = this;
+    this.outbox = engines[engine]({ ...roomy, ...options }, { clock, observe, ledger });
+  }
+
+  async put(...ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      await this.outbox.put(notification(id, this.clock.now()));
+      this.check();
+    }
+  }
+
+  async lease(): Promise<Delivery> {
+    const delivery = await this.outbox.lease();
+    this.check();
+    if (delivery === undefined) throw new Error('leasing was stopped');
+    return delivery;
+  }
+
+  async settle(delivery: Delivery, verdict: Verdict): Promise<void> {
+    await this.outbox.settle(delivery, verdict);
+    this.check();
+  }
+
+  advance(ms: number): void {
+    this.clock.advance(ms);
+    this.check();
+  }
+
+  check(): OutboxCounts {
+    const counts = this.outbox.counts();
+    expectLedgerBalanced(this.ledger, counts);
+    return counts;
+  }
+
+  entry() {
+    return this.ledger.entry('chats');
+  }
+}
+
+/** `alice1` is Alice's. */
+function notification(id: string, acceptedAtMs: number): Notification {
+  return {
+    id,
+    backend: 'chats',
+    pool: 'http_pool',
+    sender: `${id.replace(/\d+$/, '')}@example.com`,
+    host: 'example.com',
+    path: '/notifications',
+    headers: {},
+    body: `body of ${id}`,
+    acceptedAtMs,
+  };
+}
+
+const idOf = ({ notification: { id } }: Delivery): string => id;
+
+describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (engine) => {
+  describe('put, lease and settle', () => {
+    it('hands out what was put, unchanged and with no attempts made', async () => {
+      const bench = new Bench(engine);
+      const put = notification('alice1', bench.clock.now());
+      await bench.outbox.put(put);
+      expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
+      const delivery = await bench.lease();
+      expect(delivery.notification).toEqual(put);
+      expect(delivery.attempts).toBe(0);
+      expect(bench.check()).toMatchObject({ waiting: 0, inFlight: 1 });
+    });
+
+    it('keeps bytes as bytes', async () => {
+      const bench = new Bench(engine);
+      const body = Uint8Array.from([0, 255, 128, 10]);
+      await bench.outbox.put({ ...notification('alice1', 0), body });
+      expect(Buffer.from((await bench.lease()).notification.body).equals(body)).toBe(true);
+    });
+
+    it('hands out to a lease that was there before the notification', async () => {
+      const bench = new Bench(engine);
+      const lease = bench.lease();
+      await bench.put('alice1');
+      expect(idOf(await lease)).toBe('alice1');
+    });
+
+    it('gives each delivery to one lease only, first come first served', async () => {
+      const bench = new Bench(engine);
+      const leases = [bench.lease(), bench.lease(), bench.lease()];
+      await bench.put('alice1', 'bob1', 'carol1');
+      expect((await Promise.all(leases)).map(idOf)).toEqual(['alice1', 'bob1', 'carol1']);
+    });
+
+    it('counts each verdict where it belongs', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1', 'bob1', 'carol1');
+      await bench.settle(await bench.lease(), delivered);
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 0, dropped: 0 });
+      await bench.settle(await bench.lease(), rejected);
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 1, dropped: 0 });
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 1, dropped: 0 });
+      expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
+    });
+
+    it('counts for the backend that made the notification', async () => {
+      const bench = new Bench(engine);
+      await bench.outbox.put({ ...notification('alice1', 0), backend: 'alerts' });
+      await bench.settle(await bench.lease(), delivered);
+      expect(bench.ledger.entry('alerts')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
+      expect(bench.entry().accepted).toBe(0);
+    });
+
+    it.each([delivered, rejected, retryAfter(1000)])(
+      'settles once: again changes nothing (%o)',
+      async (verdict) => {
+        const bench = new Bench(engine);
+        await bench.put('alice1');
+        const delivery = await bench.lease();
+        await bench.settle(delivery, verdict);
+        const entry = { ...bench.entry() };
+        const counts = bench.check();
+        await bench.settle(delivery, delivered);
+        expect(bench.entry()).toEqual(entry);
+        expect(bench.check()).toEqual(counts);
+      },
+    );
+
+    it('says how old the oldest is that is not settled, leased or not', async () => {
+      const bench = new Bench(engine);
+      expect(bench.check().oldestAcceptedAtMs).toBeUndefined();
+      const startMs = bench.clock.now();
+      await bench.put('alice1');
+      bench.advance(10);
+      await bench.put('bob1');
+      const first = await bench.lease();
+      expect(bench.check().oldestAcceptedAtMs).toBe(startMs);
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      await bench.settle(first, delivered);
+      expect(bench.check().oldestAcceptedAtMs).toBe(startMs + 10);
+    });
+  });
+
+  describe('a retry', () => {
+    it('waits aside until it is due, and comes with one attempt more', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      const lease = bench.lease();
+      bench.advance(999);
+      await bench.put('bob1');
+      expect(idOf(await lease)).toBe('bob1');
+      const next = bench.lease();
+      bench.advance(1);
+      const again = await next;
+      expect(idOf(again)).toBe('alice1');
+      expect(again.attempts).toBe(1);
+      await bench.settle(again, retryAfter(5));
+      bench.advance(5);
+      expect((await bench.lease()).attempts).toBe(2);
+    });
+
+    it('comes when it is due, not when the machine clock says so', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      bench.clock.now = () => 0;
+      const lease = bench.lease();
+      bench.advance(1000);
+      expect(idOf(await lease)).toBe('alice1');
+    });
+
+    it('comes in the order in which retries are due', async () => {
+      const bench = new Bench(engine);
+      const waits = new Map([
+        ['a1', 700],
+        ['b1', 30],
+        ['c1', 500],
+        ['d1', 30_000],
+        ['e1', 1],
+      ]);
+      await bench.put(...waits.keys());
+      for (const _ of waits) {
+        const delivery = await bench.lease();
+        await bench.settle(delivery, retryAfter(waits.get(idOf(delivery)) ?? 0));
+      }
+      const order: string[] = [];
+      for (const ms of [1, 29, 470, 200, 29_300]) {
+        const lease = bench.lease();
+        bench.advance(ms);
+        order.push(idOf(await lease));
+      }
+      expect(order).toEqual(['e1', 'b1', 'c1', 'a1', 'd1']);
+    });
+
+    it('that is due sooner than the one waited for is not late', async () => {
+      const bench = new Bench(engine, { order: 'none' });
+      await bench.put('alice1', 'bob1');
+      const [alice, bob] = [await bench.lease(), await bench.lease()];
+      await bench.settle(alice, retryAfter(5000));
+      const leases = [bench.lease(), bench.lease()];
+      await bench.settle(bob, retryAfter(10));
+      bench.advance(10);
+      expect(idOf(await leases[0]!)).toBe('bob1');
+      bench.advance(4990);
+      expect(idOf(await leases[1]!)).toBe('alice1');
+    });
+  });
+
+  describe('order: sender', () => {
+    it('keeps two of one sender from being out at a time, and lets others pass', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1', 'alice2', 'bob1');
+      const alice1 = await bench.lease();
+      expect(idOf(await bench.lease())).toBe('bob1');
+      const lease = bench.lease();
+      await bench.put('carol1');
+      expect(idOf(await lease)).toBe('carol1');
+      await bench.settle(alice1, delivered);
+      expect(idOf(await bench.lease())).toBe('alice2');
+    });
+
+    it("lets a sender's next go on while one waits for its next attempt", async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1', 'alice2');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      expect(idOf(await bench.lease())).toBe('alice2');
+    });
+
+    it('keeps a retry that is due back while another of its sender is out', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1', 'alice2', 'alice3');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      const alice2 = await bench.lease();
+      bench.advance(1000);
+      const lease = bench.lease();
+      await bench.put('bob1');
+      expect(idOf(await lease)).toBe('bob1');
+      await bench.settle(alice2, delivered);
+      expect(idOf(await bench.lease())).toBe('alice1');
+    });
+  });
+
+  describe('order: none', () => {
+    it('lets several of one sender be out at a time', async () => {
+      const bench = new Bench(engine, { order: 'none' });
+      await bench.put('alice1', 'alice2', 'alice3');
+      const ids = [await bench.lease(), await bench.lease(), await bench.lease()].map(idOf);
+      expect(ids).toEqual(['alice1', 'alice2', 'alice3']);
+    });
+  });
+
+  describe('order: strict', () => {
+    it("holds a sender's next back until the one before is settled for good", async () => {
+      const bench = new Bench(engine, { order: 'strict' });
+      await bench.put('alice1', 'alice2');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      const lease = bench.lease();
+      await bench.put('bob1');
+      expect(idOf(await lease)).toBe('bob1');
+      const next = bench.lease();
+      bench.advance(1000);
+      const again = await next;
+      expect(idOf(again)).toBe('alice1');
+      await bench.settle(again, rejected);
+      expect(idOf(await bench.lease())).toBe('alice2');
+    });
+
+    it('goes on at once if the one that held the others back is dropped', async () => {
+      const bench = new Bench(engine, { order: 'strict', capacity: 2, whenFull: 'drop_oldest' });
+      await bench.put('alice1', 'alice2');
+      await bench.settle(await bench.lease(), retryAfter(3_600_000));
+      const lease = bench.lease();
+      await bench.put('alice3');
+      expect(bench.dropped).toEqual([{ id: 'alice1', reason: 'full' }]);
+      expect(idOf(await lease)).toBe('alice2');
+    });
+  });
+
+  describe('a full outbox', () => {
+    it('with drop_newest drops what comes, says so and counts it', async () => {
+      const bench = new Bench(engine, { capacity: 2 });
+      await bench.put('alice1', 'bob1', 'carol1');
+      expect(bench.dropped).toEqual([{ id: 'carol1', reason: 'full' }]);
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
+      expect(bench.check().waiting).toBe(2);
+      expect([await bench.lease(), await bench.lease()].map(idOf)).toEqual(['alice1', 'bob1']);
+    });
+
+    it('with drop_oldest drops the oldest that waits, says so and counts it', async () => {
+      const bench = new Bench(engine, { capacity: 2, whenFull: 'drop_oldest' });
+      await bench.put('alice1', 'bob1', 'carol1');
+      expect(bench.dropped).toEqual([{ id: 'alice1', reason: 'full' }]);
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
+      expect(bench.check().waiting).toBe(2);
+      expect([await bench.lease(), await bench.lease()].map(idOf)).toEqual(['bob1', 'carol1']);
+    });
+
+    it('with drop_oldest never drops what is out', async () => {
+      const bench = new Bench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      await bench.put('alice1');
+      const alice = await bench.lease();
+      await bench.put('bob1', 'carol1');
+      expect(bench.dropped).toEqual([{ id: 'bob1', reason: 'full' }]);
+      await bench.settle(alice, delivered);
+      expect(idOf(await bench.lease())).toBe('carol1');
+    });
+
+    it('with drop_oldest drops a retry that waits aside, and it does not come again', async () => {
+      const bench = new Bench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      await bench.put('bob1');
+      expect(bench.dropped).toEqual([{ id: 'alice1', reason: 'full' }]);
+      bench.advance(1000);
+      expect(idOf(await bench.lease())).toBe('bob1');
+      const lease = bench.lease();
+      await bench.put('carol1');
+      expect(idOf(await lease)).toBe('carol1');
+    });
+
+    it('takes notifications again once there is room', async () => {
+      const bench = new Bench(engine, { capacity: 1 });
+      await bench.put('alice1', 'bob1');
+      await bench.lease();
+      await bench.put('carol1');
+      expect(bench.dropped.map(({ id }) => id)).toEqual(['bob1']);
+      expect(idOf(await bench.lease())).toBe('carol1');
+    });
+
+    it('never drops a retry, though it comes back to a full outbox', async () => {
+      const bench = new Bench(engine, { capacity: 1 });
+      await bench.put('alice1');
+      const alice = await bench.lease();
+      await bench.put('bob1');
+      await bench.settle(alice, retryAfter(1000));
+      expect(bench.check().waiting).toBe(2);
+      expect(bench.dropped).toEqual([]);
+    });
+  });
+
+  describe('drained()', () => {
+    it('resolves at once if there is nothing', async () => {
+      await new Bench(engine).outbox.drained();
+    });
+
+    it('waits for what waits, for what is out and for what waits aside', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      const events: string[] = [];
+      const drained = bench.outbox.drained().then(() => events.push('drained'));
+      const first = await bench.lease();
+      events.push('leased');
+      await bench.settle(first, retryAfter(1000));
+      await nextTurn();
+      events.push('aside');
+      bench.advance(1000);
+      const again = await bench.lease();
+      await nextTurn();
+      events.push('settled');
+      await bench.settle(again, delivered);
+      await drained;
+      expect(events).toEqual(['leased', 'aside', 'settled', 'drained']);
+    });
+
+    it('resolves when the last one is dead, too', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      const drained = Promise.all([bench.outbox.drained(), bench.outbox.drained()]);
+      await bench.settle(await bench.lease(), rejected);
+      await drained;
+    });
+  });
+
+  describe('stopLeasing()', () => {
+    it('ends the leases that wait and those to come with nothing', async () => {
+      const bench = new Bench(engine);
+      const waiting = bench.outbox.lease();
+      bench.outbox.stopLeasing();
+      expect(await waiting).toBeUndefined();
+      expect(await bench.outbox.lease()).toBeUndefined();
+    });
+
+    it('hands out nothing any more, neither what waits nor what becomes due', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1', 'bob1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      bench.outbox.stopLeasing();
+      bench.advance(1000);
+      expect(await bench.outbox.lease()).toBeUndefined();
+      expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 0 });
+    });
+
+    it('still takes notifications, and verdicts on what is out', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      const alice = await bench.lease();
+      bench.outbox.stopLeasing();
+      await bench.put('bob1');
+      await bench.settle(alice, delivered);
+      expect(bench.entry()).toEqual({ accepted: 2, delivered: 1, dead: 0, dropped: 0 });
+    });
+  });
+
+  describe('close()', () => {
+    it('ends leases, and may be called twice', async () => {
+      const bench = new Bench(engine);
+      const lease = bench.outbox.lease();
+      await bench.outbox.close();
+      expect(await lease).toBeUndefined();
+      await bench.outbox.close();
+      expect(await bench.outbox.lease()).toBeUndefined();
+      bench.check();
+    });
+
+    it('leaves no timer behind', async () => {
+      const bench = new Bench(engine);
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      const lease = bench.outbox.lease();
+      await bench.outbox.close();
+      await lease;
+      expect(bench.clock.timers).toBe(0);
+    });
+
+    it.skipIf(suiteOf[engine].keepsWhatIsLeftAtClose)(
+      'drops and counts what it cannot keep: waiting, aside, out, and what comes too late',
+      async () => {
+        const bench = new Bench(engine);
+        await bench.put('alice1', 'bob1', 'carol1');
+        await bench.settle(await bench.lease(), retryAfter(1000));
+        const bob = await bench.lease();
+        const drained = bench.outbox.drained();
+        await bench.outbox.close();
+        await drained;
+        bench.check();
+        await bench.settle(bob, delivered);
+        await bench.put('dave1');
+        expect(bench.dropped.map(({ id, reason }) => `${id} ${reason}`).toSorted()).toEqual([
+          'alice1 stopped',
+          'bob1 stopped',
+          'carol1 stopped',
+          'dave1 stopped',
+        ]);
+        expect(bench.entry()).toEqual({ accepted: 4, delivered: 0, dead: 0, dropped: 4 });
+        expect(bench.check()).toEqual({ waiting: 0, inFlight: 0, oldestAcceptedAtMs: undefined });
+      },
+    );
+  });
+
+  describe('under many workers', () => {
+    it.each(['sender', 'strict', 'none'] as const)('keeps the promise of order: %s', async (order) => {
+      const bench = new Bench(engine, { order });
+      const senders = ['alice', 'bob', 'carol', 'dave', 'erin'];
+      const perSender = 40;
+      const attempts: string[] = [];
+      const out = new Map<string, number>();
+      let mostOutOfOne = 0;
+      const work = async (): Promise<void> => {
+        for (let delivery = await bench.outbox.lease(); delivery; delivery = await bench.outbox.lease()) {
+          const { id, sender } = delivery.notification;
+          attempts.push(id);
+          out.set(sender, (out.get(sender) ?? 0) + 1);
+          mostOutOfOne = Math.max(mostOutOfOne, out.get(sender)!);
+          for (let turns = (attempts.length * 7) % 3; turns >= 0; turns -= 1) await nextTurn();
+          out.set(sender, out.get(sender)! - 1);
+          const isDone = delivery.attempts >= (id.length + attempts.length) % 3;
+          await bench.settle(delivery, isDone ? delivered : retryAfter(attempts.length % 17));
+        }
+      };
+      const workers = Promise.all(Array.from({ length: 20 }, work));
+      for (let number = 1; number <= perSender; number += 1) {
+        await bench.put(...senders.map((sender) => `${sender}${number}`));
+        if (number % 5 === 0) await nextTurn();
+      }
+      let isDrained = false;
+      const drained = bench.outbox.drained().then(() => {
+        isDrained = true;
+      });
+      while (!isDrained) {
+        await nextTurn();
+        bench.advance(1);
+      }
+      await drained;
+      bench.outbox.stopLeasing();
+      await workers;
+
+      const total = senders.length * perSender;
+      expect(bench.entry()).toEqual({ accepted: total, delivered: total, dead: 0, dropped: 0 });
+      for (const sender of senders) {
+        const own = attempts.filter((id) => id.startsWith(sender));
+        const expected = Array.from({ length: perSender }, (_, index) => `${sender}${index + 1}`);
+        expect([...new Set(own)], 'first attempts in the order of put').toEqual(expected);
+        const isOneByOne = own.every(
+          (id, index) => index === 0 || own[index - 1] === id || own.indexOf(id) === index,
+        );
+        if (order === 'strict') expect(isOneByOne, 'nothing between two attempts of one').toBe(true);
+      }
+      if (order === 'none') expect(mostOutOfOne).toBeGreaterThan(1);
+      else expect(mostOutOfOne).toBe(1);
+    });
+  });
+
+  it('keeps every promise in every sequence of puts, leases, verdicts and waits', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        anyOptions,
+        fc.commands(anyCommands, { maxCommands: 60 }),
+        async (options, commands) => {
+          const real = new LeasedBench(engine, options);
+          const model = new Model(options);
+          await fc.asyncModelRun(() => ({ model, real }), commands);
+          await finish(model, real);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+/** What the model knows of a notification. */
+interface Item {
+  readonly id: string;
+  readonly sender: string;
+  readonly acceptedAtMs: number;
+  state: 'waiting' | 'aside' | 'out' | 'settled';
+  attempts: number;
+  dueAtMs: number;
+}
+
+/** The contract as plainly as it can be said; items stand in the order in which they were put. */
+class Model {
+  readonly items: Item[] = [];
+  readonly counts = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
+  readonly #options: OutboxOptions;
+  lessees = 0;
+  nowMs = 0;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  in(...states: readonly Item['state'][]): Item[] {
+    return this.items.filter(({ state }) => states.includes(state));
+  }
+
+  /** Puts it; gives the one that has to be dropped for it. */
+  put(id: string, sender: string, acceptedAtMs: number): string | undefined {
+    this.counts.accepted += 1;
+    const item: Item = { id, sender, acceptedAtMs, state: 'waiting', attempts: 0, dueAtMs: 0 };
+    const waiting = this.in('waiting', 'aside');
+    this.items.push(item);
+    if (waiting.length < this.#options.capacity) return undefined;
+    const dropped = this.#options.whenFull === 'drop_newest' ? item : waiting[0]!;
+    dropped.state = 'settled';
+    this.counts.dropped += 1;
+    return dropped.id;
+  }
+
+  mayGoOut(item: Item): boolean {
+    const { order } = this.#options;
+    if (item.state === 'aside' ? item.dueAtMs > this.nowMs : item.state !== 'waiting') return false;
+    if (order === 'none') return true;
+    const others = this.items.filter((other) => other !== item && other.sender === item.sender);
+    if (others.some(({ state }) => state === 'out')) return false;
+    if (item.state === 'aside') return true;
+    if (order === 'strict' && others.some(({ state }) => state === 'aside')) return false;
+    return !others.some(
+      (other) => other.state === 'waiting' && this.items.indexOf(other) < this.items.indexOf(item),
+    );
+  }
+
+  handOut({ notification: { id }, attempts }: Delivery): void {
+    const item = this.items.find((known) => known.id === id);
+    if (item === undefined) throw new Error(`${id} was never put`);
+    if (!this.mayGoOut(item)) throw new Error(`${id} may not go out: ${JSON.stringify(this.items)}`);
+    expect(attempts).toBe(item.attempts);
+    item.state = 'out';
+    this.lessees -= 1;
+  }
+
+  settle(item: Item, verdict: Verdict): void {
+    if (verdict.kind === 'retry') {
+      item.attempts += 1;
+      item.state = 'aside';
+      item.dueAtMs = this.nowMs + verdict.afterMs;
+    } else {
+      item.state = 'settled';
+      this.counts[verdict.kind] += 1;
+    }
+  }
+}
+
+/** A bench whose leases are taken in the background. */
+class LeasedBench extends Bench {
+  readonly out = new Map<string, Delivery>();
+  readonly #handedOut: Delivery[] = [];
+  #tell = (): void => undefined;
+  ended = 0;
+
+  ask(): void {
+    void this.outbox.lease().then((delivery) => {
+      if (delivery === undefined) this.ended += 1;
+      else {
+        this.#handedOut.push(delivery);
+        this.out.set(idOf(delivery), delivery);
+      }
+      this.#tell();
+    });
+  }
+
+  takeHandedOut(): Delivery | undefined {
+    return this.#handedOut.shift();
+  }
+
+  async nextHandedOut(): Promise<Delivery> {
+    for (;;) {
+      const delivery = this.#handedOut.shift();
+      if (delivery !== undefined) return delivery;
+      await new Promise<void>((resolve, reject) => {
+        const fail = (): void => reject(new Error('nothing was handed out, though something may go out'));
+        const alarm = setTimeout(fail, 5000);
+        this.#tell = () => {
+          clearTimeout(alarm);
+          resolve();
+        };
+      });
+    }
+  }
+}
+
+type Step = fc.AsyncCommand<Model, LeasedBench>;
+
+/** After each step: who may go out goes out, nobody else does, and the books agree. */
+async function reconcile(model: Model, real: LeasedBench): Promise<void> {
+  while (model.lessees > 0 && model.items.some((item) => model.mayGoOut(item))) {
+    model.handOut(await real.nextHandedOut());
+  }
+  await nextTurn();
+  for (let more = real.takeHandedOut(); more !== undefined; more = real.takeHandedOut()) model.handOut(more);
+  const left = model.in('waiting', 'aside', 'out');
+  expect(real.check()).toEqual({
+    waiting: model.in('waiting', 'aside').length,
+    inFlight: model.in('out').length,
+    oldestAcceptedAtMs: left[0]?.acceptedAtMs,
+  });
+  expect(real.entry()).toEqual(model.counts);
+}
+
+class Put implements Step {
+  readonly sender: string;
+
+  constructor(sender: string) {
+    this.sender = sender;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    const id = `${this.sender}${model.items.length + 1}`;
+    const before = real.dropped.length;
+    const dropped = model.put(id, this.sender, real.clock.now());
+    await real.put(id);
+    expect(real.dropped.slice(before)).toEqual(
+      dropped === undefined ? [] : [{ id: dropped, reason: 'full' }],
+    );
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return `put(${this.sender})`;
+  }
+}
+
+class Lease implements Step {
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    model.lessees += 1;
+    real.ask();
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return 'lease';
+  }
+}
+
+class Settle implements Step {
+  readonly nth: number;
+  readonly verdict: Verdict;
+
+  constructor(nth: number, verdict: Verdict) {
+    this.nth = nth;
+    this.verdict = verdict;
+  }
+
+  check(model: Readonly<Model>): boolean {
+    return model.in('out').length > 0;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    const out = model.in('out');
+    const item = out[this.nth % out.length]!;
+    const delivery = real.out.get(item.id)!;
+    real.out.delete(item.id);
+    model.settle(item, this.verdict);
+    await real.settle(delivery, this.verdict);
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return `settle(${this.nth}, ${JSON.stringify(this.verdict)})`;
+  }
+}
+
+class Advance implements Step {
+  readonly ms: number;
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    model.nowMs += this.ms;
+    real.advance(this.ms);
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return `advance(${this.ms})`;
+  }
+}
+
+const anyOptions = fc.record({
+  capacity: fc.integer({ min: 1, max: 6 }),
+  whenFull: fc.constantFrom('drop_newest', 'drop_oldest'),
+  order: fc.constantFrom('sender', 'strict', 'none'),
+});
+
+const anyVerdict = fc.oneof(
+  fc.constant(delivered),
+  fc.constant(rejected),
+  fc.integer({ min: 1, max: 100 }).map(retryAfter),
+);
+
+const anyCommands = [
+  fc.constantFrom('alice', 'bob', 'carol').map((sender) => new Put(sender)),
+  fc.constant(new Lease()),
+  fc.tuple(fc.nat(9), anyVerdict).map(([nth, verdict]) => new Settle(nth, verdict)),
+  fc.integer({ min: 1, max: 60 }).map((ms) => new Advance(ms)),
+];
+
+/** Whatever is left can be delivered; then nothing is left, and nobody was forgotten. */
+async function finish(model: Model, real: LeasedBench): Promise<void> {
+  while (model.in('waiting', 'aside', 'out').length > 0) {
+    await new Lease().run(model, real);
+    await new Advance(100).run(model, real);
+    while (model.in('out').length > 0) await new Settle(0, delivered).run(model, real);
+  }
+  await real.outbox.drained();
+  real.outbox.stopLeasing();
+  await nextTurn();
+  expect(real.ended).toBe(model.lessees);
+  const { accepted, delivered: done, dead, dropped } = real.entry();
+  expect(accepted).toBe(model.items.length);
+  expect(done + dead + dropped).toBe(accepted);
+}

@@ -1,0 +1,81 @@
+import { onTestFinished } from 'vitest';
+import type { Clock } from '../../src/core/clock.ts';
+import type { Attempt, Notification } from '../../src/core/delivery.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { openPool, type OutgoingPool, type PoolOptions } from '../../src/outgoing/pool.ts';
+import { ManualClock } from '../support/clock.ts';
+import {
+  type RawReceiver,
+  type Receiver,
+  type ReceiverOptions,
+  startRawReceiver,
+  startReceiver,
+} from '../support/receiver.ts';
+
+export interface PoolBench {
+  readonly pool: OutgoingPool;
+  readonly observations: readonly Observation[];
+  /** The attempts observed so far. */
+  readonly attempts: readonly Attempt[];
+}
+
+/** A pool whose time limits come when a test moves the clock, and never by themselves. */
+export function testPool(
+  server: string,
+  { clock = new ManualClock(), ...options }: Partial<PoolOptions> & { readonly clock?: Clock } = {},
+): PoolBench {
+  const observations: Observation[] = [];
+  const attempts: Attempt[] = [];
+  const observe = (observation: Observation): void => {
+    observations.push(observation);
+    if (observation.kind === 'attempt-made') attempts.push(observation.attempt);
+  };
+  const pool = openPool(
+    {
+      server,
+      pathPrefix: '/',
+      workers: 10,
+      requestTimeoutMs: 2000,
+      userAgent: 'xmpp-event-pusher/1.2.3',
+      ...options,
+    },
+    { clock, observe },
+  );
+  onTestFinished(() => pool.close());
+  return { pool, observations, attempts };
+}
+
+/** A receiver that ends with the test. */
+export async function testReceiver(options?: ReceiverOptions): Promise<Receiver> {
+  const receiver = await startReceiver(options);
+  onTestFinished(() => receiver.stop());
+  return receiver;
+}
+
+/** A raw receiver that ends with the test. */
+export async function testRawReceiver(
+  onConnection: Parameters<typeof startRawReceiver>[0],
+): Promise<RawReceiver> {
+  const receiver = await startRawReceiver(onConnection);
+  onTestFinished(() => receiver.stop());
+  return receiver;
+}
+
+let made = 0;
+
+/** A notification with an id of its own. */
+export function notification(changes: Partial<Notification> = {}): Notification {
+  made += 1;
+  return {
+    id: `id-${made}`,
+    backend: 'chats',
+    pool: 'http_pool',
+    sender: 'alice@example.com',
+    host: 'example.com',
+    path: '/notifications',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'author=alice&server=example.com&receiver=bob&message=Hi%2C+Bob%21',
+    acceptedAtMs: 0,
+    ...changes,
+  };
+}

@@ -1,0 +1,230 @@
+import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { onRawRequest } from '../support/receiver.ts';
+import { ManualClock } from '../support/clock.ts';
+import { notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
+
+const noContent = 'HTTP/1.1 204 No Content\r\n\r\n';
+/** More than the buffers between the two ends take. */
+const large = 'x'.repeat(32 * 1024 * 1024);
+const webhookId = (request: string): string | undefined => /^webhook-id: (.*)$/m.exec(request)?.[1]?.trim();
+
+/** Lets the event loop, which both ends share, go round so often: what was written is read by then. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await nextTurn();
+}
+
+describe('connections', () => {
+  it('are kept alive: one after the other needs only one', async () => {
+    const receiver = await testReceiver();
+    const { pool } = testPool(receiver.url);
+    for (let count = 0; count < 20; count += 1) await pool.post(notification());
+    expect(receiver.requests).toHaveLength(20);
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('are kept alive whatever the answer is', async () => {
+    const statuses = [200, 301, 404, 410, 429, 500, 503];
+    const receiver = await testReceiver({
+      respond: ({ at }, response) => response.writeHead(statuses[at] ?? 204).end('some text'),
+    });
+    const { pool } = testPool(receiver.url);
+    for (const _ of statuses) await pool.post(notification());
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('are never more than the workers, however much there is to send', async () => {
+    const receiver = await testReceiver({
+      respond: ({ at }, response) =>
+        void setImmediate(() => response.writeHead(at % 5 === 0 ? 500 : 200).end()),
+    });
+    const { pool } = testPool(receiver.url, { workers: 3 });
+    await Promise.all(Array.from({ length: 60 }, () => pool.post(notification())));
+    expect(receiver.mostConnections).toBe(3);
+    expect(receiver.connections).toBe(3);
+  });
+
+  it('carry one request at a time', async () => {
+    let open = 0;
+    let most = 0;
+    const receiver = await testRawReceiver((socket) =>
+      onRawRequest(socket, () => {
+        open += 1;
+        most = Math.max(most, open);
+        setImmediate(() => {
+          open -= 1;
+          socket.write(noContent);
+        });
+      }),
+    );
+    const { pool } = testPool(receiver.url, { workers: 1 });
+    await Promise.all(Array.from({ length: 20 }, () => pool.post(notification())));
+    expect(most).toBe(1);
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('that the receiver wants closed are not used again', async () => {
+    const receiver = await testReceiver({
+      respond: (_request, response) => response.writeHead(204, { connection: 'close' }).end(),
+    });
+    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    await pool.post(notification());
+    await pool.post(notification());
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', '2xx']);
+    expect(receiver.connections).toBe(2);
+  });
+
+  it('are free again after an answer that came before the request was read: at the time limit', async () => {
+    const clock = new ManualClock();
+    const receiver = await testRawReceiver((socket, number) => {
+      if (number > 0) onRawRequest(socket, () => socket.write(noContent));
+      else {
+        socket.once('data', () => {
+          socket.pause();
+          const tooLarge = 'HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n';
+          socket.write(tooLarge, () => void turns(50).then(() => clock.advance(2000)));
+        });
+      }
+    });
+    const { pool } = testPool(receiver.url, { clock, workers: 1 });
+    const attempt = await pool.post(notification({ body: large }));
+    expect(attempt).toMatchObject({ outcome: '4xx', status: 413 });
+    expect(await pool.post(notification())).toMatchObject({ outcome: '2xx' });
+  });
+
+  it('carry the whole request to a receiver that answers first and reads then', async () => {
+    let bytes = 0;
+    const receiver = await testRawReceiver((socket) => {
+      socket.on('data', (chunk) => {
+        bytes += chunk.length;
+      });
+      socket.once('data', () => {
+        socket.pause();
+        socket.write('HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n', () => {
+          void turns(50).then(() => socket.resume());
+        });
+      });
+    });
+    const { pool } = testPool(receiver.url, { workers: 1 });
+    expect(await pool.post(notification({ body: large }))).toMatchObject({ outcome: '2xx' });
+    expect(bytes).toBeGreaterThan(large.length);
+  });
+
+  it('never take an answer too many for the answer to the next request', async () => {
+    const receiver = await testRawReceiver((socket) =>
+      onRawRequest(socket, () =>
+        socket.write(`${noContent}HTTP/1.1 500 Forged\r\ncontent-length: 0\r\n\r\n`),
+      ),
+    );
+    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    for (let count = 0; count < 3; count += 1) await pool.post(notification());
+    expect(attempts.filter(({ status }) => status === 500)).toEqual([]);
+  });
+});
+
+/** A receiver that answers the first request of each connection but the last, and cuts at the second. */
+async function staleReceiver(cut: (socket: Socket) => void, { isFreshStale = false } = {}) {
+  const requests: { readonly connection: number; readonly request: string }[] = [];
+  const receiver = await testRawReceiver((socket, connection) => {
+    let isFirst = true;
+    onRawRequest(socket, (request) => {
+      requests.push({ connection, request });
+      if (isFirst && !(isFreshStale && connection > 0)) socket.write(noContent);
+      else cut(socket);
+      isFirst = false;
+    });
+  });
+  return { receiver, requests };
+}
+
+describe.each([
+  { how: 'a reset', cut: (socket: Socket) => socket.resetAndDestroy() },
+  { how: 'its end', cut: (socket: Socket) => socket.end() },
+])('a kept connection that meets the request with $how', ({ cut }) => {
+  it('costs one more POST at once, on a fresh connection, under the same webhook-id, and both are counted', async () => {
+    const { receiver, requests } = await staleReceiver(cut);
+    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    await pool.post(notification());
+    const attempt = await pool.post(notification({ id: 'again' }));
+    expect(attempt).toMatchObject({ outcome: '2xx', status: 204 });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', 'reset', '2xx']);
+    expect(requests.map(({ connection }) => connection)).toEqual([0, 0, 1]);
+    expect(requests.slice(1).map(({ request }) => webhookId(request))).toEqual(['again', 'again']);
+    const [, stale, fresh] = requests.map(({ request }) => request.replace(/^Connection: .*\r\n/m, ''));
+    expect(fresh).toBe(stale);
+  });
+
+  it('costs exactly one more, even if the fresh connection meets the same', async () => {
+    const { receiver, requests } = await staleReceiver(cut, { isFreshStale: true });
+    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    await pool.post(notification());
+    const attempt = await pool.post(notification());
+    expect(attempt).toMatchObject({ outcome: 'reset', errorCode: 'ECONNRESET' });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', 'reset', 'reset']);
+    expect(requests).toHaveLength(3);
+    expect(receiver.connections).toBe(2);
+  });
+
+  it('costs no more if it was new: the receiver may have taken the notification', async () => {
+    const connections: number[] = [];
+    const receiver = await testRawReceiver((socket, number) =>
+      onRawRequest(socket, () => {
+        connections.push(number);
+        cut(socket);
+      }),
+    );
+    const { pool, attempts } = testPool(receiver.url);
+    expect(await pool.post(notification())).toMatchObject({ outcome: 'reset', errorCode: 'ECONNRESET' });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['reset']);
+    expect(connections).toEqual([0]);
+  });
+});
+
+describe('kept connections that are all stale', () => {
+  it('cost one more POST, for it does not go out on another of them', async () => {
+    let isIdle = false;
+    const held: (() => void)[] = [];
+    const connections: number[] = [];
+    const receiver = await testRawReceiver((socket, number) =>
+      onRawRequest(socket, () => {
+        connections.push(number);
+        if (isIdle && number < 2) socket.resetAndDestroy();
+        else if (number < 2) held.push(() => socket.write(noContent));
+        else socket.write(noContent);
+        if (held.length === 2) for (const answer of held.splice(0)) answer();
+      }),
+    );
+    const { pool, attempts } = testPool(receiver.url, { workers: 2 });
+    await Promise.all([pool.post(notification()), pool.post(notification())]);
+    isIdle = true;
+    expect(await pool.post(notification())).toMatchObject({ outcome: '2xx' });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', '2xx', 'reset', '2xx']);
+    expect(connections.at(-1)).toBe(2);
+  });
+});
+
+describe('a pool that is closed', () => {
+  it('ends what is in flight as a reset and sends it nowhere again', async () => {
+    const requests: string[] = [];
+    const reached: { second?: () => void } = {};
+    const second = new Promise<void>((resolve) => {
+      reached.second = resolve;
+    });
+    const receiver = await testRawReceiver((socket) =>
+      onRawRequest(socket, (request) => {
+        requests.push(request);
+        if (requests.length === 1) socket.write(noContent);
+        else reached.second?.();
+      }),
+    );
+    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    await pool.post(notification());
+    const inFlight = pool.post(notification());
+    await second;
+    pool.close();
+    expect(await inFlight).toMatchObject({ outcome: 'reset' });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', 'reset']);
+    expect(requests).toHaveLength(2);
+  });
+});

@@ -1,0 +1,253 @@
+import { onTestFinished, describe, expect, it } from 'vitest';
+import type { Notification } from '../../src/core/delivery.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import type { RetryPolicy } from '../../src/core/retry-policy.ts';
+import { memory } from '../../src/outbox/engines/memory.ts';
+import { dispatch } from '../../src/outgoing/dispatcher.ts';
+import { openPool } from '../../src/outgoing/pool.ts';
+import { ManualClock } from '../support/clock.ts';
+import { closedPort } from '../support/closed-port.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
+import type { ReceivedRequest, Respond } from '../support/receiver.ts';
+import { notification, testReceiver } from './bench.ts';
+
+interface LaneOptions {
+  readonly workers?: number;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly clock?: ManualClock;
+}
+
+/** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
+function openLane(server: string, { workers = 10, retry = {}, clock = new ManualClock() }: LaneOptions = {}) {
+  const ledger = new Ledger();
+  const observations: Observation[] = [];
+  const watchers = new Set<() => void>();
+  const observe = (observation: Observation): void => {
+    observations.push(observation);
+    for (const watch of watchers) watch();
+  };
+  const policy: RetryPolicy = {
+    firstDelayMs: 1000,
+    maxDelayMs: 600_000,
+    maxAgeMs: 86_400_000,
+    order: 'sender',
+    ...retry,
+  };
+  const outbox = memory(
+    { capacity: 1000, whenFull: 'drop_newest', order: policy.order },
+    { clock, observe, ledger },
+  );
+  const pool = openPool(
+    { server, pathPrefix: '/', workers, requestTimeoutMs: 2000, userAgent: 'test' },
+    { clock, observe },
+  );
+  const ended = dispatch({ outbox, pool, workers, retry: policy }, { clock, observe, random: () => 0 });
+  onTestFinished(async () => {
+    outbox.stopLeasing();
+    pool.close();
+    await ended;
+    expectLedgerBalanced(ledger, outbox.counts());
+  });
+  return {
+    clock,
+    ledger,
+    outbox,
+    ended,
+    observations,
+    put: async (...notifications: readonly Notification[]) => {
+      for (const each of notifications) await outbox.put({ ...each, acceptedAtMs: clock.now() });
+    },
+    /** Resolves once so many observations of a kind were made, with the latest of them. */
+    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) =>
+      new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
+        const watch = (): void => {
+          const found = observations.filter((seen) => seen.kind === kind);
+          if (found.length < count) return;
+          watchers.delete(watch);
+          resolve(found[count - 1] as Extract<Observation, { kind: Kind }>);
+        };
+        watchers.add(watch);
+        watch();
+      }),
+  };
+}
+
+const from = (sender: string, number = 1): Notification =>
+  notification({ id: `${sender}${number}`, sender: `${sender}@example.com` });
+const idOf = (request: ReceivedRequest): string => String(request.headers['webhook-id']);
+
+/** Answers nothing until it is told to. */
+function held() {
+  const waiting = new Map<string, () => void>();
+  const respond: Respond = (request, response) => {
+    waiting.set(idOf(request), () => response.writeHead(204).end());
+  };
+  const release = (id: string): void => {
+    waiting.get(id)?.();
+    waiting.delete(id);
+  };
+  return { respond, release, waiting };
+}
+
+describe('the dispatcher', () => {
+  it('delivers everything, each once, and counts it', async () => {
+    const receiver = await testReceiver();
+    const lane = openLane(receiver.url, { workers: 4 });
+    const ids = ['alice', 'bob', 'carol'].flatMap((sender) =>
+      [1, 2, 3, 4, 5].map((number) => from(sender, number)),
+    );
+    await lane.put(...ids);
+    await lane.outbox.drained();
+    await lane.seen('notification-delivered', ids.length);
+    expect(receiver.requests.map(idOf).toSorted()).toEqual(ids.map(({ id }) => id).toSorted());
+    expect(lane.ledger.entry('chats')).toEqual({ accepted: 15, delivered: 15, dead: 0, dropped: 0 });
+    const senders = (sender: string): string[] =>
+      receiver.requests.map(idOf).filter((id) => id.startsWith(sender));
+    expect(senders('alice')).toEqual(['alice1', 'alice2', 'alice3', 'alice4', 'alice5']);
+  });
+
+  it('tries again what was not taken, when it is due, under the same webhook-id', async () => {
+    const receiver = await testReceiver({ respond: 503 });
+    const lane = openLane(receiver.url);
+    await lane.put(from('alice'));
+    expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 500, attempt: { status: 503 } });
+    lane.clock.advance(500);
+    expect(await lane.seen('notification-retried', 2)).toMatchObject({ afterMs: 1000 });
+    receiver.respondWith(204);
+    lane.clock.advance(1000);
+    await lane.seen('notification-delivered');
+    expect(receiver.requests.map(idOf)).toEqual(['alice1', 'alice1', 'alice1']);
+    expect(new Set(receiver.requests.map(({ body }) => body)).size).toBe(1);
+    expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
+  });
+
+  it('waits as long as the receiver asks for', async () => {
+    const receiver = await testReceiver({
+      respond: (_request, response) => response.writeHead(429, { 'retry-after': '77' }).end(),
+    });
+    const lane = openLane(receiver.url);
+    await lane.put(from('alice'));
+    expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 77_000 });
+  });
+
+  it('gives up at once what the receiver rejects', async () => {
+    const receiver = await testReceiver({ respond: 410 });
+    const lane = openLane(receiver.url);
+    await lane.put(from('alice'));
+    expect(await lane.seen('notification-dead')).toMatchObject({
+      reason: 'rejected',
+      attempt: { status: 410 },
+    });
+    await lane.outbox.drained();
+    expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });
+    expect(receiver.requests).toHaveLength(1);
+  });
+
+  it('gives up at max_age, with a last attempt then', async () => {
+    const lane = openLane(`http://127.0.0.1:${await closedPort()}`, { retry: { maxAgeMs: 1200 } });
+    await lane.put(from('alice'));
+    const waits: number[] = [];
+    for (let count = 1; count <= 2; count += 1) {
+      const { afterMs } = await lane.seen('notification-retried', count);
+      waits.push(afterMs);
+      lane.clock.advance(afterMs);
+    }
+    expect(await lane.seen('notification-dead')).toMatchObject({
+      reason: 'expired',
+      attempt: { outcome: 'refused' },
+    });
+    expect(waits).toEqual([500, 700]);
+    expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });
+  });
+
+  it("keeps a sender's next back until the one before is answered, and others not", async () => {
+    const { respond, release } = held();
+    const receiver = await testReceiver({ respond });
+    const lane = openLane(receiver.url);
+    await lane.put(from('alice', 1), from('alice', 2), from('bob', 1), from('carol', 1));
+    await receiver.received(3);
+    expect(receiver.requests.map(idOf).toSorted()).toEqual(['alice1', 'bob1', 'carol1']);
+    release('bob1');
+    release('carol1');
+    await lane.seen('notification-delivered', 2);
+    await lane.put(from('dave', 1));
+    await receiver.received(4);
+    expect(receiver.requests.map(idOf)).not.toContain('alice2');
+    release('alice1');
+    await receiver.received(5);
+    expect(idOf(receiver.requests[4]!)).toBe('alice2');
+  });
+
+  it('has never more under way than the pool has workers', async () => {
+    const { respond, release, waiting } = held();
+    const receiver = await testReceiver({ respond });
+    const lane = openLane(receiver.url, { workers: 3 });
+    const senders = Array.from({ length: 9 }, (_, index) => `sender${index}x`);
+    await lane.put(...senders.map((sender) => from(sender)));
+    for (let count = 3; count <= 9; count += 1) {
+      await receiver.received(count);
+      expect(lane.outbox.counts()).toMatchObject({ inFlight: 3, waiting: 9 - count });
+      expect(waiting.size).toBe(3);
+      const [first] = waiting.keys();
+      release(first!);
+    }
+    expect(receiver.mostConnections).toBe(3);
+  });
+
+  it('ends when leasing is stopped, once what is in flight is answered', async () => {
+    const { respond, release } = held();
+    const receiver = await testReceiver({ respond });
+    const lane = openLane(receiver.url, { workers: 2 });
+    await lane.put(from('alice'), from('bob'), from('carol'));
+    await receiver.received(2);
+    const events: string[] = [];
+    const ended = lane.ended.then(() => events.push('ended'));
+    lane.outbox.stopLeasing();
+    events.push('stopped');
+    release('alice1');
+    await lane.seen('notification-delivered', 1);
+    events.push('one answered');
+    release('bob1');
+    await ended;
+    expect(events).toEqual(['stopped', 'one answered', 'ended']);
+    expect(lane.outbox.counts()).toMatchObject({ waiting: 1, inFlight: 0 });
+    expect(lane.ledger.entry('chats')).toEqual({ accepted: 3, delivered: 2, dead: 0, dropped: 0 });
+  });
+});
+
+describe('two pools', () => {
+  it('one that does not answer does not delay the other', async () => {
+    const { respond, release, waiting } = held();
+    const slow = await testReceiver({ respond });
+    const quick = await testReceiver();
+    const slowLane = openLane(slow.url, { workers: 2 });
+    const quickLane = openLane(quick.url, { workers: 2 });
+    const senders = Array.from({ length: 20 }, (_, index) => `sender${index}x`);
+    await slowLane.put(...senders.map((sender) => from(sender)));
+    await slow.received(2);
+    await quickLane.put(...senders.map((sender) => from(sender)));
+    await quickLane.seen('notification-delivered', 20);
+    expect(slowLane.observations).toEqual([]);
+    expect(slowLane.outbox.counts()).toMatchObject({ inFlight: 2, waiting: 18 });
+    for (const id of waiting.keys()) release(id);
+    await slowLane.seen('notification-delivered', 2);
+  });
+
+  it('one whose receiver is dead does not delay the other', async () => {
+    const clock = new ManualClock();
+    const quick = await testReceiver();
+    const deadLane = openLane(`http://127.0.0.1:${await closedPort()}`, { clock });
+    const quickLane = openLane(quick.url, { clock });
+    const senders = Array.from({ length: 20 }, (_, index) => `sender${index}x`);
+    await deadLane.put(...senders.map((sender) => from(sender)));
+    await deadLane.seen('notification-retried', 20);
+    await quickLane.put(...senders.map((sender) => from(sender)));
+    await quickLane.seen('notification-delivered', 20);
+    expect(deadLane.outbox.counts()).toMatchObject({ inFlight: 0, waiting: 20 });
+    clock.advance(500);
+    await deadLane.seen('notification-retried', 40);
+    await quickLane.put(from('erin'));
+    await quickLane.seen('notification-delivered', 21);
+  });
+});

@@ -1,0 +1,257 @@
+import assert from 'node:assert';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { Attempt, Notification } from '../../src/core/delivery.ts';
+import { PlainError } from '../../src/core/errors.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { logObservations } from '../../src/telemetry/log.ts';
+
+const secrets = ['hunter2', 'Meet me at noon', 'alice', 'bob@example.net', 'Bearer', 's3cr3t'];
+
+const notification: Notification = {
+  id: 'id-1',
+  backend: 'chats',
+  pool: 'http_pool',
+  sender: 'alice@example.com',
+  host: 'example.com',
+  path: '/notifications?key=s3cr3t',
+  headers: { authorization: 'Bearer hunter2' },
+  body: 'author=alice&receiver=bob@example.net&message=Meet me at noon',
+  acceptedAtMs: 0,
+};
+const attempt: Attempt = { outcome: '5xx', status: 503, durationSeconds: 0.1, retryAfter: 'Meet me at noon' };
+const text = `alice to bob@example.net: Meet me at noon`;
+
+/** The lines that these observations make, parsed, and as they were written. */
+function linesOf(...observations: readonly Observation[]) {
+  let written = '';
+  const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void (written += line) });
+  const observe = logObservations(logger);
+  for (const observation of observations) observe(observation);
+  const lines = written.split('\n').slice(0, -1);
+  return { written, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+}
+
+const thrown = (error: unknown): Observation => ({
+  kind: 'callback-failed',
+  backend: 'chats',
+  callback: 'prepareBody',
+  error,
+});
+
+describe('log lines', () => {
+  it.each<[Observation, object]>([
+    [
+      { kind: 'telemetry-listening', address: '127.0.0.1', port: 9464 },
+      { event: 'telemetry-listening', level: 30, address: '127.0.0.1', port: 9464 },
+    ],
+    [
+      { kind: 'component-connecting', service: 'xmpp://127.0.0.1:5347', domain: 'push.example.com' },
+      {
+        event: 'component-connecting',
+        level: 30,
+        service: 'xmpp://127.0.0.1:5347',
+        domain: 'push.example.com',
+      },
+    ],
+    [
+      { kind: 'component-online', domain: 'push.example.com' },
+      { event: 'component-online', level: 30, domain: 'push.example.com' },
+    ],
+    [
+      { kind: 'component-offline', reason: 'the server is gone', retryInMs: 1000 },
+      { event: 'component-offline', level: 40, reason: 'the server is gone', retryInMs: 1000 },
+    ],
+    [
+      {
+        kind: 'notification-delivered',
+        notification,
+        attempt: { outcome: '2xx', status: 204, durationSeconds: 1 },
+      },
+      {
+        event: 'notification-delivered',
+        level: 20,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        outcome: '2xx',
+        status: 204,
+      },
+    ],
+    [
+      { kind: 'notification-retried', notification, attempt, afterMs: 512.3 },
+      {
+        event: 'notification-retried',
+        level: 40,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        outcome: '5xx',
+        status: 503,
+        afterMs: 512,
+      },
+    ],
+    [
+      {
+        kind: 'notification-dead',
+        notification,
+        reason: 'expired',
+        attempt: { outcome: 'refused', errorCode: 'ECONNREFUSED', durationSeconds: 0 },
+      },
+      {
+        event: 'notification-dead',
+        level: 50,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        outcome: 'refused',
+        errorCode: 'ECONNREFUSED',
+        reason: 'expired',
+      },
+    ],
+    [
+      { kind: 'notification-dead', notification, reason: 'no-pool' },
+      {
+        event: 'notification-dead',
+        level: 50,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        reason: 'no-pool',
+      },
+    ],
+    [
+      { kind: 'notification-dropped', notification, reason: 'full' },
+      {
+        event: 'notification-dropped',
+        level: 50,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        reason: 'full',
+      },
+    ],
+    [{ kind: 'sidecar-stopping' }, { event: 'sidecar-stopping', level: 30 }],
+    [{ kind: 'sidecar-stopped' }, { event: 'sidecar-stopped', level: 30 }],
+  ])('have a stable event code and what finds it again, nothing more: $kind', (observation, expected) => {
+    const { lines } = linesOf(observation);
+    expect(lines).toEqual([{ ...expected, time: expect.any(Number), msg: expect.any(String) }]);
+  });
+
+  it('are not written for what happens with every stanza: metrics count it', () => {
+    const { lines } = linesOf(
+      { kind: 'stanza-received', tap: 'direct' },
+      { kind: 'event-made', dir: 'in' },
+      { kind: 'stanza-discarded', reason: 'iq' },
+      { kind: 'jid-preparation-failed' },
+      { kind: 'attempt-made', notification, attempt },
+    );
+    expect(lines).toEqual([]);
+  });
+
+  it('never hold texts, addresses of people, header values or paths of notifications', () => {
+    const { written, lines } = linesOf(
+      { kind: 'notification-delivered', notification, attempt },
+      { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+      { kind: 'notification-dead', notification, attempt, reason: 'rejected' },
+      { kind: 'notification-dropped', notification, reason: 'stopped' },
+    );
+    expect(lines).toHaveLength(4);
+    for (const secret of secrets) expect(written).not.toContain(secret);
+  });
+});
+
+/** Errors as callbacks throw them, each quoting what the user wrote. */
+const quoting: Record<string, () => unknown> = {
+  'in its message': () => new Error(`cannot parse ${text}`),
+  'as its whole message': () => new Error(text),
+  'in lines of its message that look like a stack': () =>
+    new Error(`bad:\n    at ${text} (alice.js:1:1)\n    at alice:2:2`),
+  'in the message it had when it was made': () => {
+    const error = new Error(`bad:\n    at ${text} (alice.js:1:1)`);
+    expect(error.stack).toContain(text); // V8 makes the stack when it is first asked for.
+    error.message = 'cannot parse';
+    return error;
+  },
+  'in a message added later': () => {
+    const error = new Error('cannot parse');
+    error.message += `: ${text}`;
+    return error;
+  },
+  'in a stack of its own making': () =>
+    Object.assign(new Error('bad'), { stack: `Error: bad\n    at ${text}\n  at alice` }),
+  'in a stack that is a list': () => Object.assign(new Error('bad'), { stack: [text] }),
+  'in a stack that is gone': () => Object.assign(new Error(text), { stack: undefined }),
+  'in what JSON.parse says': () => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      return error;
+    }
+  },
+  'in what assert says': () => {
+    try {
+      assert.deepStrictEqual({ text }, { text: 'bob@example.net' });
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  },
+  'in its name': () => Object.assign(new Error('bad'), { name: text }),
+  'in its code': () => Object.assign(new Error('bad'), { code: text }),
+  'in its cause': () => new Error('bad', { cause: new Error(text) }),
+  'in errors that it gathers': () => new AggregateError([new Error(text)], text),
+  'in options, as HTTP clients do': () =>
+    Object.assign(new Error('bad'), {
+      options: { headers: { authorization: 'Bearer hunter2' }, body: text },
+    }),
+  'in what it is turned into': () =>
+    Object.assign(new Error('bad'), { toJSON: () => text, toString: () => text }),
+  'as a string': () => text,
+  'as an object': () => ({ message: text, stack: text, toJSON: () => text }),
+  'as a rejected promise': () => Promise.reject(new Error(text)).catch((error: unknown) => error),
+  'behind getters that throw': () =>
+    Object.defineProperties(new Error(text), {
+      name: { get: () => assert.fail(text) },
+      code: { get: () => assert.fail(text) },
+      message: { get: () => assert.fail(text) },
+    }),
+};
+
+describe('errors in log lines', () => {
+  it.each(Object.entries(quoting))('show nothing of what users wrote: quoted %s', async (_how, make) => {
+    const error = await make();
+    const { written, lines } = linesOf(thrown(error), { kind: 'internal-error', where: 'router', error });
+    expect(lines.map(({ event }) => event)).toEqual(['callback-failed', 'internal-error']);
+    for (const secret of secrets) expect(written).not.toContain(secret);
+  });
+
+  it.each([undefined, null, 0, 'text', Symbol('x'), {}, () => undefined])(
+    'may be no errors at all: %s',
+    (error) => {
+      const { lines } = linesOf(thrown(error));
+      expect(lines).toMatchObject([{ event: 'callback-failed', backend: 'chats', callback: 'prepareBody' }]);
+    },
+  );
+
+  it('show class, code and place', () => {
+    function hereItIs(): Error {
+      return Object.assign(new RangeError('whatever'), { code: 'ERR_WHATEVER' });
+    }
+    const { lines } = linesOf(thrown(hereItIs()));
+    expect(lines[0]).toMatchObject({
+      level: 50,
+      backend: 'chats',
+      callback: 'prepareBody',
+      error: { name: 'RangeError', code: 'ERR_WHATEVER' },
+    });
+    const { stack } = lines[0]!['error'] as { stack: string[] };
+    expect(stack[0]).toMatch(/^at hereItIs \(.*log\.test\.ts:\d+:\d+\)$/);
+    expect(stack.length).toBeLessThanOrEqual(5);
+  });
+
+  it('show the message where it is known to hold nothing of users', () => {
+    const { lines } = linesOf(thrown(new PlainError('not settled after 5000 ms')));
+    expect(lines[0]).toMatchObject({ error: { name: 'PlainError', message: 'not settled after 5000 ms' } });
+  });
+});

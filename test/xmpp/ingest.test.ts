@@ -1,0 +1,306 @@
+import xml from '@xmpp/xml';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Stanza, StanzaEvent } from '../../src/core/event.ts';
+import { parseJid } from '../../src/core/jid.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { openIngest } from '../../src/xmpp/ingest.ts';
+import type { ConfiguredTapName } from '../../src/xmpp/taps/index.ts';
+import { ManualClock } from '../support/clock.ts';
+import { envelope, eventOf, parseStanza } from '../support/stanza.ts';
+
+const COMPONENT = 'push.example.com';
+const CHAT =
+  "<message xmlns='jabber:client' from='alice@example.com/Desk' to='bob@example.com' type='chat'><body>Hi</body></message>";
+const FORWARDED = envelope(`from='example.com' to='sent@${COMPONENT}'`, CHAT);
+const LOGGED = envelope(`from='example.com' to='${COMPONENT}'`, CHAT);
+const FORGED = envelope(`from='mallory@example.com/x' to='sent@${COMPONENT}'`, CHAT);
+
+/** What became of one stanza. */
+interface Account {
+  readonly tap: string;
+  readonly discarded?: string;
+  readonly event?: StanzaEvent;
+}
+
+interface Setting {
+  readonly taps?: readonly ConfiguredTapName[];
+  readonly hasRoom?: () => boolean;
+  readonly clock?: ManualClock;
+}
+
+/** An ingest that gives account of each stanza; throws if one is not counted exactly once. */
+function openAccounts({
+  taps = ['forwarded', 'service_log', 'direct'],
+  hasRoom = () => true,
+  clock = new ManualClock(),
+}: Setting = {}) {
+  let observed: Observation[] = [];
+  const taken: { event: StanzaEvent; size: number }[] = [];
+  const ingest = openIngest(
+    {
+      taps,
+      componentDomain: COMPONENT,
+      trustedDomains: new Set(['example.com']),
+      parseJid: (text) => parseJid(text, () => observed.push({ kind: 'jid-preparation-failed' })),
+    },
+    { hasRoom, take: (event, size) => taken.push({ event, size }) },
+    { clock, observe: (observation) => observed.push(observation) },
+  );
+  const receive = (stanza: Stanza | string, size = 100): Account => {
+    observed = [];
+    taken.length = 0;
+    ingest(typeof stanza === 'string' ? parseStanza(stanza) : stanza, size);
+    const [received, fate, ...more] = observed.filter(({ kind }) => kind !== 'jid-preparation-failed');
+    expect(received?.kind).toBe('stanza-received');
+    expect(more).toEqual([]);
+    const tap = received?.kind === 'stanza-received' ? received.tap : '';
+    if (fate?.kind === 'stanza-discarded') {
+      expect(taken).toEqual([]);
+      return { tap, discarded: fate.reason };
+    }
+    const [first, second] = taken;
+    expect(fate).toEqual({ kind: 'event-made', dir: first?.event.dir });
+    expect(second).toBeUndefined();
+    expect(first?.size).toBe(size);
+    return first === undefined ? { tap } : { tap, event: first.event };
+  };
+  return { receive, failures: () => observed.filter(({ kind }) => kind === 'jid-preparation-failed').length };
+}
+
+describe('which tap takes a stanza', () => {
+  it('asks the taps in the configured order', () => {
+    const forwardedFirst = openAccounts({ taps: ['forwarded', 'direct'] }).receive(FORWARDED);
+    expect(forwardedFirst.tap).toBe('forwarded');
+    expect(forwardedFirst.event?.sender).toBe('alice');
+    const directFirst = openAccounts({ taps: ['direct', 'forwarded'] }).receive(FORWARDED);
+    expect(directFirst.tap).toBe('direct');
+    expect(directFirst.event?.from.toString()).toBe('example.com');
+  });
+
+  it('gives a forged envelope to direct, as a message of the one who wrote it', () => {
+    const { tap, event } = openAccounts().receive(FORGED);
+    expect(tap).toBe('direct');
+    expect(event?.from.toString()).toBe('mallory@example.com/x');
+    expect(event?.message).toBe('');
+  });
+
+  it.each([
+    ['a forged envelope', ['forwarded'], FORGED],
+    ['an envelope of mod_service_log', ['forwarded'], LOGGED],
+    ['an envelope of a tap module', ['service_log'], FORWARDED],
+    [
+      'a stanza to the component',
+      ['forwarded', 'service_log'],
+      `<presence from='a@b.example' to='${COMPONENT}'/>`,
+    ],
+    ['a stanza to somebody else', ['direct'], "<message from='a@b.example' to='c@d.example'/>"],
+  ] as const)('discards %s as untrusted where no configured tap takes it', (_what, taps, text) => {
+    expect(openAccounts({ taps }).receive(text)).toEqual({ tap: 'none', discarded: 'untrusted' });
+  });
+
+  it('counts a discarded copy for the tap that discarded it', () => {
+    const { receive } = openAccounts();
+    receive(LOGGED);
+    expect(receive(LOGGED)).toEqual({ tap: 'service_log', discarded: 'duplicate' });
+  });
+
+  it.each(['get', 'set', 'result', 'error'])('discards an iq %s to the component', (type) => {
+    const iq = `<iq from='alice@example.com/Desk' to='${COMPONENT}' type='${type}' id='1'><x xmlns='urn:example'/></iq>`;
+    expect(openAccounts().receive(iq)).toEqual({ tap: 'direct', discarded: 'iq' });
+  });
+
+  it('makes an event of an iq in a believed envelope', () => {
+    const iq =
+      "<iq xmlns='jabber:client' from='alice@example.com/Desk' to='bob@example.com/Phone' type='result' id='1'/>";
+    const { event } = openAccounts().receive(envelope(`from='example.com' to='received@${COMPONENT}'`, iq));
+    expect(event?.dir).toBe('out');
+    expect(event?.packet.getName()).toBe('iq');
+  });
+
+  it('discards as overload what comes while the inside has no room, and takes what comes afterwards', () => {
+    let hasRoom = false;
+    const { receive } = openAccounts({ hasRoom: () => hasRoom });
+    expect(receive(FORWARDED)).toEqual({ tap: 'forwarded', discarded: 'overload' });
+    hasRoom = true;
+    expect(receive(FORWARDED).event?.message).toBe('Hi');
+  });
+
+  it('tells the reason of a stanza that would be no event anyway, even while there is no room', () => {
+    const { receive } = openAccounts({ hasRoom: () => false });
+    expect(receive(FORWARDED.replace('bob@example.com', COMPONENT)).discarded).toBe('copy-of-direct');
+  });
+});
+
+describe('an event', () => {
+  it('has the addresses prepared, their parts, the text and the time of receipt', () => {
+    const copy = CHAT.replace('alice@', 'ALICE@').replace('bob@example.com', 'Straße@Example.COM/Phone');
+    const { receive } = openAccounts({ clock: new ManualClock(1234) });
+    const { event } = receive(FORWARDED.replace(CHAT, copy));
+    expect(event).toMatchObject({
+      dir: 'in',
+      host: 'example.com',
+      sender: 'alice',
+      receiver: 'strasse',
+      message: 'Hi',
+      receivedAtMs: 1234,
+    });
+    expect(event?.from.toString()).toBe('alice@example.com/Desk');
+    expect(event?.to.toString()).toBe('strasse@example.com/Phone');
+    expect(event?.packet.attrs['to']).toBe('Straße@Example.COM/Phone');
+  });
+
+  it('has an acc of its own', () => {
+    const { receive } = openAccounts();
+    const first = receive(FORWARDED).event;
+    first?.acc.set('seen', true);
+    expect(receive(FORWARDED).event?.acc).toEqual(new Map());
+  });
+
+  it('has empty parts where an address has none', () => {
+    const { event } = openAccounts().receive(`<presence from='remote.example' to='${COMPONENT}'/>`);
+    expect(event).toMatchObject({ host: 'remote.example', sender: '', receiver: '' });
+  });
+
+  it('is made even of addresses that cannot be prepared, in lower case and counted', () => {
+    const accounts = openAccounts();
+    const { event } = accounts.receive(FORWARDED.replace('bob@', 'B&amp;O B@'));
+    expect(event?.receiver).toBe('b&o b');
+    expect(accounts.failures()).toBe(1);
+  });
+});
+
+describe('the message of an event', () => {
+  const xhtml = "<body xmlns='http://www.w3.org/1999/xhtml'><p>formatted</p>formatted</body>";
+  it.each([
+    ['the body', '<body>Hi</body>', 'Hi'],
+    ['empty without a body', '<subject>S</subject>', ''],
+    ['empty if the body is', '<body/>', ''],
+    ['white space if the body is', '<body>  \n </body>', '  \n '],
+    ['the first of several bodies', "<body xml:lang='pl'>Cześć</body><body>Hi</body>", 'Cześć'],
+    ['empty if the first of several bodies is', '<body/><body>Hi</body>', ''],
+    ['not a body of XHTML that stands before', `${xhtml}<body>plain</body>`, 'plain'],
+    ['empty if there is a body of XHTML only', xhtml, ''],
+    ['not a body inside an element', '<x><body>deep</body></x><body>Hi</body>', 'Hi'],
+    ['empty if there is only a body inside an element', "<html xmlns='urn:x'>Hi<body>deep</body></html>", ''],
+    ['the own text of a body, without the elements in it', '<body>a<b>x</b>c</body>', 'ac'],
+    [
+      'the text as it was meant',
+      '<body>a &lt;b&gt; &#x263A;<![CDATA[ <raw> & ]]>\n\t"\'</body>',
+      'a <b> ☺ <raw> & \n\t"\'',
+    ],
+  ])('is %s', (_what, children, text) => {
+    expect(eventOf(CHAT.replace('<body>Hi</body>', children)).message).toBe(text);
+    const direct = `<message from='alice@example.com/Desk' to='${COMPONENT}'>${children}</message>`;
+    expect(openAccounts().receive(direct).event?.message).toBe(text);
+  });
+
+  it('is found where the namespace has a prefix', () => {
+    const prefixed =
+      "<c:message xmlns:c='jabber:client' from='a@example.com/r' to='b@example.com'><body>not this</body><c:body>this</c:body></c:message>";
+    expect(eventOf(prefixed).message).toBe('this');
+  });
+});
+
+describe('whatever a server sends', () => {
+  const anyAddress = fc.oneof(
+    fc.constantFrom(
+      'example.com',
+      'Example.com',
+      'alice@example.com/Desk',
+      'mallory@evil.example/x',
+      'evil.example',
+      COMPONENT,
+      `sent@${COMPONENT}`,
+      `received@${COMPONENT}`,
+      '',
+      '@',
+      '/',
+      '@/@',
+    ),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+  );
+  const anyNamespace = fc.constantFrom(
+    undefined,
+    'jabber:client',
+    'urn:xmpp:forward:0',
+    'urn:xmpp:sid:0',
+    'urn:example',
+  );
+  const anyName = fc.constantFrom(
+    'message',
+    'presence',
+    'iq',
+    'forwarded',
+    'delay',
+    'stanza-id',
+    'body',
+    'c:message',
+    'handshake',
+  );
+  const attributes = fc.record(
+    { from: anyAddress, to: anyAddress, by: anyAddress, xmlns: anyNamespace, 'xmlns:c': anyNamespace },
+    { requiredKeys: [] },
+  );
+  const { anyElement } = fc.letrec<{ anyElement: Stanza }>((tie) => ({
+    anyElement: fc
+      .record({
+        name: anyName,
+        attributes,
+        children: fc.array(fc.oneof({ depthSize: 'small' }, fc.string(), tie('anyElement')), {
+          maxLength: 3,
+        }),
+      })
+      .map((element) => xml(element.name, element.attributes, ...element.children)),
+  }));
+  const anyCopy = fc
+    .record({ name: fc.constantFrom('message', 'presence', 'iq'), from: anyAddress, to: anyAddress })
+    .map(({ name, from, to }) => xml(name, { xmlns: 'jabber:client', from, to }, xml('body', {}, 'Hi')));
+  const anyEnvelope = (from: fc.Arbitrary<string>) =>
+    fc
+      .record({
+        from,
+        to: fc.constantFrom(COMPONENT, `sent@${COMPONENT}`, `received@${COMPONENT}`),
+        inner: fc.array(fc.oneof({ weight: 4, arbitrary: anyCopy }, anyElement), {
+          minLength: 1,
+          maxLength: 2,
+        }),
+      })
+      .map(({ from, to, inner }) =>
+        xml('message', { from, to }, xml('forwarded', { xmlns: 'urn:xmpp:forward:0' }, ...inner)),
+      );
+  const anyStanza = fc.oneof(anyElement, anyEnvelope(anyAddress), anyEnvelope(fc.constant('example.com')));
+  const anyTaps = fc.shuffledSubarray(['forwarded', 'service_log', 'direct'] as const);
+
+  it('nothing throws, and each stanza is either one event or discarded once', () => {
+    fc.assert(
+      fc.property(anyTaps, fc.boolean(), fc.array(anyStanza, { maxLength: 4 }), (taps, hasRoom, stanzas) => {
+        const { receive } = openAccounts({ taps, hasRoom: () => hasRoom });
+        for (const stanza of stanzas) {
+          const { event, discarded } = receive(stanza);
+          expect(event === undefined).toBe(discarded !== undefined);
+        }
+      }),
+    );
+  });
+
+  it('nobody but a trusted domain makes an event in the name of another', () => {
+    fc.assert(
+      fc.property(anyTaps, fc.oneof(anyElement, anyEnvelope(anyAddress)), (taps, stanza) => {
+        const { from: outer } = stanza.attrs;
+        const { event } = openAccounts({ taps }).receive(stanza);
+        if (event === undefined || outer === 'example.com') return;
+        expect(event.from.equals(parseJid(outer, () => undefined))).toBe(true);
+      }),
+    );
+  });
+
+  it('a trusted domain makes events dir in of its own users only', () => {
+    fc.assert(
+      fc.property(anyEnvelope(fc.constant('example.com')), (stanza) => {
+        const { event } = openAccounts().receive(stanza);
+        if (event?.dir === 'in') expect(event.host).toBe('example.com');
+      }),
+    );
+  });
+});

@@ -1,0 +1,930 @@
+import net from 'node:net';
+import { networkInterfaces } from 'node:os';
+import tls from 'node:tls';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Stanza } from '../../src/core/event.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { openSession, type Session, type SessionOptions } from '../../src/xmpp/session.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { ManualClock } from '../support/clock.ts';
+import { startXmppServer, type XmppPeer, type XmppServer } from '../support/xmpp-server.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const DOMAIN = 'push.example.com';
+const PING = "<ping xmlns='urn:xmpp:ping'/>";
+
+const hasIpv6Loopback = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1');
+
+type Offline = Extract<Observation, { kind: 'component-offline' }>;
+
+/** A session under test, and all that it told. */
+class Subject {
+  readonly clock = new ManualClock();
+  readonly observations: Observation[] = [];
+  readonly stanzas: Stanza[] = [];
+  readonly sizes: number[] = [];
+  tooLarge = 0;
+  /** Called for every stanza. */
+  onStanza: (stanza: Stanza) => void = () => undefined;
+  readonly session: Session;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>) {
+    this.session = openSession(
+      { domain: DOMAIN, secret: 'secret', maxStanzaSize: MEBIBYTE, ...options },
+      {
+        onStanza: (stanza, size) => {
+          this.stanzas.push(stanza);
+          this.sizes.push(size);
+          this.#tell();
+          this.onStanza(stanza);
+        },
+        onTooLarge: () => {
+          this.tooLarge += 1;
+          this.#tell();
+        },
+      },
+      {
+        clock: this.clock,
+        random: () => 0.5,
+        version: '1.2.3',
+        observe: (observation) => {
+          this.observations.push(observation);
+          this.#tell();
+        },
+      },
+    );
+    onTestFinished(() => {
+      const stopped = this.session.stop();
+      this.clock.advance(2000);
+      return stopped;
+    });
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const check = (): void => {
+        if (!condition()) return;
+        this.#watchers.delete(check);
+        resolve();
+      };
+      this.#watchers.add(check);
+      check();
+    });
+  }
+
+  of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {
+    return this.observations.filter((one): one is Extract<Observation, { kind: Kind }> => one.kind === kind);
+  }
+
+  /** Waits until the session has been online this many times. */
+  async online(times = 1): Promise<void> {
+    await this.until(() => this.of('component-online').length >= times);
+  }
+
+  /** Waits until the session has been offline this many times, and gives the last time. */
+  async offline(times = 1): Promise<Offline> {
+    await this.until(() => this.of('component-offline').length >= times);
+    return this.of('component-offline')[times - 1] as Offline;
+  }
+
+  async received(count: number): Promise<Stanza[]> {
+    await this.until(() => this.stanzas.length >= count);
+    return this.stanzas;
+  }
+
+  /** Resolves when the session has read something from its socket: it looks at the clock then. */
+  nextRead(): Promise<void> {
+    const now = this.clock.monotonic();
+    return new Promise((resolve) => {
+      vi.spyOn(this.clock, 'monotonic').mockImplementationOnce(() => {
+        resolve();
+        return now;
+      });
+    });
+  }
+
+  #tell(): void {
+    for (const check of this.#watchers) check();
+  }
+}
+
+interface Scene {
+  readonly server: XmppServer;
+  readonly subject: Subject;
+  readonly peer: XmppPeer;
+}
+
+/** A session that is online. */
+async function online(options: Partial<SessionOptions> = {}): Promise<Scene> {
+  const server = await startXmppServer();
+  const subject = new Subject({ service: server.service, ...options });
+  const peer = await server.welcome();
+  await subject.online();
+  return { server, subject, peer };
+}
+
+/** The session lost its connection: it comes back, and takes stanzas. */
+async function expectRecovery({ server, subject }: Pick<Scene, 'server' | 'subject'>): Promise<Offline> {
+  const offline = await subject.offline();
+  expect(subject.session.connected).toBe(false);
+  subject.clock.advance(offline.retryInMs ?? 0);
+  await expectWorking(subject, await server.welcome());
+  return offline;
+}
+
+/** The connection lives: what is written on it arrives. */
+async function expectWorking(subject: Subject, peer: XmppPeer): Promise<void> {
+  const before = subject.stanzas.length;
+  peer.write("<message id='still-here'/>");
+  await subject.received(before + 1);
+  expect(subject.stanzas.at(-1)?.attrs).toEqual({ id: 'still-here' });
+  expect(subject.session.connected).toBe(true);
+}
+
+describe('a session', () => {
+  test('connects at once, tells of it, and gives every message, presence and iq with its size in bytes', async () => {
+    const { server, subject, peer } = await online();
+    expect(subject.observations).toEqual([
+      { kind: 'component-connecting', service: server.service, domain: DOMAIN },
+      { kind: 'component-online', domain: DOMAIN },
+    ]);
+    expect(subject.session.connected).toBe(true);
+    peer.write("<message><body>é</body></message><presence/> <iq type='result' id='1'/>");
+    await subject.received(3);
+    expect(subject.stanzas.map(({ name }) => name)).toEqual(['message', 'presence', 'iq']);
+    expect(subject.sizes).toEqual([34, 11, 26]);
+    expect(subject.stanzas[0]?.getNS()).toBe('jabber:component:accept');
+  });
+
+  test('opens the stream in the name of the domain, in lower case as servers want it', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service, domain: 'Push.Example.COM' });
+    const peer = await server.welcome();
+    await subject.online();
+    expect(peer.received).toMatch(
+      /<stream:stream [^>]*xmlns="jabber:component:accept"[^>]* to="push\.example\.com"/,
+    );
+  });
+
+  test('takes the stanzas that come in one packet with the handshake answer', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    peer.write("<handshake/><message id='1'/><message id='2'/>");
+    await subject.received(2);
+  });
+
+  test('takes nothing before the handshake is over, and a second one is no second session', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service, maxStanzaSize: 500 });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    peer.write(`<message/><presence/><iq/><message>${'x'.repeat(1000)}</message><handshake/><handshake/>`);
+    await subject.online();
+    await expectWorking(subject, peer);
+    expect(subject.stanzas).toHaveLength(1);
+    expect(subject.tooLarge).toBe(0);
+    expect(subject.of('component-online')).toHaveLength(1);
+  });
+
+  test('waits by no other clock than the one it is given, so that the library does not connect by itself (facts 2.13)', async () => {
+    const waits = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => waits.mockRestore());
+    const scene = await online();
+    scene.peer.end();
+    await expectRecovery(scene);
+    expect(waits.mock.calls.map(([, ms]) => ms).filter((ms) => ms === 1000 || ms === 2000)).toEqual([]);
+  });
+
+  test('is offline with its reason when the server goes, and online again when it is back', async () => {
+    const { server, subject, peer } = await online();
+    peer.end();
+    const offline = await subject.offline();
+    expect(offline).toEqual({
+      kind: 'component-offline',
+      reason: 'the server closed the connection',
+      retryInMs: 750,
+    });
+    await server.stop();
+    subject.clock.advance(750);
+    const refused = await subject.offline(2);
+    expect(refused.reason).toContain(`cannot connect to ${server.service} (ECONNREFUSED)`);
+    const again = await startXmppServer({ port: server.port });
+    subject.clock.advance(refused.retryInMs ?? 0);
+    await expectWorking(subject, await again.welcome());
+  });
+
+  test('never tells the secret', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service, secret: 'hush-hush' });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    peer.write("<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+    await peer.ended;
+    peer.end();
+    await subject.offline();
+    expect(JSON.stringify(subject.observations)).not.toContain('hush-hush');
+    expect(peer.received).not.toContain('hush-hush');
+  });
+});
+
+describe('malformed input', () => {
+  test('XML that is malformed twice, and more after it, ends the stream once and a new one is made (facts 2.1)', async () => {
+    const scene = await online();
+    scene.peer.write('<message><a></b></message></c><d></e>');
+    await scene.peer.sees(
+      /<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'\/><\/stream:error><\/stream:stream>/,
+    );
+    scene.peer.write('<f></g>');
+    await scene.peer.ended;
+    scene.peer.end();
+    const { reason } = await expectRecovery(scene);
+    expect(reason).toBe('the server sent what is no XMPP stream: end tag that does not match its start tag');
+    expect(scene.subject.of('internal-error')).toEqual([]);
+  });
+
+  test.each(['&nbsp;', '&#1;'])(
+    '%s in a text or an attribute ends the stream and a new one is made (facts 2.2)',
+    async (reference) => {
+      for (const stanza of [`<message><body>${reference}</body></message>`, `<message id='${reference}'/>`]) {
+        const scene = await online();
+        scene.peer.write(stanza);
+        await scene.peer.ended;
+        scene.peer.end();
+        await expectRecovery(scene);
+      }
+    },
+  );
+
+  test.each(['\n', '<message/>', '<a></b>', '\0'])(
+    '%j after </stream:stream> is ignored, and a new stream is made (facts 2.3)',
+    async (rest) => {
+      const scene = await online();
+      scene.peer.write(`</stream:stream>${rest}`);
+      await scene.peer.sees(/<\/stream:stream>/);
+      scene.peer.write(rest);
+      await scene.peer.ended;
+      scene.peer.end();
+      const { reason } = await expectRecovery(scene);
+      expect(reason).toBe('the server closed the stream');
+      expect(scene.subject.stanzas).toHaveLength(1);
+    },
+  );
+
+  test("a stanza from='alice@', an address without domain, is given like any other (facts 2.4)", async () => {
+    const { subject, peer } = await online();
+    for (const name of ['message', 'presence', 'iq']) {
+      peer.write(`<${name} from='alice@' to='${DOMAIN}' type='get' id='1'>${PING}</${name}>`);
+    }
+    await subject.received(3);
+    await expectWorking(subject, peer);
+    expect(peer.received).not.toContain('alice@');
+    expect(subject.of('internal-error')).toEqual([]);
+  });
+
+  test('a document type declaration ends the stream instead of making it deaf (facts 2.18)', async () => {
+    const scene = await online();
+    scene.peer.write("<!DOCTYPE a [<!ENTITY b 'c'>]><message/>");
+    await scene.peer.sees(/<restricted-xml /);
+    scene.peer.end();
+    await expectRecovery(scene);
+  });
+
+  test('a comment ends the stream, CDATA is text and no text after it is lost (facts 2.19)', async () => {
+    const scene = await online();
+    scene.peer.write('<message><body>a<![CDATA[<b>]]>c</body></message><message>a<!-- b -->c</message>');
+    await scene.peer.sees(/<restricted-xml /);
+    scene.peer.end();
+    expect((await scene.subject.received(1))[0]?.getChildText('body')).toBe('a<b>c');
+    await expectRecovery(scene);
+  });
+
+  test('what is no XMPP at all is said to be that', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    peer.write('HTTP/1.1 400 Bad Request\r\n\r\n');
+    await peer.ended;
+    peer.end();
+    const { reason } = await subject.offline();
+    expect(reason).toBe(
+      `the server sent what is no XMPP stream: text outside a stanza; is ${server.service} its port for components?`,
+    );
+  });
+});
+
+describe('our own mistakes', () => {
+  test('a handler that throws is observed, and the session goes on (facts 2.5)', async () => {
+    const { subject, peer } = await online({ maxStanzaSize: 1000 });
+    const error = new Error('from onStanza');
+    subject.onStanza = () => {
+      throw error;
+    };
+    peer.write(`<message/><presence/><iq type='get' id='1' from='a@b' to='${DOMAIN}'>${PING}</iq>`);
+    await peer.sees(/<iq [^>]*type="result"/);
+    subject.onStanza = () => undefined;
+    expect(subject.of('internal-error')).toEqual([
+      { kind: 'internal-error', where: 'onStanza', error },
+      { kind: 'internal-error', where: 'onStanza', error },
+      { kind: 'internal-error', where: 'onStanza', error },
+    ]);
+    await expectWorking(subject, peer);
+  });
+
+  test('a stream error that nobody listens to does no harm (facts 2.6)', async () => {
+    const scene = await online();
+    scene.peer.write(
+      "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+    );
+    scene.peer.end();
+    const { reason } = await expectRecovery(scene);
+    expect(reason).toBe('the server ended the stream with system-shutdown');
+  });
+});
+
+describe('bytes', () => {
+  test('of one character that come in different packets stay one character (facts 2.7)', async () => {
+    const { subject, peer } = await online();
+    const text = 'Привет€😀';
+    for (const byte of Buffer.from(`<message><body>${text}</body></message>`)) {
+      await peer.flush(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await subject.received(1))[0]?.getChildText('body')).toBe(text);
+  });
+
+  test('of a stanza over the limit are skipped and counted, and the stream lives on (facts 2.15)', async () => {
+    const { subject, peer } = await online();
+    peer.write(`<message><body>${'x'.repeat(4 * MEBIBYTE)}</body></message>`);
+    await subject.until(() => subject.tooLarge === 1);
+    await expectWorking(subject, peer);
+    expect(subject.stanzas).toHaveLength(1);
+  });
+
+  test('of a stanza nested too deep to be written again are skipped and counted (facts 2.16)', async () => {
+    const { subject, peer } = await online();
+    peer.write(`<message>${'<a>'.repeat(12_000)}${'</a>'.repeat(12_000)}</message>`);
+    await subject.until(() => subject.tooLarge === 1);
+    await expectWorking(subject, peer);
+  });
+
+  test('of white space between stanzas are kept nowhere (facts 2.17)', async () => {
+    const { subject, peer } = await online();
+    peer.write('\n'.repeat(100_000));
+    await expectWorking(subject, peer);
+    expect(subject.stanzas[0]?.parent?.children).toEqual([]);
+  });
+
+  test('are always read, however much comes (facts 2.28)', async () => {
+    const { subject, peer } = await online();
+    const stanza = `<message><body>${'x'.repeat(1000)}</body></message>`;
+    const batch = stanza.repeat(100);
+    for (let count = 0; count < 200; count += 1) await peer.flush(batch);
+    await subject.received(20_000);
+    await expectWorking(subject, peer);
+  });
+
+  test('of a stanza are given once and at once, half a stanza never: the hop has no acknowledgements (facts 2.29)', async () => {
+    const scene = await online();
+    scene.peer.write("<message id='1'/><message id='2'/><message id='3'><body>never en");
+    scene.peer.end();
+    await expectRecovery(scene);
+    expect(scene.subject.stanzas.map(({ attrs }) => attrs['id'] as string)).toEqual(['1', '2', 'still-here']);
+  });
+});
+
+describe('a server that falls silent', () => {
+  test('right after it took the connection: given up after a time, and tried again, every time (facts 2.8)', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    for (let times = 1; times <= 3; times += 1) {
+      const peer = await server.accept();
+      await peer.sees(/<stream:stream/);
+      subject.clock.advance(29_999);
+      expect(subject.of('component-offline')).toHaveLength(times - 1);
+      subject.clock.advance(1);
+      const offline = await subject.offline(times);
+      expect(offline.reason).toBe(
+        `${server.service} took the connection but did not finish the handshake within 30 s`,
+      );
+      subject.clock.advance(offline.retryInMs ?? 0);
+    }
+    await expectWorking(subject, await server.welcome());
+  });
+
+  test('and answers the handshake late: online all the same (facts 2.9)', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    subject.clock.advance(10_000);
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    subject.clock.advance(19_000);
+    peer.write('<handshake/>');
+    await subject.online();
+    subject.clock.advance(14_000);
+    await expectWorking(subject, peer);
+  });
+
+  test('and never answers the handshake: given up (facts 2.9)', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    subject.clock.advance(30_000);
+    await expectRecovery({ server, subject });
+  });
+
+  test('after </stream:stream>, without closing: the connection is cut after a time (facts 2.10)', async () => {
+    const scene = await online();
+    scene.peer.write('</stream:stream>');
+    await scene.peer.sees(/<\/stream:stream>/);
+    expect(scene.subject.session.connected).toBe(false);
+    expect(scene.subject.of('component-offline')).toEqual([]);
+    scene.subject.clock.advance(2000);
+    await expectRecovery(scene);
+  });
+
+  test('in the middle of a session: it is pinged, and given up when nothing comes (facts 2.11)', async () => {
+    const scene = await online();
+    for (let pings = 0; pings < 3; pings += 1) {
+      scene.subject.clock.advance(14_999);
+      expect(scene.peer.received.match(/urn:xmpp:ping/g)?.length ?? 0).toBe(pings);
+      scene.subject.clock.advance(1);
+      const ping = await scene.peer.sees(/<iq .*?<\/iq>/);
+      expect(ping).toMatch(
+        /^<iq type="get" id="[^"]+" from="push\.example\.com" to="push\.example\.com"><ping xmlns="urn:xmpp:ping"\/><\/iq>$/,
+      );
+    }
+    scene.subject.clock.advance(15_000);
+    const { reason } = await expectRecovery(scene);
+    expect(reason).toBe('the server was silent for 60 s, even when pinged');
+  });
+
+  test.each([
+    [
+      'the ping itself, routed back',
+      (id: string) => `<iq type='get' id='${id}' from='${DOMAIN}' to='${DOMAIN}'>${PING}</iq>`,
+    ],
+    ['its result', (id: string) => `<iq type='result' id='${id}' from='${DOMAIN}' to='${DOMAIN}'/>`],
+    ['an error', (id: string) => `<iq type='error' id='${id}' from='${DOMAIN}' to='${DOMAIN}'/>`],
+    ['white space', () => ' '],
+  ])(
+    'but answers pings with %s: the session lives, and nobody hears of the pings (facts 2.11)',
+    async (_what, answer) => {
+      const { subject, peer } = await online();
+      for (let minute = 0; minute < 10; minute += 1) {
+        subject.clock.advance(15_000);
+        const [id = ''] = /(?<=id=")[^"]+/.exec(await peer.sees(/<iq .*?<\/iq>/)) ?? [];
+        const read = subject.nextRead();
+        peer.write(answer(id));
+        await read;
+      }
+      expect(subject.of('component-offline')).toEqual([]);
+      expect(subject.stanzas).toEqual([]);
+      expect(peer.received).not.toMatch(/type="(result|error)"/);
+      await expectWorking(subject, peer);
+    },
+  );
+
+  test('only for a short while is not pinged', async () => {
+    const { subject, peer } = await online();
+    subject.clock.advance(10_000);
+    await expectWorking(subject, peer);
+    subject.clock.advance(14_999);
+    await expectWorking(subject, peer);
+    subject.clock.advance(14_999);
+    expect(peer.received).not.toContain('urn:xmpp:ping');
+    subject.clock.advance(1);
+    await peer.sees(/urn:xmpp:ping/);
+  });
+
+  test('at the level of TCP is noticed by keep-alive (facts 2.11)', async () => {
+    const keepAlive = vi.spyOn(net.Socket.prototype, 'setKeepAlive');
+    onTestFinished(() => keepAlive.mockRestore());
+    await online();
+    expect(keepAlive).toHaveBeenCalledWith(true, 30_000);
+  });
+});
+
+describe('a server that refuses', () => {
+  const refusal = (condition: string, text = ''): string =>
+    `<stream:error><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>${text}</stream:error></stream:stream>`;
+
+  test.each([
+    ['not-authorized', /not-authorized: check component\.secret/],
+    ['host-unknown', /host-unknown: check component\.domain/],
+    ['conflict', /conflict: is a second sidecar connected/],
+  ])(
+    'with %s is asked again only after longer and longer waits, and the reason says what to check (facts 2.12)',
+    async (condition, words) => {
+      const server = await startXmppServer();
+      const subject = new Subject({ service: server.service });
+      const waits: (number | undefined)[] = [];
+      for (let times = 1; times <= 5; times += 1) {
+        const peer = await server.accept();
+        await peer.openStream();
+        await peer.sees(/<\/handshake>/);
+        peer.write(refusal(condition));
+        await peer.ended;
+        peer.end();
+        const { reason, retryInMs } = await subject.offline(times);
+        expect(reason).toMatch(words);
+        waits.push(retryInMs);
+        subject.clock.advance(retryInMs ?? 0);
+      }
+      expect(waits).toEqual([7500, 15_000, 30_000, 45_000, 45_000]);
+      expect(subject.of('component-online')).toEqual([]);
+      expect(subject.of('internal-error')).toEqual([]);
+    },
+  );
+
+  test("says why in the server's words, shortened", async () => {
+    const scene = await online();
+    const text = `<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Replaced ${'x'.repeat(1000)}</text>`;
+    scene.peer.write(refusal('conflict', text));
+    scene.peer.end();
+    const { reason } = await scene.subject.offline();
+    expect(reason).toContain('conflict (Replaced xxx');
+    expect(reason.length).toBeLessThan(400);
+  });
+
+  test('with a condition that is none, or another host, is not obeyed', async () => {
+    for (const error of ['<stream:error/>', refusal('see-other-host', '')]) {
+      const scene = await online();
+      scene.peer.write(error);
+      await scene.peer.ended;
+      scene.peer.end();
+      await expectRecovery(scene);
+    }
+  });
+
+  test('two sidecars that throw each other out calm down, because a short session does not count as a good one (facts 2.12)', async () => {
+    const { server, subject, peer } = await online();
+    const waits: (number | undefined)[] = [];
+    let current = peer;
+    for (let times = 1; times <= 6; times += 1) {
+      subject.clock.advance(1000);
+      current.write(refusal('conflict'));
+      current.end();
+      const { retryInMs } = await subject.offline(times);
+      waits.push(retryInMs);
+      subject.clock.advance(retryInMs ?? 0);
+      current = await server.welcome();
+      await subject.online(times + 1);
+    }
+    expect(waits).toEqual([7500, 15_000, 30_000, 45_000, 45_000, 45_000]);
+  });
+});
+
+describe('waits between tries', () => {
+  test('grow while the server is down, and are short again after a session that lasted (facts 2.13)', async () => {
+    const { server, subject, peer } = await online();
+    peer.cut();
+    const waits: (number | undefined)[] = [];
+    await server.stop();
+    for (let times = 1; times <= 9; times += 1) {
+      const { retryInMs } = await subject.offline(times);
+      waits.push(retryInMs);
+      if (times < 9) subject.clock.advance(retryInMs ?? 0);
+    }
+    expect(waits).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000, 45_000]);
+    const again = await startXmppServer({ port: server.port });
+    subject.clock.advance(45_000);
+    const short = await again.welcome();
+    await subject.online(2);
+    for (let seconds = 0; seconds < 110; seconds += 10) {
+      subject.clock.advance(10_000);
+      await expectWorking(subject, short);
+    }
+    short.end();
+    expect((await subject.offline(10)).retryInMs).toBe(45_000);
+    subject.clock.advance(45_000);
+    const long = await again.welcome();
+    await subject.online(3);
+    for (let seconds = 0; seconds < 120; seconds += 10) {
+      subject.clock.advance(10_000);
+      await expectWorking(subject, long);
+    }
+    long.end();
+    expect((await subject.offline(11)).retryInMs).toBe(750);
+  });
+
+  test('do not come early: before its time is over nothing is tried', async () => {
+    const { server, subject, peer } = await online();
+    peer.end();
+    await subject.offline();
+    subject.clock.advance(749);
+    expect(subject.of('component-connecting')).toHaveLength(1);
+    subject.clock.advance(1);
+    expect(subject.of('component-connecting')).toHaveLength(2);
+    await server.welcome();
+  });
+});
+
+describe('iq', () => {
+  /** What the session answers; undefined: nothing. */
+  async function answerTo(iq: string): Promise<string | undefined> {
+    const { subject, peer } = await online();
+    peer.write(iq);
+    peer.write(`<iq type='get' id='end' from='a@b' to='${DOMAIN}'>${PING}</iq>`);
+    await peer.sees(/<iq [^>]*id="end"/);
+    expect(subject.of('internal-error')).toEqual([]);
+    expect(subject.stanzas).toHaveLength(2);
+    await expectWorking(subject, peer);
+    const answers =
+      peer.received.slice(peer.received.indexOf('</handshake>') + 12).match(/<iq .*?(<\/iq>|(?<!>.*)\/>)/g) ??
+      [];
+    return answers.find((answer) => !answer.includes('id="end"'));
+  }
+  const get = (child: string): string =>
+    `<iq type='get' id='1' from='alice@example.com/Desk' to='${DOMAIN}'>${child}</iq>`;
+  const reply = (type: string): string =>
+    `<iq to="alice@example.com/Desk" from="${DOMAIN}" id="1" type="${type}"`;
+  const error = (type: string, condition: string): string =>
+    `<error type="${type}"><${condition} xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`;
+
+  test('for service discovery is answered with what we are (XEP-0030)', async () => {
+    expect(await answerTo(get("<query xmlns='http://jabber.org/protocol/disco#info'/>"))).toBe(
+      `${reply('result')}><query xmlns="http://jabber.org/protocol/disco#info">` +
+        '<identity category="component" type="generic" name="xmpp-event-pusher"/>' +
+        '<feature var="http://jabber.org/protocol/disco#info"/><feature var="urn:xmpp:ping"/>' +
+        '<feature var="jabber:iq:version"/></query></iq>',
+    );
+  });
+
+  test('for a node of ours is answered that there is none (XEP-0030, 3.2)', async () => {
+    expect(await answerTo(get("<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>"))).toBe(
+      `${reply('error')}>${error('cancel', 'item-not-found')}`,
+    );
+  });
+
+  test('for a ping is answered with a result (XEP-0199)', async () => {
+    expect(await answerTo(get(PING))).toBe(`${reply('result')}/>`);
+  });
+
+  test('for our version is answered with it (XEP-0092)', async () => {
+    expect(await answerTo(get("<query xmlns='jabber:iq:version'/>"))).toBe(
+      `${reply('result')}><query xmlns="jabber:iq:version"><name>xmpp-event-pusher</name><version>1.2.3</version></query></iq>`,
+    );
+  });
+
+  test('for anything else is answered with service-unavailable, without the query in it (facts 2.14)', async () => {
+    const unavailable = `${reply('error')}>${error('cancel', 'service-unavailable')}`;
+    expect(await answerTo(get("<query xmlns='urn:example:none'/>"))).toBe(unavailable);
+    expect(await answerTo(get('<x:query><error/></x:query>'))).toBe(unavailable);
+    expect(await answerTo(get('<error><x:a/></error>'))).toBe(unavailable);
+    expect(await answerTo(get(PING).replace("'get'", "'set'"))).toBe(unavailable);
+  });
+
+  test.each([
+    ['no child', get('')],
+    ['two children', get(PING + PING)],
+    ['no type', get(PING).replace("type='get'", '')],
+    ['an unknown type', get(PING).replace("'get'", "'got'")],
+  ])('with %s is answered with bad-request (facts 2.14)', async (_what, iq) => {
+    expect(await answerTo(iq)).toBe(`${reply('error')}>${error('modify', 'bad-request')}`);
+  });
+
+  test.each([
+    ['a result that nobody asked for', get('').replace("'get'", "'result'")],
+    [
+      'an error that nobody asked for, which comes before anything was written (facts 2.24)',
+      get('').replace("'get'", "'error'"),
+    ],
+    ['an error without an <error/> (facts 2.25)', get(PING).replace("'get'", "'error'")],
+    ['no sender', get(PING).replace(/from='.*?'/, '')],
+    ['an empty sender', get(PING).replace(/from='.*?'/, "from=''")],
+    ['no id', get(PING).replace(/id='.*?'/, '')],
+    ['a sender that is no address', get(PING).replace(/from='.*?'/, "from='alice@'")],
+    [
+      'an address that is not ours, whose answer would end our stream',
+      get(PING).replace(DOMAIN, 'other.example.com'),
+    ],
+    ['an id too long to be sent back', get(PING).replace("id='1'", `id='${'x'.repeat(100_000)}'`)],
+  ])('with %s gets no answer, and the stream lives on', async (_what, iq) => {
+    expect(await answerTo(iq)).toBeUndefined();
+  });
+
+  test('to any local part or resource of ours, or to none, is answered from there', async () => {
+    expect(await answerTo(get(PING).replace(`to='${DOMAIN}'`, `to='sent@${DOMAIN}/x@y'`))).toContain(
+      `from="sent@${DOMAIN}/x@y"`,
+    );
+    expect(await answerTo(get(PING).replace(` to='${DOMAIN}'`, ''))).toContain(`from="${DOMAIN}"`);
+  });
+
+  test('that cannot be answered any more, because the connection has gone, does no harm (facts 2.23)', async () => {
+    const scene = await online();
+    scene.subject.onStanza = () => scene.peer.cut();
+    scene.peer.write(get(PING).repeat(50));
+    await scene.subject.received(1);
+    scene.subject.onStanza = () => undefined;
+    await scene.subject.offline();
+    const before = scene.subject.stanzas.length;
+    expect(before).toBeGreaterThan(0);
+    await expectRecovery(scene);
+    expect(scene.subject.of('internal-error')).toEqual([]);
+  });
+
+  test('in numbers, to which nobody reads the answers, do not fill our memory', async () => {
+    const { subject, peer } = await online();
+    const write = vi.spyOn(net.Socket.prototype, 'write');
+    onTestFinished(() => write.mockRestore());
+    vi.spyOn(net.Socket.prototype, 'writableLength', 'get').mockReturnValue(2 * MEBIBYTE);
+    onTestFinished(() => void vi.restoreAllMocks());
+    peer.write(get(PING));
+    await subject.received(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(write.mock.calls.filter(([data]) => String(data).includes('type="result"'))).toEqual([]);
+  });
+});
+
+describe('the secret', () => {
+  test('is hashed as UTF-8, whatever is in it (facts 2.20)', async () => {
+    const server = await startXmppServer({ secret: 'gehëim€😀' });
+    const subject = new Subject({ service: server.service, secret: 'gehëim€😀' });
+    await server.welcome();
+    await subject.online();
+  });
+});
+
+describe('the service', () => {
+  /** As NODE_EXTRA_CA_CERTS would, which is read when a process starts. */
+  function trust(cert: string): void {
+    const { createSecureContext } = tls;
+    const spy = vi
+      .spyOn(tls, 'createSecureContext')
+      .mockImplementation((options) =>
+        createSecureContext({ ...options, ...(options?.cert === undefined && { ca: cert }) }),
+      );
+    onTestFinished(() => spy.mockRestore());
+  }
+
+  test('may speak TLS, with a certificate that is trusted and in its name (facts 2.21)', async () => {
+    const asked: string[] = [];
+    const SNICallback = (name: string, callback: (error: null) => void): void => {
+      asked.push(name);
+      callback(null);
+    };
+    const certificate = { ...makeCertificate({ name: 'localhost' }), SNICallback };
+    trust(certificate.cert);
+    const server = await startXmppServer({ tls: certificate });
+    const subject = new Subject({ service: `xmpps://localhost:${server.port}` });
+    const peer = await server.welcome();
+    await subject.online();
+    await expectWorking(subject, peer);
+    expect(asked).toEqual(['localhost']);
+  });
+
+  test('may speak TLS on an IP address, which is no server name (RFC 6066, 3)', async () => {
+    const warn = vi.spyOn(process, 'emitWarning');
+    onTestFinished(() => warn.mockRestore());
+    const certificate = makeCertificate({ name: '127.0.0.1' });
+    trust(certificate.cert);
+    const server = await startXmppServer({ tls: certificate });
+    const subject = new Subject({ service: server.service });
+    await expectWorking(subject, await server.welcome());
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  test('with a certificate that nobody trusts gets nothing from us, and the reason says what to do', async () => {
+    const server = await startXmppServer({ tls: makeCertificate({ name: '127.0.0.1' }) });
+    const subject = new Subject({ service: server.service });
+    expect((await subject.offline()).reason).toBe(
+      `cannot connect to ${server.service} (DEPTH_ZERO_SELF_SIGNED_CERT): the certificate is not trusted: ` +
+        'give its authority in the environment variable NODE_EXTRA_CA_CERTS',
+    );
+    await server.stop();
+    expect(server.received).toBe('');
+  });
+
+  test('with a certificate for another name gets nothing from us', async () => {
+    const certificate = makeCertificate({ name: 'other.example.com' });
+    trust(certificate.cert);
+    const server = await startXmppServer({ tls: certificate });
+    const subject = new Subject({ service: server.service });
+    expect((await subject.offline()).reason).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+    await server.stop();
+    expect(server.received).toBe('');
+  });
+
+  test('that does not speak TLS where it should is said to be that', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: `xmpps://127.0.0.1:${server.port}` });
+    const peer = await server.accept();
+    peer.write('not TLS at all');
+    expect((await subject.offline()).reason).toContain('does the server speak TLS on this port?');
+  });
+
+  test('may be a name or an IPv6 address in brackets, with port 5347 if it names none (facts 2.22)', () => {
+    const connect = vi.spyOn(net, 'connect').mockImplementation(() => new net.Socket());
+    onTestFinished(() => connect.mockRestore());
+    const addressOf = (service: string): unknown => {
+      new Subject({ service });
+      return connect.mock.calls.at(-1)?.[0];
+    };
+    expect(addressOf('xmpp://xmpp.example.com')).toEqual({ host: 'xmpp.example.com', port: 5347 });
+    expect(addressOf('xmpp://127.0.0.1:80')).toEqual({ host: '127.0.0.1', port: 80 });
+    expect(addressOf('xmpp://[::1]')).toEqual({ host: '::1', port: 5347 });
+    expect(addressOf('xmpp://[2001:db8::1]:15347')).toEqual({ host: '2001:db8::1', port: 15_347 });
+    expect(addressOf('xmpp://Bücher.example')).toEqual({ host: 'xn--bcher-kva.example', port: 5347 });
+  });
+
+  test.each([
+    '127.0.0.1:5347',
+    'localhost',
+    'http://localhost',
+    'xmpp:localhost',
+    'xmpp://',
+    'xmpp://[::1',
+    'xmpp://a b',
+    'xmpp://a:99999',
+    '',
+  ])('%j is refused at once, in words', (service) => {
+    expect(() => new Subject({ service })).toThrow(
+      `component.service: "${service}" is not xmpp://HOST:PORT or xmpps://HOST:PORT`,
+    );
+  });
+
+  test.skipIf(!hasIpv6Loopback)('is reached over IPv6 (facts 2.22)', async () => {
+    const server = await startXmppServer({ host: '::1' });
+    const subject = new Subject({ service: server.service });
+    await expectWorking(subject, await server.welcome());
+  });
+});
+
+describe('stop', () => {
+  test('closes the stream, gives what still comes before the server closes its side, and does not connect again', async () => {
+    const { server, subject, peer } = await online();
+    const stopped = subject.session.stop();
+    expect(subject.session.connected).toBe(false);
+    await peer.sees(/<\/stream:stream>/);
+    peer.write(`<iq type='get' id='1' from='a@b' to='${DOMAIN}'>${PING}</iq>`);
+    await subject.received(1);
+    peer.write("<message id='last'/></stream:stream>");
+    peer.end();
+    await stopped;
+    expect(subject.stanzas).toHaveLength(2);
+    expect(subject.observations.at(-1)).toEqual({ kind: 'component-offline', reason: 'stopped' });
+    expect(subject.clock.timers).toBe(0);
+    subject.clock.advance(3_600_000);
+    expect(server.connections).toBe(1);
+  });
+
+  test('resolves although the server hangs (facts 2.26)', async () => {
+    const { server, subject, peer } = await online();
+    const stopped = subject.session.stop();
+    await peer.sees(/<\/stream:stream>/);
+    subject.clock.advance(2000);
+    await stopped;
+    expect(subject.clock.timers).toBe(0);
+    expect(server.connections).toBe(1);
+  });
+
+  test('resolves at once between two tries, and there is no further one (facts 2.27)', async () => {
+    const { server, subject, peer } = await online();
+    peer.end();
+    await subject.offline();
+    await subject.session.stop();
+    expect(subject.clock.timers).toBe(0);
+    subject.clock.advance(3_600_000);
+    expect(server.connections).toBe(1);
+  });
+
+  test('resolves before the connection is there', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    await subject.session.stop();
+    expect(subject.clock.timers).toBe(0);
+  });
+
+  test('resolves in the middle of the handshake', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    const stopped = subject.session.stop();
+    await peer.sees(/<\/stream:stream>/);
+    peer.end();
+    await stopped;
+    expect(subject.of('component-online')).toEqual([]);
+  });
+
+  test('called twice is the same as once', async () => {
+    const { subject, peer } = await online();
+    const stopped = subject.session.stop();
+    expect(subject.session.stop()).toBe(stopped);
+    peer.end();
+    await stopped;
+    expect(subject.of('component-offline')).toHaveLength(1);
+  });
+});
