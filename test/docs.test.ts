@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { discardReasons } from '../src/core/observation.ts';
+import { Ledger } from '../src/core/ledger.ts';
+import { logEvents } from '../src/telemetry/log.ts';
+import { createMetrics } from '../src/telemetry/metrics.ts';
+import { taps } from '../src/xmpp/taps/index.ts';
+
+const root = new URL('..', import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
+const readme = read('README.md');
+
+/** The rows of the README's table with this first heading, as cells of plain text. */
+function tableOf(heading: string): string[][] {
+  const lines = readme.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${heading} |`));
+  expect(start, `the README has a table "${heading}"`).toBeGreaterThan(0);
+  const rows: string[][] = [];
+  for (const line of lines.slice(start + 2)) {
+    if (!line.startsWith('|')) break;
+    rows.push(
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('`', '')),
+    );
+  }
+  return rows;
+}
+
+const byText = (a = '', b = ''): number => (a < b ? -1 : 1);
+const firstCells = (heading: string): string[] => tableOf(heading).map(([first]) => first ?? '');
+
+describe('the README says what is true', () => {
+  it('lists every metric of ours with its labels', async () => {
+    const scraped = await scrapeOfEverything();
+    const names = [...scraped.matchAll(/^# TYPE ((?:event_pusher|mod_http)\w+)/gm)].map(([, name]) => name);
+    expect(firstCells('metric').toSorted(byText)).toEqual(names.toSorted(byText));
+    for (const [name, labels] of tableOf('metric')) {
+      const [, sample = ''] = new RegExp(`^${name}(?:_count)?(?:{(.*?)})? `, 'm').exec(scraped) ?? [];
+      const shown = [...sample.matchAll(/(\w+)="/g)].map(([, label]) => label);
+      expect(shown.join(', '), name).toBe(labels);
+    }
+  });
+
+  it('lists every event code of the log', () => {
+    expect(firstCells('event').toSorted(byText)).toEqual(logEvents().toSorted(byText));
+  });
+
+  it('lists every tap and every reason to discard', () => {
+    expect(firstCells('tap').toSorted(byText)).toEqual(Object.keys(taps).toSorted(byText));
+    expect(firstCells('reason')).toEqual([...discardReasons]);
+  });
+
+  it('gives a reason for every dependency', () => {
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
+    expect(firstCells('dependency').toSorted(byText)).toEqual(Object.keys(dependencies).toSorted(byText));
+  });
+
+  it('links only to what is there', () => {
+    const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => target ?? '');
+    for (const target of targets.filter((target) => !target.startsWith('http'))) {
+      expect(existsSync(new URL(target, root)), target).toBe(true);
+    }
+  });
+});
+
+/** A scrape in which every metric has a sample. */
+function scrapeOfEverything(): Promise<string> {
+  const ledger = new Ledger();
+  ledger.count('chats', 'accepted');
+  const counts = { waiting: 1, inFlight: 0, oldestAcceptedAtMs: 0 };
+  const metrics = createMetrics({
+    trustedDomains: [],
+    version: '0',
+    ledger,
+    outboxes: () => [['http_pool', counts]],
+    nowMs: () => 0,
+  });
+  const notification = {
+    id: 'id',
+    backend: 'chats',
+    pool: 'http_pool',
+    sender: 'alice@localhost',
+    host: 'localhost',
+    path: '',
+    headers: {},
+    body: '',
+    acceptedAtMs: 0,
+  };
+  const attempt = { outcome: '2xx', status: 200, durationSeconds: 1 } as const;
+  metrics.observe({ kind: 'stanza-received', tap: 'direct' });
+  metrics.observe({ kind: 'event-made', dir: 'in' });
+  metrics.observe({ kind: 'callback-failed', backend: 'chats', callback: 'prepareBody', error: undefined });
+  metrics.observe({ kind: 'attempt-made', notification, attempt });
+  metrics.observe({ kind: 'notification-delivered', notification, attempt });
+  metrics.observe({ kind: 'internal-error', where: 'test', error: undefined });
+  return metrics.scrape();
+}
