@@ -26,7 +26,7 @@ assert(component, 'event_pusher_tap_to is missing or no domain; write event_push
 local function words(option, default, known)
 	local chosen = module:get_option_set(option, { default });
 	for word in chosen do
-		assert(known[word], option.." does not know "..tostring(word));
+		assert(known[word], option..": "..tostring(word).." is none of its values");
 	end
 	return chosen;
 end
@@ -71,7 +71,7 @@ local function tap(stanza, direction)
 			module:hook_object_event(host.events, "component-authenticated", hand_over, -10);
 			listening = true;
 		end
-	end   -- else the sidecar is away: nothing is sent, so that no user gets an error
+	end   -- else the sidecar is away, and Prosody's log would complain about each copy
 end
 
 for direction in directions do

@@ -16,7 +16,9 @@ const maxAge = wholeNumber(0).describe(
 );
 const order = z
   .enum(['sender', 'none', 'strict'])
-  .describe('sender: one attempt of each sender at a time; none: any order; strict: one attempt at a time.');
+  .describe(
+    'sender: each sender in order, but a failed one waits aside; strict: the next waits for it; none: any order.',
+  );
 
 /** The `retry` section. */
 export const retrySchema = z.strictObject({

@@ -4,16 +4,13 @@ import { root, run } from './command.mjs';
 
 /**
  * Installs the npm packages if any is missing or not the one in the lock file; asks no registry otherwise.
- * @throws Error with the end of npm's output.
+ * @throws Error with npm's output.
  */
 export async function ensurePackages(log) {
   if (await areInstalled()) return;
   log('Installing the npm packages (npm ci) ...');
   const { code, output } = await run('npm', ['ci', '--no-progress']);
-  if (code !== 0)
-    throw new Error(
-      `npm ci failed with exit code ${code}:\n${output.trim().split('\n').slice(-15).join('\n')}`,
-    );
+  if (code !== 0) throw new Error(`npm ci failed with exit code ${code}:\n${output.trimEnd()}`);
 }
 
 async function areInstalled() {

@@ -38,6 +38,9 @@ it('gives what is due, the earliest first, and never what was removed', () => {
         }
         expect(dueTimes.nextAtMs).toBe(earliest());
       }
+      const left = [...model].map(({ dueAtMs }) => dueAtMs).toSorted((a, b) => a - b);
+      expect(left.map(() => dueTimes.takeDue(1000)?.dueAtMs)).toEqual(left);
+      expect(dueTimes.takeDue(1000)).toBeUndefined();
     }),
   );
 });

@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Attempt, Notification, Outcome } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
@@ -247,6 +248,19 @@ describe('the metrics', () => {
     }
   });
 
+  it('can be had again after they could not be had once', async () => {
+    const counts: Record<string, OutboxCounts> = {};
+    Object.defineProperty(counts, 'http_pool', {
+      get: () => assert.fail('broken'),
+      enumerable: true,
+      configurable: true,
+    });
+    const { metrics } = openMetrics({ counts });
+    await expect(metrics.scrape()).rejects.toThrow('broken');
+    delete counts['http_pool'];
+    expect(await metrics.scrape()).toContain('event_pusher_build_info');
+  });
+
   it('say which build runs', async () => {
     const samples = await scrape(openMetrics().metrics);
     expect(samples.get('event_pusher_build_info')).toEqual([
@@ -270,11 +284,14 @@ describe('the ledger', () => {
     const counts = { http_pool: { waiting: 0, inFlight: 0, oldestAcceptedAtMs: 0 } };
     const { metrics, ledger } = openMetrics({ counts });
     const scrapes: Promise<string>[] = [];
-    for (let number = 0; number < 100; number += 1) {
-      ledger.count('chats', 'accepted');
-      counts.http_pool.waiting += 1;
+    for (let number = 0; number < 20; number += 1) {
       scrapes.push(metrics.scrape());
-      await undefined;
+      queueMicrotask(() => {
+        ledger.count('chats', 'accepted');
+        counts.http_pool.waiting += 1;
+      });
+      scrapes.push(metrics.scrape());
+      await scrapes.at(-1);
     }
     for (const text of await Promise.all(scrapes)) expectBalanced(text);
   });
