@@ -35,7 +35,12 @@ export function openPool(
 ): OutgoingPool {
   const { Agent } = options.server.startsWith('https:') ? https : http;
   const agents: Agents = {
-    kept: new Agent({ keepAlive: true, maxSockets: options.workers, timeout: IDLE_TIMEOUT_MS }),
+    kept: new Agent({
+      keepAlive: true,
+      maxSockets: options.workers,
+      maxFreeSockets: options.workers,
+      timeout: IDLE_TIMEOUT_MS,
+    }),
     fresh: new Agent({ keepAlive: false }),
   };
   const send = makeSender(options, agents, clock);

@@ -6,7 +6,8 @@ import { type Observe, type Readers, readWith } from '../core/observation.ts';
 /** JSON lines on stdout, readable ones on a terminal. */
 export function createLogger(level: string): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (!process.stdout.isTTY) return pino(options);
+  // Not to the descriptor: that way would hang at exit when the reader of a socket has gone.
+  if (!process.stdout.isTTY) return pino(options, process.stdout);
   return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'event' } } });
 }
 

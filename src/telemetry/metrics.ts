@@ -22,18 +22,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
   collectDefaultMetrics({ register: registry });
   const readers = metricReaders(observedMetrics(registry), options.trustedDomains);
   const fillStateMetrics = stateMetrics(registry, options);
-  let lastScrape: Promise<unknown> = Promise.resolve();
   return {
     observe: (observation) => readWith(readers, observation),
     contentType: registry.contentType,
-    // One scrape after the other, so that each shows the ledger and the outboxes of one moment.
-    scrape: () => {
-      const scrape = lastScrape.then(() => {
-        fillStateMetrics();
-        return registry.metrics();
-      });
-      lastScrape = scrape.catch(() => undefined);
-      return scrape;
+    // Both read all values before they wait for anything, so a scrape shows the ledger and the outboxes of one moment.
+    scrape: async () => {
+      fillStateMetrics();
+      return registry.metrics();
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { Clock, Random } from '../core/clock.ts';
 import xml from '@xmpp/xml';
+import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
 
 const PING = 'urn:xmpp:ping';

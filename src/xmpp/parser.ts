@@ -52,7 +52,7 @@ export class StanzaParser extends EventEmitter<ParserEvents> {
     });
   }
 
-  /** Takes the next characters of the stream, cut anywhere; what is wrong with them becomes the `error` event. */
+  /** Takes the next whole characters, as a StringDecoder gives them; what is wrong with them becomes the `error` event. */
   write(chunk: string): void {
     if (this.#over) return;
     try {

@@ -6,6 +6,7 @@ const SPACE = 0x20;
 const QUOTE = 0x22;
 const APOSTROPHE = 0x27;
 const SLASH = 0x2f;
+const LESS = 0x3c;
 const EQUALS = 0x3d;
 const GREATER = 0x3e;
 
@@ -99,6 +100,8 @@ export class TagEndFinder {
   find(chunk: string, from: number): number {
     for (let at = from; at < chunk.length; at += 1) {
       const code = chunk.charCodeAt(at);
+      // Not even in quotes (XML 1.0, 2.3): so a quote too many does not swallow more than the rest of its stanza.
+      if (code === LESS) throw new XmlError("'<' inside a tag");
       if (this.#quote !== 0) {
         if (code === this.#quote) this.#quote = 0;
       } else if (code === GREATER) {
