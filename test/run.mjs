@@ -72,7 +72,7 @@ function report({ failed, notRun }) {
   for (const reason of missing) console.log(`Missing: ${reason}`);
   for (const [what, times] of result?.skips ?? []) console.log(`Skipped (${times}): ${what}`);
   if (notRun.length > 0) console.log(`Not run: ${notRun.join(', ')}`);
-  console.log(failed === undefined ? `All is well, after ${seconds(started)}.` : `FAILED: ${failed}`);
+  console.log(failed === undefined ? `Nothing failed, after ${seconds(started)}.` : `FAILED: ${failed}`);
   if (result === undefined) return;
   const { passed, failed: failures, skipped } = result.total;
   console.log(`${passed} passed, ${failures} failed, ${skipped} skipped`);

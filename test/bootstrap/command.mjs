@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 /** The project's folder, where every command runs. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
+// Some tools colour whatever they print when CI is set.
+const plain = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+
 /**
  * Runs a command in the project's folder to its end; resolves to its exit code and, unless `show` is set (the output
  * goes straight to the terminal then), all it printed. A signal that would end us ends the command first.
@@ -12,7 +15,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 export function run(file, parameters, { show = false, env = {} } = {}) {
   const child = spawn(file, parameters, {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: { ...plain, ...process.env, ...env },
     stdio: show ? 'inherit' : ['ignore', 'pipe', 'pipe'],
   });
   const pass = (signal) => child.kill(signal);

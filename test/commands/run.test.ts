@@ -145,9 +145,11 @@ it('starts although a callback module leaves a rejection behind', async () => {
     callback: `Promise.reject(new Error('left')); export const shouldMakeReq = () => true;`,
   });
   await sidecar.logged('telemetry-listening');
-  await sidecar.complained('a callback module failed while it was loaded: Error: left\n');
   sidecar.process.kill('SIGTERM');
-  expect(await sidecar.ended).toMatchObject({ code: 0 });
+  const { code, stdout, stderr } = await sidecar.ended;
+  expect(code).toBe(0);
+  // Some versions of Node tell of it before there is a log, some after.
+  expect(stdout + stderr).toMatch(/failed while it was loaded: Error: left|"where":"unhandledRejection"/);
 });
 
 it('goes on when nobody reads its log any more', async () => {

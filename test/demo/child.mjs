@@ -1,16 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { root } from '../bootstrap/command.mjs';
 
 const KEPT_LINES = 15;
 const PATIENCE_MS = 10_000;
-
-/** A part of the demo did not do what it should; holds the last lines that the part printed. */
-export class PartFailed extends Error {
-  constructor(name, what, lines) {
-    super(`${name} ${what}${lines.length === 0 ? '.' : `; its last lines:\n  ${lines.join('\n  ')}`}`);
-  }
-}
 
 /** A long-running program that is a part of the demo. It gets no Ctrl-C of its own, so that parts end in good order. */
 export class Child {
@@ -20,10 +14,11 @@ export class Child {
   #watchers = [];
   #isStopping = false;
 
-  /** Calls `onFailure` with a PartFailed if the program ends before it is stopped. */
+  /** Calls `onFailure` with an error that holds the last lines it printed, if the program ends before it is stopped. */
   constructor(name, { file, parameters, env, onFailure }) {
     this.#name = name;
     this.#process = spawn(file, parameters, {
+      cwd: root,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -41,7 +36,9 @@ export class Child {
   }
 
   failure(what) {
-    return new PartFailed(this.#name, what, this.#lines);
+    return new Error(
+      `${this.#name} ${what}; its last lines:\n${this.#lines.map((line) => `  ${line}`).join('\n')}`,
+    );
   }
 
   /** Calls `watch` with every line printed from now on. */

@@ -31,13 +31,16 @@ export async function openComposeStage(scene) {
   scene.signal.throwIfAborted();
   const receiver = new Child('The log of the receiver', {
     file: 'docker',
-    parameters: ['compose', 'logs', '--follow', '--no-log-prefix', 'receiver'],
+    parameters: ['compose', 'logs', '--follow', '--no-color', '--no-log-prefix', 'receiver'],
     env,
     onFailure: scene.onFailure,
   });
+  scene.parts.push(receiver);
   scene.undo(() => receiver.stop());
   receiver.onLine((line) => {
-    if (line.startsWith('{')) scene.onNotification(JSON.parse(line));
+    // Compose writes control characters before some lines.
+    const start = line.indexOf('{');
+    if (start >= 0) scene.onNotification(JSON.parse(line.slice(start)));
   });
   return {
     clientPort,

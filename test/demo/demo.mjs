@@ -36,6 +36,7 @@ class Interrupted extends Error {}
 
 const scene = {
   signal,
+  parts: [],
   undo: (step) => undone.push(step),
   onFailure: (error) => ending.abort(error),
   onNotification: (notification) => notifications.emit('notification', notification),
@@ -105,7 +106,8 @@ async function logIn(user, { clientPort }) {
 
 /** One message: shown when it has reached both the other user and the receiver. */
 async function chat(text, { number, from, to }) {
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+  const tooLate = AbortSignal.timeout(PATIENCE_MS);
+  const patience = AbortSignal.any([signal, tooLate]);
   const sentMs = performance.now();
   const arrivals = Promise.all([
     once(notifications, 'notification', { signal: patience }).then(([notification]) => ({
@@ -115,7 +117,13 @@ async function chat(text, { number, from, to }) {
     once(to.client, 'message', { signal: patience }),
   ]);
   from.client.chat(`${to.name}@localhost`, text);
-  const [{ notification, afterMs }, [received]] = await arrivals;
+  const [{ notification, afterMs }, [received]] = await arrivals.catch((error) => {
+    if (!tooLate.aborted) throw error;
+    const parts = scene.parts.map((part) => part.failure('is still there'));
+    throw new Error(
+      [`"${text}" did not become a notification in time.`, ...parts.map((part) => part.message)].join('\n'),
+    );
+  });
   const { author, message } = Object.fromEntries(new URLSearchParams(notification.body));
   if (received !== text || author !== from.name || message !== text) {
     throw new Error(`${from.name} wrote "${text}", but the notification says ${notification.body}`);

@@ -81,6 +81,7 @@ async function startSidecar({ environment, scene }) {
 function openChild(name, { scene, ...command }) {
   scene.signal.throwIfAborted();
   const child = new Child(name, { ...command, onFailure: scene.onFailure });
+  scene.parts.push(child);
   scene.undo(() => child.stop());
   return child;
 }

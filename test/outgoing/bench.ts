@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ClientRequest } from 'node:http';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Attempt, Notification } from '../../src/core/delivery.ts';
@@ -60,6 +62,22 @@ export async function testRawReceiver(
   onTestFinished(() => receiver.stop());
   return receiver;
 }
+
+/** Resolves when a client in this process has read the head of an answer from the receiver at this port. */
+export function answerSeen(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (message: unknown): void => {
+      const { request } = message as { readonly request: ClientRequest };
+      if (request.getHeader('host') !== `127.0.0.1:${port}`) return;
+      unsubscribe(ANSWER_CHANNEL, look);
+      resolve();
+    };
+    subscribe(ANSWER_CHANNEL, look);
+  });
+}
+
+/** Node publishes here when the head of an answer was parsed. */
+const ANSWER_CHANNEL = 'http.client.response.finish';
 
 let made = 0;
 

@@ -1,19 +1,13 @@
 import type { Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
-import { notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { answerSeen, notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
 
 const noContent = 'HTTP/1.1 204 No Content\r\n\r\n';
 /** More than the buffers between the two ends take. */
 const large = 'x'.repeat(32 * 1024 * 1024);
 const webhookId = (request: string): string | undefined => /^webhook-id: (.*)$/m.exec(request)?.[1]?.trim();
-
-/** Lets the event loop, which both ends share, go round so often: what was written is read by then. */
-async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn += 1) await nextTurn();
-}
 
 describe('connections', () => {
   it('are kept alive: one after the other needs only one', async () => {
@@ -82,12 +76,12 @@ describe('connections', () => {
       else {
         socket.once('data', () => {
           socket.pause();
-          const tooLarge = 'HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n';
-          socket.write(tooLarge, () => void turns(50).then(() => clock.advance(2000)));
+          socket.write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n');
         });
       }
     });
     const { pool } = testPool(receiver.url, { clock, workers: 1 });
+    void answerSeen(receiver.port).then(() => clock.advance(2000));
     const attempt = await pool.post(notification({ body: large }));
     expect(attempt).toMatchObject({ outcome: '4xx', status: 413 });
     expect(await pool.post(notification())).toMatchObject({ outcome: '2xx' });
@@ -95,19 +89,25 @@ describe('connections', () => {
 
   it('carry the whole request to a receiver that answers first and reads then', async () => {
     let bytes = 0;
+    let atEnd: (() => void) | undefined;
+    const end = new Promise<void>((resolve) => {
+      atEnd = resolve;
+    });
     const receiver = await testRawReceiver((socket) => {
+      socket.on('close', () => atEnd?.());
       socket.on('data', (chunk) => {
         bytes += chunk.length;
+        if (bytes > large.length) atEnd?.();
       });
       socket.once('data', () => {
         socket.pause();
-        socket.write('HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n', () => {
-          void turns(50).then(() => socket.resume());
-        });
+        void answerSeen(receiver.port).then(() => socket.resume());
+        socket.write('HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n');
       });
     });
     const { pool } = testPool(receiver.url, { workers: 1 });
     expect(await pool.post(notification({ body: large }))).toMatchObject({ outcome: '2xx' });
+    await end;
     expect(bytes).toBeGreaterThan(large.length);
   });
 

@@ -213,9 +213,8 @@ describe('on anything', () => {
   test('the same is taken and the same refused however it is cut', () => {
     fc.assert(
       fc.property(confusing, (pieces) => {
-        const whole = HEADER + pieces.join('');
-        // What an unfinished tag begins may be refused before it ends or only then: so let every tag end.
-        const ended = `${whole}'">"'>]]>`;
+        // What makes an unfinished tag wrong may be seen at once or only at its end: so let everything end.
+        const ended = `${HEADER}${pieces.join('')}]]><a>`;
         expect(feed(characters(ended)).events).toEqual(feed([ended]).events);
       }),
       { numRuns: 1000 },
@@ -449,7 +448,7 @@ describe('a stanza', () => {
   );
 
   test('that is skipped ends where its own end tag is, whatever quotes and CDATA it holds', () => {
-    const inside = `<c d="</big>'" e='>'/><![CDATA[</big>]]><big/><big></big >&anything;<f g='${'"/>'.repeat(9000)}'></f>`;
+    const inside = `<c d="/big>'" e='>'/><![CDATA[</big>]]><big/><big></big >&anything;<f g='${'"/>'.repeat(9000)}'></f>`;
     for (const chunks of [
       [`<big>${'x'.repeat(500)}`, inside],
       characters(`<big>${'x'.repeat(500)}${inside}`),
@@ -459,6 +458,13 @@ describe('a stanza', () => {
         'skipped',
         'element',
       ]);
+    }
+  });
+
+  test('that is skipped has no quote too many, which would hide the end of the stream', () => {
+    for (const tag of ['<a b="', "<a '", '<a b=c"']) {
+      const chunks = [`<big>${'x'.repeat(500)}`, tag, 'y', '</big>', '<next/>'];
+      expect(feed([HEADER, ...chunks], 400).events).toEqual(['start', 'error']);
     }
   });
 

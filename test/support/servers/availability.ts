@@ -1,13 +1,9 @@
 import { describe, test } from 'vitest';
-import { findServers, type FoundServer, type MissingServer } from '../../servers/install.mjs';
+import { findServers, type FoundServer } from '../../servers/install.mjs';
 import type { ServerName } from './server.ts';
 
+/** What this machine has, or why it has not: looked up once. */
 const servers = await findServers();
-
-/** What this machine has, or why it has not: looked up once, at the start. */
-export function serverAvailability(): Readonly<Record<ServerName, FoundServer | MissingServer>> {
-  return servers;
-}
 
 /** Where a server is; an error that says what to do if it is not there. */
 export function locate(name: ServerName): FoundServer {

@@ -20,7 +20,7 @@ import {
 } from './server.ts';
 
 const TAPS = fileURLToPath(new URL('../../../config/ejabberd/', import.meta.url));
-const TEMPLATE = new URL('ejabberd.yml', import.meta.url);
+const TEMPLATE = new URL('ejabberd.yml.in', import.meta.url);
 const ERL = process.env['ERL'] ?? 'erl';
 const ERLC = process.env['ERLC'] ?? 'erlc';
 const USERS_MADE = 'event-pusher-users-made';
@@ -38,6 +38,7 @@ export async function startEjabberd(options: ServerOptions = {}): Promise<Runnin
       name: 'ejabberd',
       version,
       portTaken: /address already in use|eaddrinuse/i,
+      failed: /Failed to start/,
       isReady: (log, { c2s, component }) =>
         [`127.0.0.1:${c2s} for`, `127.0.0.1:${component} for`, USERS_MADE].every((part) =>
           log.includes(part),

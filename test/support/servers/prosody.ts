@@ -17,7 +17,7 @@ import {
 } from './server.ts';
 
 const TAPS = fileURLToPath(new URL('../../../config/prosody/', import.meta.url));
-const TEMPLATE = new URL('prosody.cfg.lua', import.meta.url);
+const TEMPLATE = new URL('prosody.cfg.lua.in', import.meta.url);
 
 /** Starts the Prosody of this machine (or PROSODY=PATH). */
 export async function startProsody(options: ServerOptions = {}): Promise<RunningServer> {
@@ -28,6 +28,7 @@ export async function startProsody(options: ServerOptions = {}): Promise<Running
       name: 'prosody',
       version,
       portTaken: /Failed to open server port/,
+      failed: /modulemanager\s+error/,
       isReady: (log, { c2s, component }) =>
         log.includes(`'c2s' on [127.0.0.1]:${c2s}`) &&
         log.includes(`'component' on [127.0.0.1]:${component}`),

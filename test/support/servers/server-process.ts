@@ -49,7 +49,7 @@ export class ServerProcess {
   }
 
   /** Waits for a log that satisfies; rejects with the log if it shows the failure, if the process ends or takes too long. */
-  logged(satisfies: (log: string) => boolean, failure?: RegExp): Promise<void> {
+  logged(satisfies: (log: string) => boolean, showsFailure?: (log: string) => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (problem?: string): void => {
         clearTimeout(timer);
@@ -58,7 +58,7 @@ export class ServerProcess {
         else reject(new Error(`the server ${problem}; its log:\n${this.log}`));
       };
       const check = (): void => {
-        if (failure?.test(this.log) === true) settle('could not start');
+        if (showsFailure?.(this.log) === true) settle('has not started as it should');
         else if (satisfies(this.log)) settle();
         else if (!this.#isRunning) settle('has ended');
       };

@@ -70,6 +70,8 @@ export interface Recipe {
   isReady(log: string, ports: Ports): boolean;
   /** Matches the log of a server that found a port taken. */
   readonly portTaken: RegExp;
+  /** Matches the log of a server that runs, but not as it should. */
+  readonly failed: RegExp;
 }
 
 const MOST_TRIES = 5;
@@ -83,7 +85,7 @@ export async function runServer(recipe: Recipe, hosts: readonly string[]): Promi
       const command = await recipe.prepare(folder, ports);
       const process = new ServerProcess(command);
       try {
-        await process.logged((log) => recipe.isReady(log, ports), recipe.portTaken);
+        await ready(process, recipe, ports);
         return running(recipe, { folder, ports, command, process, hosts });
       } catch (error) {
         await process.end('SIGKILL');
@@ -94,6 +96,13 @@ export async function runServer(recipe: Recipe, hosts: readonly string[]): Promi
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+function ready(process: ServerProcess, { isReady, portTaken, failed }: Recipe, ports: Ports): Promise<void> {
+  return process.logged(
+    (log) => isReady(log, ports),
+    (log) => portTaken.test(log) || failed.test(log),
+  );
 }
 
 interface Run {
@@ -126,7 +135,7 @@ function running(recipe: Recipe, { folder, ports, command, process: first, hosts
       await process.end('SIGTERM');
       earlierLogs += process.log;
       process = new ServerProcess(command);
-      await process.logged((log) => recipe.isReady(log, ports), recipe.portTaken);
+      await ready(process, recipe, ports);
     },
     stop: async () => {
       await process.end('SIGTERM');

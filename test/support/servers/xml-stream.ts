@@ -23,7 +23,7 @@ export class XmlStream {
   /** Every top-level element that came, oldest first. */
   readonly received: string[] = [];
   /** Resolves once the connection is closed, whoever closed it. */
-  readonly closed: Promise<unknown>;
+  readonly closed: Promise<void>;
   readonly #socket: net.Socket;
   readonly #unread: string[] = [];
   readonly #waiters = new Set<Waiter>();
@@ -33,7 +33,9 @@ export class XmlStream {
 
   private constructor(socket: net.Socket) {
     this.#socket = socket;
-    this.closed = once(socket, 'close');
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => resolve());
+    });
     socket.on('data', (chunk) => this.#read(chunk));
     socket.on('error', () => undefined); // A close follows, which tells the waiters.
     socket.on('close', () => {
