@@ -1,10 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { loadBackends } from '../src/backends/load.ts';
+import { commands } from '../src/commands/index.ts';
+import { loadConfiguration } from '../src/config/load.ts';
 import { discardReasons } from '../src/core/observation.ts';
 import { Ledger } from '../src/core/ledger.ts';
 import { logEvents } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { taps } from '../src/xmpp/taps/index.ts';
+import { eventOf } from './support/stanza.ts';
 
 const root = new URL('..', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
@@ -57,6 +64,36 @@ describe('the README says what is true', () => {
     expect(firstCells('dependency').toSorted(byText)).toEqual(Object.keys(dependencies).toSorted(byText));
   });
 
+  it('lists every command', () => {
+    expect(firstCells('command').map((cell) => cell.split(' ')[0])).toEqual(Object.keys(commands));
+  });
+
+  it('shows a configuration that is good, and a callback module that does what it says', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'readme-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'event-pusher.yaml');
+    await mkdir(join(folder, 'callbacks'));
+    await writeFile(join(folder, 'callbacks/alerts.mjs'), blockOf('js'));
+    const [wholeFile, oneBackend] = blocksOf('yaml');
+    await writeFile(file, `${wholeFile}${oneBackend?.replace('alerts.js', 'alerts.mjs')}`);
+    const loaded = await loadConfiguration(file, { XMPP_COMPONENT_SECRET: 'secret' });
+    if ('problems' in loaded) expect.unreachable(JSON.stringify(loaded.problems));
+    const { backends, failures } = await loadBackends(loaded.configuration.backends);
+    expect(failures).toEqual([]);
+    const [chats, alerts] = backends;
+    expect(chats?.path).toBe('/notifications');
+    expect(alerts?.options).toEqual({ pool_name: 'http_pool', path: '/alerts', word: 'urgent' });
+    const urgent = eventOf(
+      "<message from='alice@localhost' to='bob@localhost'><body>urgent!</body></message>",
+    );
+    const calm = eventOf("<message from='alice@localhost' to='bob@localhost'><body>calm</body></message>");
+    expect(alerts?.callback.shouldMakeReq(urgent, alerts.options)).toBe(true);
+    expect(alerts?.callback.shouldMakeReq(calm, alerts.options)).toBe(false);
+    expect(alerts?.callback.prepareBody(urgent, alerts.options)).toBe(
+      '{"sender":"alice","receiver":"bob","message":"urgent!"}',
+    );
+  });
+
   it('links only to what is there', () => {
     const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => target ?? '');
     for (const target of targets.filter((target) => !target.startsWith('http'))) {
@@ -64,6 +101,15 @@ describe('the README says what is true', () => {
     }
   });
 });
+
+/** The README's blocks of code in this language. */
+function blocksOf(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(
+    ([, code]) => code ?? '',
+  );
+}
+
+const blockOf = (language: string): string => blocksOf(language)[0] ?? '';
 
 /** A scrape in which every metric has a sample. */
 function scrapeOfEverything(): Promise<string> {
