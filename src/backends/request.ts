@@ -3,6 +3,7 @@ import type { CallbackOptions, CompleteCallbackModule } from '../core/callback.t
 import type { Clock } from '../core/clock.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { PlainError } from '../core/errors.ts';
+import { ownBody, ownText } from './own-copy.ts';
 import type { CallbackName } from '../core/observation.ts';
 
 /** A configured backend with its callback module loaded. */
@@ -103,12 +104,12 @@ function checkHeaders(headers: unknown): Record<string, string> {
     validateHeaderName(name);
     if (typeof value !== 'string') throw new PlainError(`header ${name} is not a string`);
     validateHeaderValue(name, value);
-    if (!reservedHeaders.has(lowerCaseName)) checked[lowerCaseName] = value;
+    if (!reservedHeaders.has(lowerCaseName)) checked[ownText(lowerCaseName)] = ownText(value);
   }
   return checked;
 }
 
 function checkBody(body: unknown): string | Uint8Array {
-  if (typeof body === 'string' || body instanceof Uint8Array) return body;
+  if (typeof body === 'string' || body instanceof Uint8Array) return ownBody(body);
   throw new PlainError('it gave neither a string nor bytes');
 }

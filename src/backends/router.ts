@@ -4,6 +4,7 @@ import type { StanzaEvent } from '../core/event.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
+import { ownText } from './own-copy.ts';
 import {
   type Backend,
   CallbackError,
@@ -117,8 +118,8 @@ export class Router {
       id: makeId(),
       backend: backend.name,
       pool: destination?.pool ?? backend.poolName,
-      sender: event.from.bare().toString(),
-      host: event.host,
+      sender: ownText(event.from.bare().toString()),
+      host: ownText(event.host),
       path: backend.path,
       headers: request.headers,
       body: request.body,
