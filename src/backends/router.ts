@@ -5,6 +5,7 @@ import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
 import { ownText } from './own-copy.ts';
+import { weightOf } from './weight.ts';
 import {
   type Backend,
   CallbackError,
@@ -38,8 +39,6 @@ export interface RouterSurroundings {
 
 /** Stanzas that callbacks and outboxes have under way may take this much of the wire, lest memory grow without bound. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
-/** What an event takes beside its stanza, roughly. */
-const EVENT_OVERHEAD_BYTES = 2048;
 
 /** Offers each event to every backend, in configuration order, and puts what they want into outboxes. */
 export class Router {
@@ -63,7 +62,7 @@ export class Router {
 
   /** Offers an event to all backends; `size` is what its stanza took on the wire. */
   take(event: StanzaEvent, size: number): void {
-    for (const backend of this.#options.backends) this.#offer(backend, event, size + EVENT_OVERHEAD_BYTES);
+    for (const backend of this.#options.backends) this.#offer(backend, event, size);
   }
 
   /** Resolves once nothing is under way any more. */
@@ -71,7 +70,7 @@ export class Router {
     while (this.#latest.size > 0) await Promise.all(this.#latest.values());
   }
 
-  #offer(backend: Backend, event: StanzaEvent, weight: number): void {
+  #offer(backend: Backend, event: StanzaEvent, size: number): void {
     let answer: unknown;
     try {
       answer = backend.callback.shouldMakeReq(event, backend.options);
@@ -81,14 +80,15 @@ export class Router {
       this.#failed(backend, new CallbackError('shouldMakeReq', error));
       return;
     }
-    const sender = event.from.bare().toString();
-    const lane = `${backend.name}\n${sender}`;
+    const sender = ownText(event.from.bare().toString());
+    const key = `${backend.name}\n${sender}`;
+    const weight = weightOf(event.packet, size);
     this.#underWayBytes += weight;
-    const done = this.#notify(backend, event, answer, this.#latest.get(lane)).finally(() => {
+    const done = this.#notify(backend, event, answer, this.#latest.get(key)).finally(() => {
       this.#underWayBytes -= weight;
-      if (this.#latest.get(lane) === done) this.#latest.delete(lane);
+      if (this.#latest.get(key) === done) this.#latest.delete(key);
     });
-    this.#latest.set(lane, done);
+    this.#latest.set(key, done);
   }
 
   /** Waits for `earlier`, the same sender's notification before this one, so that slow callbacks keep the order. */

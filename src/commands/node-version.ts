@@ -1,6 +1,6 @@
 /**
  * Whether a version of Node is among those that `engines` in package.json names.
- * It knows what we write there: `^20.19.0 || >=24`.
+ * It knows what we write there: `^20.19.0 || ^22.12.0 || >=24`.
  */
 export function isSupported(version: string, engines: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);

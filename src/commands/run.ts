@@ -12,7 +12,8 @@ export const run: Command = {
     process.on('SIGHUP', () => process.stderr.write('SIGHUP ignored: this version cannot reload\n'));
     let observe: Observe = printFault;
     surviveFaults((observation) => observe(observation));
-    const prepared = await prepare(context.file);
+    const prepared = await Promise.race([prepare(context.file), stopWanted]);
+    if (prepared === 'stop') return exitCodes.success;
     if (prepared === undefined) return exitCodes.badConfiguration;
     const sidecar = await start(prepared, context);
     if (sidecar === undefined) return exitCodes.failure;
@@ -24,12 +25,12 @@ export const run: Command = {
 };
 
 /** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
-function firstStopSignal(): Promise<void> {
+function firstStopSignal(): Promise<'stop'> {
   return new Promise((resolve) => {
     let count = 0;
     const onSignal = (): void => {
       count += 1;
-      if (count === 1) return resolve();
+      if (count === 1) return resolve('stop');
       process.stderr.write('ended by a second signal, without delivering what is under way\n');
       process.exit(exitCodes.failure);
     };

@@ -43,7 +43,7 @@ function completeBackends(
   const taken = new Set(backends.map(({ name }) => name));
   return backends.map((backend, index) => {
     const { poolName, path, options } = backend;
-    const name = backend.name ?? freeName(poolName + path, taken);
+    const name = backend.name ?? freeName(defaultName(poolName, path), taken);
     taken.add(name);
     const callbackModule = callbackModules[index];
     const position = positions[index] ?? { line: 1, column: 1 };
@@ -56,6 +56,11 @@ function completeBackends(
       ...(callbackModule === undefined ? {} : { callbackModule }),
     };
   });
+}
+
+/** Without the query of the path, which may hold a key that neither logs nor metrics should show. */
+function defaultName(poolName: string, path: string): string {
+  return poolName + path.replace(/\?.*$/, '');
 }
 
 /** The wanted name, or the first of `wanted#2`, `wanted#3`, … that nobody has. */

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { ComponentConfiguration, TelemetryConfiguration } from './configuration.ts';
 import {
-  domainForm,
   listenForm,
   nameForm,
   parseListen,
@@ -34,7 +33,7 @@ const component = z
       .exactOptional()
       .describe('A file that holds the secret; one newline at its end is not part of it.'),
     trusted_domains: z
-      .array(text(domainForm))
+      .array(text(preparedDomainForm))
       .meta({ uniqueItems: true })
       .default([])
       .describe(
@@ -99,7 +98,7 @@ const httpBackend = z
   .strictObject({
     name: text(nameForm)
       .exactOptional()
-      .describe('Unique, for logs and metrics; without it pool_name and path, then #2, #3.'),
+      .describe('Unique, for logs and metrics; without it pool_name and path (up to a query), then #2, #3.'),
     pool_name: text(tagForm).describe(
       "Tag of the outgoing pool: that of the sender's host if there is one, else the global one.",
     ),

@@ -6,7 +6,7 @@ export interface Notification {
   readonly backend: string;
   /** Label of its outgoing pool: the tag, or `tag@host` for a host's own pool. */
   readonly pool: string;
-  /** Bare JID of the sender: what `order: sender` keeps in order. */
+  /** Bare JID of the sender, by which outboxes keep order. */
   readonly sender: string;
   /** Domain of the sender, for metrics. */
   readonly host: string;

@@ -19,8 +19,11 @@ export interface Outbox {
   put(notification: Notification): Promise<void>;
   /** Waits for a delivery that is due and whose turn it is; undefined once leasing was stopped. */
   lease(): Promise<Delivery | undefined>;
-  /** Ends a lease: delivered, due again later, or dead. Ledger and counts change in one step. */
-  settle(delivery: Delivery, verdict: Verdict): Promise<void>;
+  /**
+   * Ends a lease: delivered, due again later, or dead. Ledger and counts change in one step. False: it was settled or
+   * dropped before, and nothing changes.
+   */
+  settle(delivery: Delivery, verdict: Verdict): Promise<boolean>;
   counts(): OutboxCounts;
   /** Resolves once nothing is waiting nor in flight. */
   drained(): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * Which of the waiting deliveries may be attempted: `sender`: no two of one sender at a time, first attempts in order;
- * `none`: any that is due; `strict`: one at a time, the next once the one before is settled.
+ * Which of the waiting deliveries may be attempted: `sender`: no two of one sender at a time, first attempts in order, a
+ * failed one waits aside; `strict`: a sender's next only once the one before is settled; `none`: any that is due.
  */
 export type DeliveryOrder = 'sender' | 'none' | 'strict';
 

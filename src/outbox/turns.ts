@@ -1,31 +1,33 @@
 import type { DeliveryOrder } from '../core/retry-policy.ts';
+import { Chain, type Place } from './chain.ts';
 import { DueTimes, type Timed } from './due-times.ts';
-import { Fifo } from './fifo.ts';
 
 /** What a delivery must have to wait for its turn. */
-export interface Waiting extends Timed {
+export interface Waiting<T> extends Timed {
   readonly id: string;
   readonly sender: string;
-  /** Set when it was dropped while it waited: it is passed over. */
-  isGone: boolean;
+  /** In its sender's queue; undefined while it is out or waits aside. */
+  place: Place<T> | undefined;
 }
 
-/** One sender's deliveries. */
-interface Lane<T> {
+/** What waits of one sender. */
+interface SenderQueue<T> {
   readonly key: string;
-  readonly waiting: Fifo<T>;
+  readonly waiting: Chain<T>;
   /** One of them is out (or, with `strict`, waits for its next attempt): the others stand still. */
   isBusy: boolean;
+  /** Among the ready ones. */
+  place: Place<SenderQueue<T>> | undefined;
 }
 
 /**
  * Says whose turn it is. `sender`: no two of one sender are out at a time and first attempts keep their order, but one
  * that failed waits aside while the sender's next goes on. `strict`: the next waits too. `none`: each for itself.
  */
-export class Turns<T extends Waiting> {
+export class Turns<T extends Waiting<T>> {
   readonly #order: DeliveryOrder;
-  readonly #lanes = new Map<string, Lane<T>>();
-  readonly #ready = new Fifo<Lane<T>>();
+  readonly #queues = new Map<string, SenderQueue<T>>();
+  readonly #ready = new Chain<SenderQueue<T>>();
   readonly #aside = new DueTimes<T>();
 
   constructor(order: DeliveryOrder) {
@@ -38,30 +40,30 @@ export class Turns<T extends Waiting> {
   }
 
   add(item: T): void {
-    this.#enter(item, 'last');
+    const queue = this.#queueOf(item);
+    item.place = queue.waiting.push(item);
+    this.#update(queue);
   }
 
   /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
   take(nowMs: number): T | undefined {
     for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
-      if (this.#order === 'strict') this.#release(due);
-      this.#enter(due, 'first');
+      this.#comeBack(due);
     }
-    for (let lane = this.#ready.shift(); lane !== undefined; lane = this.#ready.shift()) {
-      const item = lane.waiting.shift();
-      if (item !== undefined && !item.isGone) {
-        lane.isBusy = true;
-        return item;
-      }
-      this.#makeReady(lane);
-    }
-    return undefined;
+    const queue = this.#ready.first?.item;
+    const item = queue?.waiting.shift();
+    if (queue === undefined || item === undefined) return undefined;
+    item.place = undefined;
+    queue.isBusy = true;
+    this.#update(queue);
+    return item;
   }
 
   /** Ends the turn of one that is not to come again. */
   end(item: T): void {
-    const lane = this.#release(item);
-    if (lane !== undefined) this.#makeReady(lane);
+    const queue = this.#queueOf(item);
+    queue.isBusy = false;
+    this.#update(queue);
   }
 
   /** Ends the turn of one that is to come again at `atMs`. */
@@ -70,34 +72,44 @@ export class Turns<T extends Waiting> {
     this.#aside.add(atMs, item);
   }
 
-  /** Passes over one that waits. */
+  /** Takes away one that waits. */
   remove(item: T): void {
-    item.isGone = true;
-    if (this.#aside.remove(item) && this.#order === 'strict') this.end(item);
+    if (this.#aside.remove(item)) {
+      if (this.#order === 'strict') this.end(item);
+    } else if (item.place !== undefined) {
+      const queue = this.#queueOf(item);
+      queue.waiting.remove(item.place);
+      item.place = undefined;
+      this.#update(queue);
+    }
   }
 
-  #enter(item: T, where: 'first' | 'last'): void {
-    const key = this.#keyOf(item);
-    const lane = this.#lanes.get(key) ?? { key, waiting: new Fifo<T>(), isBusy: false };
-    this.#lanes.set(key, lane);
-    const wasIdle = lane.waiting.isEmpty() && !lane.isBusy;
-    if (where === 'first') lane.waiting.unshift(item);
-    else lane.waiting.push(item);
-    if (wasIdle || (where === 'first' && this.#order === 'strict')) this.#ready.push(lane);
+  #comeBack(item: T): void {
+    const queue = this.#queueOf(item);
+    item.place = queue.waiting.unshift(item);
+    if (this.#order === 'strict') queue.isBusy = false;
+    this.#update(queue);
   }
 
-  #release(item: T): Lane<T> | undefined {
-    const lane = this.#lanes.get(this.#keyOf(item));
-    if (lane !== undefined) lane.isBusy = false;
-    return lane;
+  /** Keeps a queue among the ready ones while its first one may go, and forgets it when it has nothing left. */
+  #update(queue: SenderQueue<T>): void {
+    const isEmpty = queue.waiting.isEmpty();
+    const isReady = !isEmpty && !queue.isBusy;
+    if (isReady) queue.place ??= this.#ready.push(queue);
+    else if (queue.place !== undefined) {
+      this.#ready.remove(queue.place);
+      queue.place = undefined;
+    }
+    if (isEmpty && !queue.isBusy) this.#queues.delete(queue.key);
   }
 
-  #makeReady(lane: Lane<T>): void {
-    if (lane.waiting.isEmpty()) this.#lanes.delete(lane.key);
-    else this.#ready.push(lane);
-  }
-
-  #keyOf(item: T): string {
-    return this.#order === 'none' ? item.id : item.sender;
+  #queueOf(item: T): SenderQueue<T> {
+    const key = this.#order === 'none' ? item.id : item.sender;
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      queue = { key, waiting: new Chain(), isBusy: false, place: undefined };
+      this.#queues.set(key, queue);
+    }
+    return queue;
   }
 }

@@ -36,8 +36,7 @@ async function work(options: DispatcherOptions, surroundings: DispatcherSurround
     if (delivery === undefined) return;
     const attempt = await pool.post(delivery.notification);
     const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
-    await outbox.settle(delivery, verdict);
-    observeVerdict(observe, delivery, attempt, verdict);
+    if (await outbox.settle(delivery, verdict)) observeVerdict(observe, delivery, attempt, verdict);
   }
 }
 

@@ -132,7 +132,7 @@ export class Connection {
       if (this.#liveness.isOwn(element)) return;
       this.#guard('onStanza', () => this.#events.stanza(element, bytes));
       if (this.#ending === undefined) this.#answer(element);
-    } else if (!this.#online && name === 'handshake' && this.#entity.status === 'open') {
+    } else if (name === 'handshake' && this.#mayGoOnline()) {
       this.#online = true;
       this.#cancelWatchdog();
       this.#liveness.start();
@@ -140,6 +140,10 @@ export class Connection {
     } else if (element.is('error', STREAMS)) {
       this.#end(streamErrorEnding(element));
     }
+  }
+
+  #mayGoOnline(): boolean {
+    return !this.#online && this.#ending === undefined && this.#entity.status === 'open';
   }
 
   #guard(where: string, call: () => void): void {

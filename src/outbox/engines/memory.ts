@@ -1,15 +1,14 @@
 import type { Delivery, Notification, Verdict } from '../../core/delivery.ts';
 import type { Outbox, OutboxCounts } from '../../core/outbox.ts';
-import { type Aged, ByAge } from '../by-age.ts';
+import { Chain, type Place } from '../chain.ts';
 import type { OutboxEngine, OutboxOptions, OutboxSurroundings } from '../engine.ts';
-import { Fifo } from '../fifo.ts';
 import { Turns, type Waiting } from '../turns.ts';
 
-interface Entry extends Delivery, Waiting, Aged {
+interface Entry extends Delivery, Waiting<Entry> {
   attempts: number;
   isLeased: boolean;
-  older: this | undefined;
-  newer: this | undefined;
+  /** Among all that are not settled; undefined once it is. */
+  placeByAge: Place<Entry> | undefined;
 }
 
 /** Keeps deliveries in this process: fast, bounded, and gone with the process. */
@@ -19,8 +18,8 @@ class MemoryOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #turns: Turns<Entry>;
-  readonly #byAge = new ByAge<Entry>();
-  readonly #lessees = new Fifo<(delivery: Delivery | undefined) => void>();
+  readonly #byAge = new Chain<Entry>();
+  readonly #lessees = new Chain<(delivery: Delivery | undefined) => void>();
   readonly #onDrained: (() => void)[] = [];
   #waiting = 0;
   #inFlight = 0;
@@ -46,14 +45,13 @@ class MemoryOutbox implements Outbox {
       id: notification.id,
       sender: notification.sender,
       isLeased: false,
-      isGone: false,
       dueAtMs: 0,
       heapIndex: -1,
-      older: undefined,
-      newer: undefined,
+      place: undefined,
+      placeByAge: undefined,
     };
     this.#waiting += 1;
-    this.#byAge.add(entry);
+    entry.placeByAge = this.#byAge.push(entry);
     this.#turns.add(entry);
     this.#handOut();
     return Promise.resolve();
@@ -66,9 +64,9 @@ class MemoryOutbox implements Outbox {
     });
   }
 
-  settle(delivery: Delivery, verdict: Verdict): Promise<void> {
+  settle(delivery: Delivery, verdict: Verdict): Promise<boolean> {
     const entry = delivery as Entry;
-    if (!entry.isLeased) return Promise.resolve();
+    if (!entry.isLeased) return Promise.resolve(false);
     this.#inFlight -= 1;
     entry.isLeased = false;
     if (verdict.kind === 'retry') {
@@ -76,20 +74,20 @@ class MemoryOutbox implements Outbox {
       entry.attempts += 1;
       this.#turns.putAside(entry, this.#surroundings.clock.monotonic() + verdict.afterMs);
     } else {
-      this.#byAge.remove(entry);
+      this.#forgetAge(entry);
       this.#turns.end(entry);
       this.#surroundings.ledger.count(entry.notification.backend, verdict.kind);
     }
     this.#handOut();
     this.#tellDrained();
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 
   counts(): OutboxCounts {
     return {
       waiting: this.#waiting,
       inFlight: this.#inFlight,
-      oldestAcceptedAtMs: this.#byAge.oldest?.notification.acceptedAtMs,
+      oldestAcceptedAtMs: this.#byAge.first?.item.notification.acceptedAtMs,
     };
   }
 
@@ -109,8 +107,8 @@ class MemoryOutbox implements Outbox {
   close(): Promise<void> {
     this.stopLeasing();
     this.#isClosed = true;
-    for (let entry = this.#byAge.oldest; entry !== undefined; entry = this.#byAge.oldest) {
-      this.#drop(entry, 'stopped');
+    for (let place = this.#byAge.first; place !== undefined; place = this.#byAge.first) {
+      this.#drop(place.item, 'stopped');
     }
     this.#tellDrained();
     return Promise.resolve();
@@ -148,10 +146,10 @@ class MemoryOutbox implements Outbox {
   #makeRoom(): boolean {
     if (this.#waiting < this.#options.capacity) return true;
     if (this.#options.whenFull === 'drop_newest') return false;
-    let oldest = this.#byAge.oldest;
-    while (oldest?.isLeased) oldest = oldest.newer;
+    let oldest = this.#byAge.first;
+    while (oldest?.item.isLeased) oldest = oldest.next;
     if (oldest === undefined) return false;
-    this.#drop(oldest, 'full');
+    this.#drop(oldest.item, 'full');
     return true;
   }
 
@@ -159,9 +157,14 @@ class MemoryOutbox implements Outbox {
     if (entry.isLeased) this.#inFlight -= 1;
     else this.#waiting -= 1;
     entry.isLeased = false;
-    this.#byAge.remove(entry);
+    this.#forgetAge(entry);
     this.#turns.remove(entry);
     this.#countDropped(entry.notification, reason);
+  }
+
+  #forgetAge(entry: Entry): void {
+    if (entry.placeByAge !== undefined) this.#byAge.remove(entry.placeByAge);
+    entry.placeByAge = undefined;
   }
 
   #countDropped(notification: Notification, reason: 'full' | 'stopped'): void {
