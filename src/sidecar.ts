@@ -66,7 +66,7 @@ export async function startSidecar(
       observe({ kind: 'sidecar-stopping' });
       await stop(parts, configuration.shutdownTimeoutMs);
       await telemetry.close();
-      observe({ kind: 'sidecar-stopped' });
+      observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
     },
   };
 }
@@ -85,7 +85,7 @@ function openTelemetry({ component, log }: Configuration, { version, ledger, lan
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
     nowMs: () => clock.now(),
   });
-  const write = logObservations(createLogger(log.level));
+  const write = logObservations(createLogger(log.level), clock);
   const observe: Observe = (observation) => {
     metrics.observe(observation);
     write(observation);

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Notification } from '../core/delivery.ts';
+import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
@@ -37,7 +38,7 @@ export interface RouterSurroundings {
   readonly makeId: () => string;
 }
 
-/** Stanzas that callbacks and outboxes have under way may take this much of the wire, lest memory grow without bound. */
+/** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 
 /** Offers each event to every backend, in configuration order, and puts what they want into outboxes. */
@@ -46,7 +47,8 @@ export class Router {
   readonly #surroundings: RouterSurroundings;
   readonly #limit: CallbackLimit;
   readonly #latest = new Map<string, Promise<void>>();
-  #underWayBytes = 0;
+  readonly #underWayBytes = new Map<Backend, number>();
+  #underWay = 0;
 
   constructor(options: RouterOptions, surroundings: RouterSurroundings) {
     this.#options = options;
@@ -55,9 +57,15 @@ export class Router {
     for (const { name } of options.backends) surroundings.ledger.entry(name);
   }
 
-  /** False while callbacks and outboxes have as much under way as memory allows. */
+  /** How many callbacks and outboxes have not done yet with an event. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** False while every backend has as much under way as memory allows. */
   hasRoom(): boolean {
-    return this.#underWayBytes < MOST_UNDER_WAY_BYTES;
+    const { backends } = this.#options;
+    return backends.length === 0 || backends.some((backend) => this.#hasRoomFor(backend));
   }
 
   /** Offers an event to all backends; `size` is what its stanza took on the wire. */
@@ -73,6 +81,7 @@ export class Router {
   #offer(backend: Backend, event: StanzaEvent, size: number): void {
     let answer: unknown;
     try {
+      if (!this.#hasRoomFor(backend)) throw new PlainError('too much waits for its callbacks and its outbox');
       answer = backend.callback.shouldMakeReq(event, backend.options);
       // Most stanzas end here: a refusal that is known at once costs no promise.
       if (answer !== true && !isThenable(answer)) return;
@@ -83,9 +92,9 @@ export class Router {
     const sender = ownText(event.from.bare().toString());
     const key = `${backend.name}\n${sender}`;
     const weight = weightOf(event.packet, size);
-    this.#underWayBytes += weight;
+    this.#hold(backend, weight, 1);
     const done = this.#notify(backend, event, answer, this.#latest.get(key)).finally(() => {
-      this.#underWayBytes -= weight;
+      this.#hold(backend, -weight, -1);
       if (this.#latest.get(key) === done) this.#latest.delete(key);
     });
     this.#latest.set(key, done);
@@ -129,6 +138,16 @@ export class Router {
     ledger.count(backend.name, 'accepted');
     ledger.count(backend.name, 'dead');
     observe({ kind: 'notification-dead', notification, reason: 'no-pool' });
+  }
+
+  /** One slow backend may not take the room of the others. */
+  #hasRoomFor(backend: Backend): boolean {
+    return (this.#underWayBytes.get(backend) ?? 0) < MOST_UNDER_WAY_BYTES / this.#options.backends.length;
+  }
+
+  #hold(backend: Backend, weight: number, count: 1 | -1): void {
+    this.#underWayBytes.set(backend, (this.#underWayBytes.get(backend) ?? 0) + weight);
+    this.#underWay += count;
   }
 
   #failed(backend: Backend, { callback, cause }: CallbackError): void {

@@ -67,7 +67,11 @@ export type Observation =
     }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | { readonly kind: 'sidecar-stopping' }
-  | { readonly kind: 'sidecar-stopped' }
+  | {
+      readonly kind: 'sidecar-stopped';
+      /** Offers of events to backends whose callbacks did not settle in time. */
+      readonly unfinished: number;
+    }
   | { readonly kind: 'internal-error'; readonly where: string; readonly error: unknown };
 
 /** How the inside speaks to the outside. */

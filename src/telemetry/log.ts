@@ -1,7 +1,9 @@
 import { pino, type Level, type Logger } from 'pino';
+import type { Clock } from '../core/clock.ts';
 import { PlainError } from '../core/errors.ts';
 import type { Attempt, Notification } from '../core/delivery.ts';
-import { type Observe, type Readers, readWith } from '../core/observation.ts';
+import { type Observation, type Observe, type Readers, readWith } from '../core/observation.ts';
+import { LineLimit } from './line-limit.ts';
 
 /** JSON lines on stdout, readable ones on a terminal. */
 export function createLogger(level: string): Logger {
@@ -20,15 +22,24 @@ interface Line {
 }
 
 /** Turns observations into log lines; each has the observation's kind as its stable `event` code. */
-export function logObservations(logger: Logger): Observe {
+export function logObservations(logger: Logger, clock: Clock): Observe {
+  const limit = new LineLimit(clock);
   return (observation) => {
     const line = readWith(lines, observation);
-    if (line !== undefined) logger[line.level]({ event: observation.kind, ...line.fields }, line.message);
+    if (line === undefined) return;
+    const suppressed = isFrequent(observation) ? limit.suppressed(observation.kind) : {};
+    if (suppressed === undefined) return;
+    logger[line.level]({ event: observation.kind, ...line.fields, ...suppressed }, line.message);
   };
 }
 
 /** All `event` codes of log lines. */
 export const logEvents = (): readonly string[] => Object.keys(lines);
+
+/** What a dead receiver, a hung callback or a full outbox can make happen for every stanza. */
+function isFrequent({ kind }: Observation): boolean {
+  return kind === 'callback-failed' || /^notification-(retried|dead|dropped)$/.test(kind);
+}
 
 /** What happens for every stanza has no line: metrics count it. */
 const lines: Readers<Line> = {
@@ -55,12 +66,12 @@ const lines: Readers<Line> = {
   'notification-dropped': (o) =>
     line('error', 'a notification was dropped', { ...fieldsOf(o.notification), reason: o.reason }),
   'internal-error': (o) =>
-    line('error', 'a fault of the sidecar itself: please report it', {
+    line('error', 'a fault of the sidecar, or of a callback module: the stack tells', {
       where: o.where,
       error: describe(o.error),
     }),
   'sidecar-stopping': () => line('info', 'stopping: delivering what is under way', {}),
-  'sidecar-stopped': () => line('info', 'stopped', {}),
+  'sidecar-stopped': (o) => line('info', 'stopped', pick(o, 'unfinished')),
 };
 
 function line(level: Level, message: string, fields: object): Line {

@@ -47,7 +47,7 @@ function countersOf(registry: Registry) {
     ),
     internalErrors: counter(
       'event_pusher_internal_errors_total',
-      'Faults of the sidecar itself: please report them.',
+      'Faults of the sidecar, or of a callback module after it had answered.',
       'where',
     ),
   };

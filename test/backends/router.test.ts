@@ -755,4 +755,30 @@ describe('the bound on what is under way', () => {
     expect(router.hasRoom()).toBe(true);
     expect(new Set(failures())).toEqual(new Set(['bad prepareBody', 'hangs shouldMakeReq']));
   });
+
+  it('of a backend that hangs is not taken from the others', async () => {
+    const { take, router, deliver, failures } = openRouter([
+      { name: 'hangs', shouldMakeReq: () => new Promise(() => undefined) },
+      { name: 'works' },
+    ]);
+    for (let count = 0; count < 100; count += 1) {
+      expect(router.hasRoom()).toBe(true);
+      take(chat(`${count}`, `user${count}@example.com/x`), stanzaSize);
+      await idle();
+    }
+    expect(await deliver()).toHaveLength(100);
+    expect(failures()).toHaveLength(100 - 32);
+    expect(router.underWay).toBe(32);
+  });
+
+  it('is taken by what a stanza of many elements is in memory, not by its bytes', () => {
+    const { take, router } = openRouter([{ shouldMakeReq: () => new Promise(() => undefined) }]);
+    const bytes = 4 * 10_000;
+    const event = eventOf(
+      `<message from='alice@localhost' to='bob@localhost'>${'<a/>'.repeat(10_000)}<body>Hi</body></message>`,
+    );
+    let taken = 0;
+    for (; router.hasRoom() && taken < 2000; taken += 1) take(event, bytes);
+    expect(taken).toBeLessThan(40);
+  });
 });

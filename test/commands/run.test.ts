@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
@@ -15,6 +16,8 @@ interface RunOptions {
   readonly callback?: string;
   /** Where to listen; default any port. */
   readonly listen?: string;
+  /** A file that is its stdout. */
+  readonly stdout?: string;
 }
 
 async function run(options: RunOptions = {}): Promise<RunningCli> {
@@ -24,7 +27,8 @@ async function run(options: RunOptions = {}): Promise<RunningCli> {
     .concat(callback === undefined ? '' : '        callback_module: ./callback.mjs\n')
     .concat(`telemetry: { listen: "${listen}" }\nshutdown_timeout: 600000\n`);
   const folder = await folderWith({ 'x.yaml': text, 'callback.mjs': callback ?? '' });
-  return startCli(['run', '-c', 'x.yaml'], { folder });
+  const { stdout } = options;
+  return startCli(['run', '-c', 'x.yaml'], { folder, ...(stdout !== undefined && { stdout }) });
 }
 
 /** Lets a server listen until the test is over; gives its port. */
@@ -160,6 +164,21 @@ it('goes on when nobody reads its log any more', async () => {
   await sidecar.complained('SIGHUP ignored');
   sidecar.process.kill('SIGTERM');
   expect(await sidecar.ended).toMatchObject({ code: 0 });
+});
+
+it.runIf(existsSync('/dev/full'))('goes on when the disk of its log is full', async () => {
+  const server = net.createServer();
+  const port = await listening(server);
+  server.close();
+  const sidecar = await run({ listen: `127.0.0.1:${port}`, stdout: '/dev/full' });
+  const isHealthy = (): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${port}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await expect.poll(isHealthy, { timeout: 30_000 }).toBe(true);
+  sidecar.process.kill('SIGTERM');
+  expect(await sidecar.ended).toMatchObject({ code: 0, signal: null });
 });
 
 it('is not troubled when nobody reads its complaints', async () => {

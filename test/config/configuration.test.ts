@@ -133,6 +133,7 @@ it('names backends after pool and path, then #2, #3, and leaves names that were 
     '{ pool_name: http_pool, path: /alerts }',
     '{ pool_name: http_pool, name: given }',
     '{ pool_name: http_pool }',
+    '{ pool_name: http_pool, path: "/n?key=swordfish" }',
   ].map((backend) => `    - http: ${backend}\n`);
   const text = spoilt('    - http:\n        pool_name: http_pool\n', backends.join(''));
   expect((await load(text)).backends.map(({ name }) => name)).toEqual([
@@ -142,6 +143,7 @@ it('names backends after pool and path, then #2, #3, and leaves names that were 
     'http_pool/alerts#4',
     'given',
     'http_pool',
+    'http_pool/n',
   ]);
 });
 

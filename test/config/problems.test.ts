@@ -276,6 +276,11 @@ it.each([
     ['5:32: component.trusted_domains[1] repeats an earlier one: remove it'],
   ],
   [
+    'a trusted domain that no server writes so',
+    component('trusted_domains: [A.Example]'),
+    ['5:21: component.trusted_domains[0] must be written as servers prepare it, in lower case: a.example'],
+  ],
+  [
     'a trusted domain that is none',
     component('trusted_domains: [user@a.example]'),
     ['5:21: component.trusted_domains[0] must be a domain, without user, resource or port: example.com'],

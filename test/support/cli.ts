@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
@@ -9,6 +9,8 @@ export interface CliOptions {
   /** Beside PATH, all that the process sees of the environment. */
   readonly environment?: Record<string, string>;
   readonly folder?: string;
+  /** A file that is its stdout. */
+  readonly stdout?: string;
   /** For processes of root that must not be root. */
   readonly uid?: number;
 }
@@ -43,11 +45,12 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 }
 
 /** Starts the built command line. */
-export function startCli(args: readonly string[], { environment, folder, uid }: CliOptions = {}): RunningCli {
+export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
+  const { environment, folder, uid, stdout } = options;
   if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm run build` first');
   const child = spawn(process.execPath, [main, ...args], {
     env: { PATH: process.env['PATH'], ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout === undefined ? 'pipe' : openSync(stdout, 'w'), 'pipe'],
     ...(folder !== undefined && { cwd: folder }),
     ...(uid !== undefined && { uid, gid: uid }),
   });
@@ -55,7 +58,7 @@ export function startCli(args: readonly string[], { environment, folder, uid }: 
   const output = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
       for (const watch of watchers) watch();
     });

@@ -1,3 +1,4 @@
+import { ManualClock } from '../support/clock.ts';
 import assert from 'node:assert';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
@@ -24,12 +25,22 @@ const text = `alice to bob@example.net: Meet me at noon`;
 
 /** The lines that these observations make, parsed, and as they were written. */
 function linesOf(...observations: readonly Observation[]) {
+  return openLog().observed(...observations);
+}
+
+/** A log whose seconds pass when `clock` is advanced. */
+function openLog() {
+  const clock = new ManualClock();
   let written = '';
   const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void (written += line) });
-  const observe = logObservations(logger);
-  for (const observation of observations) observe(observation);
-  const lines = written.split('\n').slice(0, -1);
-  return { written, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  const observe = logObservations(logger, clock);
+  const observed = (...observations: readonly Observation[]) => {
+    written = '';
+    for (const observation of observations) observe(observation);
+    const lines = written.split('\n').slice(0, -1);
+    return { written, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  };
+  return { clock, observed };
 }
 
 const thrown = (error: unknown): Observation => ({
@@ -132,7 +143,10 @@ describe('log lines', () => {
       },
     ],
     [{ kind: 'sidecar-stopping' }, { event: 'sidecar-stopping', level: 30 }],
-    [{ kind: 'sidecar-stopped' }, { event: 'sidecar-stopped', level: 30 }],
+    [
+      { kind: 'sidecar-stopped', unfinished: 2 },
+      { event: 'sidecar-stopped', level: 30, unfinished: 2 },
+    ],
   ])('have a stable event code and what finds it again, nothing more: $kind', (observation, expected) => {
     const { lines } = linesOf(observation);
     expect(lines).toEqual([{ ...expected, time: expect.any(Number), msg: expect.any(String) }]);
@@ -253,5 +267,38 @@ describe('errors in log lines', () => {
   it('show the message where it is known to hold nothing of users', () => {
     const { lines } = linesOf(thrown(new PlainError('not settled after 5000 ms')));
     expect(lines[0]).toMatchObject({ error: { name: 'PlainError', message: 'not settled after 5000 ms' } });
+  });
+});
+
+describe('a flood of like lines', () => {
+  const dropped: Observation = { kind: 'notification-dropped', notification, reason: 'full' };
+  const floods: readonly Observation[] = [
+    thrown(new Error('boom')),
+    dropped,
+    { kind: 'notification-dead', notification, reason: 'rejected', attempt },
+    { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+  ];
+
+  it.each(floods)(
+    'is cut to ten a second, and the next line says how many were not written: $kind',
+    (flood) => {
+      const { clock, observed } = openLog();
+      expect(observed(...Array.from({ length: 1000 }, () => flood)).lines).toHaveLength(10);
+      clock.advance(999);
+      expect(observed(flood).lines).toEqual([]);
+      clock.advance(1);
+      expect(observed(flood).lines).toMatchObject([{ event: flood.kind, suppressed: 991 }]);
+      clock.advance(1000);
+      expect(observed(flood).lines[0]).not.toHaveProperty('suppressed');
+    },
+  );
+
+  it('of one kind leaves the other kinds alone', () => {
+    const { observed } = openLog();
+    observed(...Array.from({ length: 100 }, () => dropped));
+    expect(observed(thrown(new Error('boom'))).lines).toHaveLength(1);
+    expect(
+      observed(...Array.from({ length: 100 }, () => ({ kind: 'sidecar-stopping' }) as const)).lines,
+    ).toHaveLength(100);
   });
 });

@@ -1,0 +1,42 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import type { Notification } from '../../src/core/delivery.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
+import { memory } from '../../src/outbox/engines/memory.ts';
+import { ManualClock } from '../support/clock.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const notificationOf = (index: number): Notification => ({
+  id: `${index}`,
+  backend: 'chats',
+  pool: 'http_pool',
+  sender: 'alice@localhost',
+  host: 'localhost',
+  path: '',
+  headers: {},
+  body: Buffer.alloc(10_000, 'x').toString(),
+  acceptedAtMs: 0,
+});
+
+it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
+  'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',
+  async (order) => {
+    const outbox = memory(
+      { capacity: 10, whenFull: 'drop_oldest', order },
+      { clock: new ManualClock(), observe: () => undefined, ledger: new Ledger() },
+    );
+    await outbox.put(notificationOf(0));
+    const leased = await outbox.lease();
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let index = 1; index <= 10_000; index += 1) await outbox.put(notificationOf(index));
+    collectGarbage();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000);
+    expect(outbox.counts()).toMatchObject({ waiting: 10, inFlight: 1 });
+    expect(leased?.notification.id).toBe('0');
+  },
+);
