@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { watch } from './watch.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -56,32 +57,17 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   const output = { stdout: '', stderr: '' };
-  const watchers = new Set<() => void>();
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
-      for (const watch of watchers) watch();
+      tell();
     });
   }
   const ended = new Promise<CliResult>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal, ...output }));
   });
-  const seen = <Found>(what: string, find: () => Found | undefined): Promise<Found> =>
-    new Promise((resolve, reject) => {
-      const watch = (): void => {
-        const found = find();
-        if (found === undefined) return;
-        watchers.delete(watch);
-        resolve(found);
-      };
-      watchers.add(watch);
-      watch();
-      ended.then(
-        () => reject(new Error(`it ended without ${what}:\n${output.stdout}${output.stderr}`)),
-        reject,
-      );
-    });
+  const { tell, seen } = watch(ended, () => output.stdout + output.stderr);
   return {
     process: child,
     ended,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectBalanced, parseMetrics, type Samples, sumOf } from './ledger.ts';
+import { watch } from './watch.ts';
 
 /** A line of the log. */
 export interface LogLine {
@@ -40,8 +41,6 @@ export interface RunningSidecar {
   readonly complaints: string;
   /** The first log line, past or coming, of this event that matches; rejects when the process ends without it. */
   logged(event: string, matches?: (line: LogLine) => boolean): Promise<LogLine>;
-  /** The log line of the time that this event comes for the `times`th time. */
-  loggedAgain(event: string, times: number): Promise<LogLine>;
   metrics(): Promise<Scrape>;
   /** What a path of the telemetry listener answers. */
   get(path: string): Promise<{ readonly status: number; readonly body: string }>;
@@ -112,7 +111,6 @@ export async function startSidecar(
       return output.complaints();
     },
     logged: output.logged,
-    loggedAgain: output.loggedAgain,
     metrics,
     get,
     ready: async () => {
@@ -135,39 +133,23 @@ export async function startSidecar(
 
 function collect(stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream, ended: Promise<unknown>) {
   const lines: LogLine[] = [];
-  const watchers = new Set<() => void>();
   let rest = '';
   let complaints = '';
+  const { tell, seen } = watch(ended, () => `${JSON.stringify(lines)}\n${complaints}`);
   stdout.setEncoding('utf8').on('data', (chunk: string) => {
     const complete = (rest + chunk).split('\n');
     rest = complete.pop() ?? '';
     lines.push(...complete.map((line) => JSON.parse(line) as LogLine));
-    for (const watch of watchers) watch();
+    tell();
   });
   stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints += chunk;
   });
-  const seen = <Found>(what: string, find: () => Found | undefined): Promise<Found> =>
-    new Promise((resolve, reject) => {
-      const watch = (): void => {
-        const found = find();
-        if (found === undefined) return;
-        watchers.delete(watch);
-        resolve(found);
-      };
-      watchers.add(watch);
-      watch();
-      const fail = (): void =>
-        reject(new Error(`it ended without ${what}:\n${JSON.stringify(lines)}\n${complaints}`));
-      ended.then(fail, fail);
-    });
   return {
     lines,
     complaints: () => complaints,
     logged: (event: string, matches: (line: LogLine) => boolean = () => true) =>
       seen(event, () => lines.find((line) => line.event === event && matches(line))),
-    loggedAgain: (event: string, times: number) =>
-      seen(`${event} ${times} times`, () => lines.filter((line) => line.event === event)[times - 1]),
     nextLine: () => {
       const { length } = lines;
       return seen('another line', () => lines[length]);

@@ -1,0 +1,30 @@
+/** What a process is to say, awaited. */
+export interface Watch {
+  /** Something came: look again. */
+  tell(): void;
+  /** Resolves with what `find` gives once that is something; rejects when the process ends without it. */
+  seen<Found>(what: string, find: () => Found | undefined): Promise<Found>;
+}
+
+/** `ended` is when nothing more can come; `story` is what did, for the error. */
+export function watch(ended: Promise<unknown>, story: () => string): Watch {
+  const looks = new Set<() => void>();
+  return {
+    tell: () => {
+      for (const look of looks) look();
+    },
+    seen: (what, find) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = find();
+          if (found === undefined) return;
+          looks.delete(look);
+          resolve(found);
+        };
+        looks.add(look);
+        look();
+        const fail = (): void => reject(new Error(`it ended without ${what}:\n${story()}`));
+        ended.then(fail, fail);
+      }),
+  };
+}
