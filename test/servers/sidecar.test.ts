@@ -231,6 +231,24 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       ]);
     });
 
+    it('goes on after the server was killed in the middle of a burst, in order and with nothing twice', async () => {
+      const texts = Array.from({ length: 500 }, (_, index) => `burst-${index}.`);
+      for (const text of texts) chat(alice, 'bob@localhost', text);
+      await receiver.next(({ path, body }) => path === '/chats' && body.includes('burst-'));
+      const before = sidecar.lines.length;
+      await server.kill();
+      await server.restart();
+      await sidecar.logged('component-online', (line) => sidecar.lines.indexOf(line) >= before);
+      [alice, bob] = await Promise.all([server.login('alice', 'Desk'), server.login('bob', 'phone')]);
+      expect(await bodiesOf(alice, () => chat(alice, 'bob@localhost', 'After the kill'))).toEqual([
+        'author=alice&server=localhost&receiver=bob&message=After+the+kill',
+      ]);
+      const arrived = receiver.requests
+        .filter(({ path, body }) => path === '/chats' && body.includes('burst-'))
+        .map(({ body }) => body.replace(/.*message=/, ''));
+      expect(arrived).toEqual(texts.slice(0, arrived.length));
+    });
+
     it('notifies once in all when a second sidecar connects for the same domain', async () => {
       const second = await startThisSidecar();
       if (name === 'prosody') {
