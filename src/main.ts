@@ -14,11 +14,6 @@ if (!isSupported(process.versions.node, engines.node)) {
 // Whoever reads our output may leave early, as `head` does, and a disk may be full: delivery goes on without a log.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-process.exitCode = 1;
-process.once('beforeExit', () => {
-  process.stderr.write('nothing is left to do: does a callback module wait for what never comes?\n');
-});
-
 // Imported only now, because an older Node could not even read it.
 const { runCommandLine } = await import('./commands/command-line.ts');
 const exitCode = await runCommandLine(process.argv.slice(2), version).catch((error: unknown) => {

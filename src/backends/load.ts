@@ -5,6 +5,9 @@ import type { Backend } from './request.ts';
 
 const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
 
+/** A module may read files or ask a service while it is loaded, but not for longer. */
+const LOADING_LIMIT_MS = 10_000;
+
 /** A backend as configured. */
 export interface BackendSource {
   readonly name: string;
@@ -45,7 +48,7 @@ export async function loadBackends<Source extends BackendSource>(
  * @throws Error saying what is wrong with the module.
  */
 async function loadCallbackModule(fileUrl: string): Promise<CompleteCallbackModule> {
-  const exported = (await import(fileUrl)) as Record<string, unknown>;
+  const exported = (await withinLimit(import(fileUrl))) as Record<string, unknown>;
   const found: CallbackModule = {};
   for (const name of callbackNames) Object.assign(found, callbackOf(exported, name));
   if (Object.keys(found).length === 0) {
@@ -54,6 +57,16 @@ async function loadCallbackModule(fileUrl: string): Promise<CompleteCallbackModu
     );
   }
   return { ...defaultCallback, ...found };
+}
+
+/** Else a module that waits for what never comes would keep the process from starting without a word. */
+async function withinLimit<T>(loading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    const error = new Error(`it was not loaded within ${LOADING_LIMIT_MS / 1000} s: what does it wait for?`);
+    timer = setTimeout(reject, LOADING_LIMIT_MS, error);
+  });
+  return Promise.race([loading, tooLate]).finally(() => clearTimeout(timer));
 }
 
 type Exports = Record<string, unknown> | null | undefined;
