@@ -104,8 +104,8 @@ export function watchConnections(port: number): { readonly most: number } {
     const { request } = message as { readonly request: ClientRequest };
     if (request.getHeader('host') !== `127.0.0.1:${port}` || request.socket === null) return;
     sockets.add(request.socket);
-    // Destroyed ones are gone for the client, even if the receiver has not heard of it yet.
-    const open = [...sockets].filter((socket) => !socket.destroyed);
+    // One that the client has ended or destroyed is gone, even if the receiver has not heard of it yet.
+    const open = [...sockets].filter((socket) => socket.writable);
     watched.most = Math.max(watched.most, open.length);
   };
   subscribe(REQUEST_CHANNEL, look);
@@ -118,6 +118,8 @@ const REQUEST_CHANNEL = 'http.client.request.start';
 
 /** Watches what JavaScript objects and buffers take until the test ends; `peakMb` is how much more it was at most. */
 export function watchMemory(): { peakMb(): number } {
+  collectGarbage();
+  // Buffers are given back in the background; the next collection waits for that.
   collectGarbage();
   const before = used();
   let peak = before;
@@ -145,15 +147,15 @@ const collectGarbage = vm.runInNewContext('gc') as () => void;
 /** Trusts certificates until the test ends: what NODE_EXTRA_CA_CERTS does, for a process that runs already. */
 export function trust(...certificates: readonly string[]): void {
   const { createSecureContext } = tls;
-  tls.createSecureContext = (options) => createSecureContext({ ca: [...certificates], ...options });
+  tls.createSecureContext = (options) => createSecureContext({ ...options, ca: [...certificates] });
   onTestFinished(() => {
     tls.createSecureContext = createSecureContext;
   });
 }
 
-/** Writes pieces without end, as fast as they are taken; returns how many bytes were taken so far, after each. */
+/** Writes pieces without end, as fast as they are taken; tells after each how many bytes were taken so far. */
 export function flood(socket: Socket, piece: string | Buffer, onTaken: (bytes: number) => void): void {
-  const buffer = Buffer.from(piece as string, 'latin1');
+  const buffer = typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
   let bytes = 0;
   const next = (): void => {
     if (socket.destroyed) return;
