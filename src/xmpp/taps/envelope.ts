@@ -10,7 +10,7 @@ const STANZA_NAMES = new Set(['message', 'presence', 'iq']);
  * Takes the one stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope.
  * Two envelopes, two stanzas or one outside `jabber:client` are ambiguous, and what is ambiguous is not believed.
  */
-export function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
+function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
   const envelopes = message.getChildElements().filter((child) => child.is('forwarded', NS_FORWARD));
   const [envelope, secondEnvelope] = envelopes;
   if (envelope === undefined) return undefined;
@@ -21,8 +21,19 @@ export function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined 
   return stanza;
 }
 
+/** The stanza in an envelope that a trusted server sent; undefined: it is none, or its sender is none. */
+export function readTrustedCopy(
+  message: Stanza,
+  dir: TappedStanza['dir'],
+  options: TapOptions,
+): TappedStanza | DiscardReason | undefined {
+  if (!options.trustedDomains.has(message.attrs['from']) || !message.is('message')) return undefined;
+  const packet = openEnvelope(message);
+  return packet === undefined || packet === 'malformed' ? packet : readCopy(packet, dir, options);
+}
+
 /** Reads the addresses of a copied stanza; one without `to` goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
-export function readCopy(
+function readCopy(
   packet: Stanza,
   dir: TappedStanza['dir'],
   options: TapOptions,

@@ -1,6 +1,6 @@
 import type { Stanza } from '../../core/event.ts';
 import type { Tap, TapOptions } from '../../core/tap.ts';
-import { openEnvelope, readCopy } from './envelope.ts';
+import { readTrustedCopy } from './envelope.ts';
 import { RecentlySeen } from './recently-seen.ts';
 
 const NS_STANZA_ID = 'urn:xmpp:sid:0';
@@ -18,13 +18,10 @@ export function serviceLog(options: TapOptions): Tap {
   const seen = new RecentlySeen(WINDOW_MS, MOST_REMEMBERED);
   return (stanza, receivedAtMs) => {
     const { from: server, to: address } = stanza.attrs;
-    if (address !== options.componentDomain || !options.trustedDomains.has(server)) return undefined;
-    if (!stanza.is('message')) return undefined;
-    const packet = openEnvelope(stanza);
-    if (packet === undefined || packet === 'malformed') return packet;
-    const copy = readCopy(packet, 'in', options);
-    if (typeof copy === 'string') return copy;
-    const { from } = copy;
+    if (address !== options.componentDomain) return undefined;
+    const copy = readTrustedCopy(stanza, 'in', options);
+    if (typeof copy !== 'object') return copy;
+    const { from, packet } = copy;
     const isOfLocalUser =
       from.local !== '' && from.resource !== '' && from.domain === options.parseJid(server).domain;
     if (!isOfLocalUser || wasArchivedFor(packet, copy.to.bare().toString(), options)) return 'duplicate';
