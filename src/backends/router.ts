@@ -38,6 +38,16 @@ export interface RouterSurroundings {
   readonly makeId: () => string;
 }
 
+/** An event for which a backend has not said no. */
+interface Offer {
+  readonly backend: Backend;
+  readonly event: StanzaEvent;
+  /** Bare JID. */
+  readonly sender: string;
+  /** What `shouldMakeReq` gave: perhaps a promise. */
+  readonly answer: unknown;
+}
+
 /** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 
@@ -93,7 +103,8 @@ export class Router {
     const key = `${backend.name}\n${sender}`;
     const weight = weightOf(event.packet, size);
     this.#hold(backend, weight, 1);
-    const done = this.#notify(backend, event, answer, this.#latest.get(key)).finally(() => {
+    const offer: Offer = { backend, event, sender, answer };
+    const done = this.#notify(offer, this.#latest.get(key)).finally(() => {
       this.#hold(backend, -weight, -1);
       if (this.#latest.get(key) === done) this.#latest.delete(key);
     });
@@ -101,16 +112,12 @@ export class Router {
   }
 
   /** Waits for `earlier`, the same sender's notification before this one, so that slow callbacks keep the order. */
-  async #notify(
-    backend: Backend,
-    event: StanzaEvent,
-    answer: unknown,
-    earlier: Promise<void> | undefined,
-  ): Promise<void> {
+  async #notify(offer: Offer, earlier: Promise<void> | undefined): Promise<void> {
+    const { backend, event, answer } = offer;
     try {
       const request = await prepareRequest(backend, event, answer, this.#limit);
       await earlier;
-      if (request !== undefined) await this.#accept(backend, event, request);
+      if (request !== undefined) await this.#accept(offer, request);
     } catch (error) {
       if (error instanceof CallbackError) this.#failed(backend, error);
       else this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
@@ -120,14 +127,14 @@ export class Router {
     }
   }
 
-  async #accept(backend: Backend, event: StanzaEvent, request: PreparedRequest): Promise<void> {
+  async #accept({ backend, event, sender }: Offer, request: PreparedRequest): Promise<void> {
     const { clock, ledger, makeId, observe } = this.#surroundings;
     const destination = this.#options.destinationOf(backend.poolName, event.host);
     const notification: Notification = {
       id: makeId(),
       backend: backend.name,
       pool: destination?.pool ?? backend.poolName,
-      sender: ownText(event.from.bare().toString()),
+      sender,
       host: ownText(event.host),
       path: backend.path,
       headers: request.headers,
