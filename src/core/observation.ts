@@ -63,7 +63,8 @@ export type Observation =
   | {
       readonly kind: 'notification-dropped';
       readonly notification: Notification;
-      readonly reason: 'full' | 'stopped';
+      /** `unwritable`: the store under the outbox refused it; an internal error says why. */
+      readonly reason: 'full' | 'stopped' | 'unwritable';
     }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | { readonly kind: 'sidecar-stopping' }

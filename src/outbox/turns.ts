@@ -45,6 +45,12 @@ export class Turns<T extends Waiting<T>> {
     this.#update(queue);
   }
 
+  /** Adds one that is to come at `atMs`, because earlier attempts failed. */
+  addAside(item: T, atMs: number): void {
+    if (this.#order === 'strict') this.#hold(this.#queueOf(item));
+    this.#aside.add(atMs, item);
+  }
+
   /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
   take(nowMs: number): T | undefined {
     for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
@@ -54,8 +60,7 @@ export class Turns<T extends Waiting<T>> {
     const item = queue?.waiting.shift();
     if (queue === undefined || item === undefined) return undefined;
     item.place = undefined;
-    queue.isBusy = true;
-    this.#update(queue);
+    this.#hold(queue);
     return item;
   }
 
@@ -82,6 +87,11 @@ export class Turns<T extends Waiting<T>> {
       item.place = undefined;
       this.#update(queue);
     }
+  }
+
+  #hold(queue: SenderQueue<T>): void {
+    queue.isBusy = true;
+    this.#update(queue);
   }
 
   #comeBack(item: T): void {

@@ -1,0 +1,55 @@
+import type { Notification } from '../core/delivery.ts';
+import type { Observe } from '../core/observation.ts';
+import type { Records } from './records.ts';
+
+/**
+ * Records whose failures stop nobody: each is observed and answered with undefined. What could not be removed or
+ * postponed goes on as if it had been; the next run finds the older state and delivers once more.
+ */
+export class GuardedRecords {
+  readonly #records: Records;
+  readonly #observe: Observe;
+
+  constructor(records: Records, observe: Observe) {
+    this.#records = records;
+    this.#observe = observe;
+  }
+
+  add(notification: Notification): Promise<number | undefined> {
+    return this.#try(() => this.#records.add(notification));
+  }
+
+  read(key: number): Notification | undefined {
+    try {
+      return this.#records.read(key);
+    } catch (error) {
+      this.#fail(error);
+      return undefined;
+    }
+  }
+
+  postpone(key: number, attempts: number, dueAtMs: number): Promise<void> {
+    return this.#try(() => this.#records.postpone(key, attempts, dueAtMs));
+  }
+
+  remove(key: number): Promise<void> {
+    return this.#try(() => this.#records.remove(key));
+  }
+
+  close(): Promise<void> {
+    return this.#try(() => this.#records.close());
+  }
+
+  async #try<T>(operation: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await operation();
+    } catch (error) {
+      this.#fail(error);
+      return undefined;
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#observe({ kind: 'internal-error', where: 'outbox', error });
+  }
+}

@@ -1,0 +1,96 @@
+import type { Notification } from '../core/delivery.ts';
+import type { OutboxCounts } from '../core/outbox.ts';
+import { Chain, type Place } from './chain.ts';
+import type { OutboxSurroundings } from './engine.ts';
+
+export type DropReason = 'full' | 'stopped' | 'unwritable';
+
+/** What an entry must have to be counted. */
+export interface Counted<T> {
+  readonly backend: string;
+  readonly acceptedAtMs: number;
+  /** `leaving`: it waits still as far as the counts say, but its end is being written. */
+  state: 'waiting' | 'leaving' | 'in-flight';
+  /** Among all that are not settled; undefined once it is. */
+  placeByAge: Place<T> | undefined;
+}
+
+/** Counts what an outbox holds, in one step with the ledger. */
+export class Tally<T extends Counted<T>> {
+  readonly #surroundings: OutboxSurroundings;
+  readonly #byAge = new Chain<T>();
+  readonly #onDrained: (() => void)[] = [];
+  #waiting = 0;
+  #leaving = 0;
+  #inFlight = 0;
+
+  constructor(surroundings: OutboxSurroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** How many take room: one whose end is being written does not. */
+  get takingRoom(): number {
+    return this.#waiting - this.#leaving;
+  }
+
+  counts(): OutboxCounts {
+    return {
+      waiting: this.#waiting,
+      inFlight: this.#inFlight,
+      oldestAcceptedAtMs: this.#byAge.first?.item.acceptedAtMs,
+    };
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained.push(resolve);
+      this.#tellDrained();
+    });
+  }
+
+  /** The oldest one that waits. */
+  oldestWaiting(): T | undefined {
+    let oldest = this.#byAge.first;
+    while (oldest !== undefined && oldest.item.state !== 'waiting') oldest = oldest.next;
+    return oldest?.item;
+  }
+
+  accept(entry: T): void {
+    this.#surroundings.ledger.count(entry.backend, 'accepted');
+    entry.placeByAge = this.#byAge.push(entry);
+    this.#add(entry.state, 1);
+  }
+
+  move(entry: T, state: T['state']): void {
+    this.#add(entry.state, -1);
+    entry.state = state;
+    this.#add(state, 1);
+  }
+
+  end(entry: T, end: 'delivered' | 'dead' | 'dropped'): void {
+    if (entry.placeByAge !== undefined) this.#byAge.remove(entry.placeByAge);
+    entry.placeByAge = undefined;
+    this.#add(entry.state, -1);
+    this.#surroundings.ledger.count(entry.backend, end);
+    this.#tellDrained();
+  }
+
+  /** Accepted and dropped at once: it never waited. */
+  refuse(notification: Notification, reason: DropReason): void {
+    const { ledger, observe } = this.#surroundings;
+    ledger.count(notification.backend, 'accepted');
+    ledger.count(notification.backend, 'dropped');
+    observe({ kind: 'notification-dropped', notification, reason });
+  }
+
+  #add(state: T['state'], count: number): void {
+    if (state === 'in-flight') this.#inFlight += count;
+    else this.#waiting += count;
+    if (state === 'leaving') this.#leaving += count;
+  }
+
+  #tellDrained(): void {
+    if (this.#waiting + this.#inFlight > 0) return;
+    for (const resolve of this.#onDrained.splice(0)) resolve();
+  }
+}
