@@ -21,11 +21,14 @@ export interface LanesSurroundings extends DispatcherSurroundings {
   readonly userAgent: string;
 }
 
-/** Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own. */
-export function openLanes(
+/**
+ * Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own.
+ * @throws PlainError if an outbox cannot be opened; those that were opened before are closed.
+ */
+export async function openLanes(
   { outgoingPools, component, outbox }: Configuration,
   surroundings: LanesSurroundings,
-): ReadonlyMap<string, Lane> {
+): Promise<ReadonlyMap<string, Lane>> {
   const labelled = new Map<string, PoolConfiguration>();
   for (const pool of outgoingPools) {
     if (pool.scope === 'global') labelled.set(pool.tag, pool);
@@ -37,9 +40,16 @@ export function openLanes(
   for (const pool of outgoingPools) {
     if (pool.scope !== 'global' && pool.scope !== 'host') labelled.set(laneLabel(pool.tag, pool.scope), pool);
   }
-  return new Map(
-    [...labelled].map(([label, pool]) => [label, openLane(label, pool, { outbox, surroundings })]),
-  );
+  const lanes = new Map<string, Lane>();
+  try {
+    for (const [label, pool] of labelled) {
+      lanes.set(label, await openLane(label, pool, { outbox, surroundings }));
+    }
+  } catch (error) {
+    await Promise.all([...lanes.values()].map((lane) => lane.close()));
+    throw error;
+  }
+  return lanes;
 }
 
 /** The lane for a sender's host: its own with that tag, else the global one. */
@@ -51,13 +61,13 @@ function laneLabel(tag: string, host: string): string {
   return `${tag}@${host}`;
 }
 
-function openLane(
+async function openLane(
   label: string,
   configuration: PoolConfiguration,
   { outbox: { engine, capacity }, surroundings }: OpenLaneContext,
-): Lane {
+): Promise<Lane> {
   const { workers, retry, whenFull } = configuration;
-  const outbox = engines[engine]({ capacity, whenFull, order: retry.order }, surroundings);
+  const outbox = await engines[engine]({ pool: label, capacity, whenFull, order: retry.order }, surroundings);
   const pool = openPool({ ...configuration, userAgent: surroundings.userAgent }, surroundings);
   const dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
   return {

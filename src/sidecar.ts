@@ -30,7 +30,7 @@ export interface StartOptions {
 /**
  * The composition root: read it first. A stanza goes session -> ingest (taps) -> router (backends) -> outbox ->
  * dispatcher -> outgoing pool; metrics and log listen beside.
- * @throws Error if the telemetry address cannot be had.
+ * @throws Error if an outbox cannot be opened or the telemetry address cannot be had.
  */
 export async function startSidecar(
   configuration: Configuration,
@@ -39,7 +39,7 @@ export async function startSidecar(
   const ledger = new Ledger();
   const { observe, metrics } = openTelemetry(configuration, { version, ledger, lanes: () => lanes.values() });
   const userAgent = `xmpp-event-pusher/${version}`;
-  const lanes = openLanes(configuration, { clock, random: Math.random, observe, ledger, userAgent });
+  const lanes = await openLanes(configuration, { clock, random: Math.random, observe, ledger, userAgent });
   const router = new Router(
     {
       backends,

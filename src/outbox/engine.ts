@@ -6,6 +6,10 @@ import type { DeliveryOrder } from '../core/retry-policy.ts';
 
 /** What the outbox of one outgoing pool may hold, and in which order it hands out. */
 export interface OutboxOptions {
+  /** Label of the pool, under which an engine that keeps its records finds them again. */
+  readonly pool: string;
+  /** Where engines that write to disk keep the records of all pools. */
+  readonly folder?: string;
   /** Most notifications waiting. */
   readonly capacity: number;
   readonly whenFull: 'drop_newest' | 'drop_oldest';
@@ -18,5 +22,8 @@ export interface OutboxSurroundings {
   readonly ledger: Ledger;
 }
 
-/** Opens the outbox of one outgoing pool. */
-export type OutboxEngine = (options: OutboxOptions, surroundings: OutboxSurroundings) => Outbox;
+/**
+ * Opens the outbox of one outgoing pool, with what an earlier run left in it.
+ * @throws PlainError if its store cannot be opened.
+ */
+export type OutboxEngine = (options: OutboxOptions, surroundings: OutboxSurroundings) => Promise<Outbox>;

@@ -33,7 +33,10 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
     ledger: new Ledger(),
     observe: (observation: Observation) => void observed.push(observation),
   };
-  const outbox = engines.memory({ capacity: 10, whenFull: 'drop_newest', order: 'strict' }, surroundings);
+  const outbox = await engines.memory(
+    { pool: 'http_pool', capacity: 10, whenFull: 'drop_newest', order: 'strict' },
+    surroundings,
+  );
   const router = new Router(
     { backends, callbackTimeoutMs: 5000, destinationOf: (pool) => ({ pool, outbox }) },
     { ...surroundings, makeId: randomUUID },

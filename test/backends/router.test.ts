@@ -29,7 +29,7 @@ interface Setting {
 }
 
 /** A router with real outboxes; at the end of the test the ledger must balance. */
-function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
+async function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
   const { pools = ['http_pool'], callbackTimeoutMs = 5000, wrap = (outbox) => outbox } = setting;
   const clock = new ManualClock(1_700_000_000_000);
   const ledger = new Ledger();
@@ -40,7 +40,8 @@ function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) 
     observe: (observation: Observation) => void observed.push(observation),
   };
   const options = { capacity: 1_000_000, whenFull: 'drop_newest', order: 'strict' } as const;
-  const outboxes = new Map(pools.map((pool) => [pool, engines.memory(options, surroundings)]));
+  const outboxes = new Map<string, Outbox>();
+  for (const pool of pools) outboxes.set(pool, await engines.memory({ pool, ...options }, surroundings));
   const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
   let ids = 0;
   const router = new Router(
@@ -121,7 +122,7 @@ const bodies = (notifications: readonly Notification[]) => notifications.map(({ 
 
 describe('a notification', () => {
   it('holds all that delivering it takes', async () => {
-    const { take, router, deliver } = openRouter([{ name: 'chats', path: '/notifications' }]);
+    const { take, router, deliver } = await openRouter([{ name: 'chats', path: '/notifications' }]);
     take(chat('Hi, Bob!', 'Alice@Example.com/Desk'));
     await router.settled();
     expect(await deliver()).toEqual([
@@ -140,7 +141,9 @@ describe('a notification', () => {
   });
 
   it('goes to the pool of the host of the sender, else to the global one with that tag', async () => {
-    const { take, router, deliver } = openRouter([{}], { pools: ['http_pool', 'http_pool@example.com'] });
+    const { take, router, deliver } = await openRouter([{}], {
+      pools: ['http_pool', 'http_pool@example.com'],
+    });
     take(chat('own'));
     take(chat('global', 'carol@other.example/Desk'));
     await router.settled();
@@ -153,7 +156,7 @@ describe('a notification', () => {
   });
 
   it('is dead at once where there is neither pool, accepted and counted', async () => {
-    const { take, router, ledger, observed } = openRouter([{ name: 'chats', pool: 'http_pool' }], {
+    const { take, router, ledger, observed } = await openRouter([{ name: 'chats', pool: 'http_pool' }], {
       pools: ['http_pool@other.example', 'another_pool'],
     });
     take(chat('Hi'));
@@ -169,7 +172,7 @@ describe('a notification', () => {
   });
 
   it('has an id of its own for each backend', async () => {
-    const { take, router, deliver } = openRouter([{ name: 'a' }, { name: 'b' }]);
+    const { take, router, deliver } = await openRouter([{ name: 'a' }, { name: 'b' }]);
     take(chat('Hi'));
     await router.settled();
     expect((await deliver()).map(({ id, backend }) => [backend, id])).toEqual([
@@ -180,8 +183,8 @@ describe('a notification', () => {
 });
 
 describe('a backend', () => {
-  it('is known to the ledger before its first notification', () => {
-    const { ledger } = openRouter([{ name: 'chats' }, { name: 'alerts' }]);
+  it('is known to the ledger before its first notification', async () => {
+    const { ledger } = await openRouter([{ name: 'chats' }, { name: 'alerts' }]);
     expect([...ledger.entries().keys()]).toEqual(['chats', 'alerts']);
   });
 
@@ -199,7 +202,7 @@ describe('a backend', () => {
     ['null', null, 0],
     ['a promise of 1', Promise.resolve(1), 0],
   ])('that answers %s to shouldMakeReq makes a notification only of true', async (_what, answer, count) => {
-    const { take, router, deliver, failures } = openRouter([{ shouldMakeReq: () => answer }]);
+    const { take, router, deliver, failures } = await openRouter([{ shouldMakeReq: () => answer }]);
     take(chat('Hi'));
     await router.settled();
     expect(await deliver()).toHaveLength(count);
@@ -208,7 +211,7 @@ describe('a backend', () => {
 
   it('is not asked for headers and body of what it does not want', async () => {
     const asked: string[] = [];
-    const { take, router } = openRouter([
+    const { take, router } = await openRouter([
       {
         shouldMakeReq: async () => false,
         prepareHeaders: () => (asked.push('headers'), {}),
@@ -222,7 +225,7 @@ describe('a backend', () => {
 
   it('gets the event and its own options in each callback', async () => {
     const given: unknown[] = [];
-    const { take, router } = openRouter([
+    const { take, router } = await openRouter([
       {
         name: 'mine',
         path: '/p',
@@ -240,7 +243,7 @@ describe('a backend', () => {
   });
 
   it('may wait in each callback', async () => {
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       {
         shouldMakeReq: async () => (await turn(), true),
         prepareHeaders: async () => (await turn(), { 'X-Slow': '1' }),
@@ -257,7 +260,7 @@ describe('a backend', () => {
       get: (_target, name) =>
         name === 'then' ? (resolve: (value: boolean) => void) => void setImmediate(resolve, true) : undefined,
     });
-    const { take, router, deliver, failures, clock } = openRouter([{ shouldMakeReq: () => thenable }]);
+    const { take, router, deliver, failures, clock } = await openRouter([{ shouldMakeReq: () => thenable }]);
     take(chat('Hi'));
     await router.settled();
     expect(failures()).toEqual([]);
@@ -270,7 +273,7 @@ describe('several backends', () => {
   it('are asked in configuration order', async () => {
     const asked: string[] = [];
     const names = ['c', 'a', 'b'];
-    const { take, router, deliver } = openRouter(
+    const { take, router, deliver } = await openRouter(
       names.map((name) => ({ name, shouldMakeReq: () => asked.push(name) > 0 })),
     );
     take(chat('Hi'));
@@ -281,7 +284,7 @@ describe('several backends', () => {
 
   it('share the acc of one stanza, and only of that one', async () => {
     const seen: [string, unknown][] = [];
-    const { take, router } = openRouter([
+    const { take, router } = await openRouter([
       { name: 'first', shouldMakeReq: ({ acc, message }) => (acc.set('mark', message), false) },
       { name: 'second', shouldMakeReq: ({ acc, message }) => (seen.push([message, acc.get('mark')]), false) },
       { name: 'third', shouldMakeReq: ({ acc }) => acc.set('mark', 'changed').size > 1 },
@@ -297,7 +300,7 @@ describe('several backends', () => {
 
   it('go on side by side: one that waits holds up no other', async () => {
     const gate = openGates();
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { name: 'waits', shouldMakeReq: () => gate('waits').opened.then(() => true) },
       { name: 'goes on', shouldMakeReq: async () => true },
     ]);
@@ -310,7 +313,7 @@ describe('several backends', () => {
   });
 
   it('do not suffer from one whose pool does not exist', async () => {
-    const { take, router, deliver, ledger } = openRouter([
+    const { take, router, deliver, ledger } = await openRouter([
       { name: 'lost', pool: 'nowhere' },
       { name: 'chats' },
     ]);
@@ -337,14 +340,14 @@ describe("what MongooseIM's own tests of its callbacks ask for", () => {
   const presence = eventOf("<presence from='alice@localhost/r' to='bob@localhost'/>", 'out');
 
   it('a callback of ones own sees both directions and empty messages (custom_push)', async () => {
-    const { take, router, deliver } = openRouter([custom('', ['in', 'out'])]);
+    const { take, router, deliver } = await openRouter([custom('', ['in', 'out'])]);
     for (const event of [...events, presence]) take(event);
     await router.settled();
     expect(bodies(await deliver())).toEqual(['in-hej', 'out-hej', 'in-', 'out-']);
   });
 
   it('several backends post independently of each other (push_to_many)', async () => {
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { ...custom('', ['in', 'out']), name: 'first', path: 'push' },
       { ...custom('2-', ['out']), name: 'second', path: 'push2' },
     ]);
@@ -388,7 +391,7 @@ describe('a callback that fails', () => {
   ];
 
   it.each(cases)('(%s, %s) harms only the notification of its own backend', async (_how, name, callback) => {
-    const { take, router, deliver, failures, ledger } = openRouter([
+    const { take, router, deliver, failures, ledger } = await openRouter([
       { name: 'before' },
       { ...always, name: 'bad', ...callback },
       { name: 'after' },
@@ -408,7 +411,7 @@ describe('a callback that fails', () => {
 
   it('is told with what it threw', async () => {
     const error = new Error('boom');
-    const { take, router, observed } = openRouter([
+    const { take, router, observed } = await openRouter([
       {
         name: 'bad',
         shouldMakeReq: () => {
@@ -430,7 +433,7 @@ describe('a callback that fails', () => {
     async (name) => {
       const gate = openGates();
       const hanging = { ...always, [name]: () => gate('late').opened.then(() => true) };
-      const { take, router, deliver, failures, clock, observed } = openRouter(
+      const { take, router, deliver, failures, clock, observed } = await openRouter(
         [{ name: 'hangs', ...hanging }, { name: 'fine' }],
         { callbackTimeoutMs: 300 },
       );
@@ -456,7 +459,7 @@ describe('a callback that fails', () => {
   it('has the whole time limit for each of the three', async () => {
     const gate = openGates();
     const slow = <T>(name: string, value: T) => gate(name).opened.then(() => value);
-    const { take, router, deliver, clock } = openRouter(
+    const { take, router, deliver, clock } = await openRouter(
       [
         {
           shouldMakeReq: () => slow('should', true),
@@ -480,7 +483,7 @@ describe('a callback that fails', () => {
 
 describe('headers', () => {
   it('have names in lower case, and may be none at all', async () => {
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { name: 'some', prepareHeaders: () => ({ 'X-Trace': 'ä', Host: 'x.example' }) },
       { name: 'none', prepareHeaders: () => ({}) },
     ]);
@@ -503,7 +506,7 @@ describe('headers', () => {
       upgrade: 'h2c',
       'Webhook-Id': 'mine',
     };
-    const { take, router, deliver } = openRouter([{ prepareHeaders: () => ({ ...reserved, a: 'b' }) }]);
+    const { take, router, deliver } = await openRouter([{ prepareHeaders: () => ({ ...reserved, a: 'b' }) }]);
     take(chat('Hi'));
     await router.settled();
     expect((await deliver()).map(({ headers }) => headers)).toEqual([{ a: 'b' }]);
@@ -517,7 +520,7 @@ describe('a body', () => {
     ['bytes', new Uint8Array([0, 255])],
     ['a Buffer', Buffer.from('buffer')],
   ])('may be %s', async (_what, body) => {
-    const { take, router, deliver } = openRouter([{ prepareBody: () => body }]);
+    const { take, router, deliver } = await openRouter([{ prepareBody: () => body }]);
     take(chat('Hi'));
     await router.settled();
     const [received = ''] = bodies(await deliver());
@@ -534,7 +537,7 @@ describe('the order of one sender', () => {
     async (callback) => {
       const gate = openGates();
       const values = { shouldMakeReq: () => true, prepareHeaders: () => ({}), prepareBody: undefined };
-      const { take, router, deliver } = openRouter([
+      const { take, router, deliver } = await openRouter([
         {
           prepareBody: ({ message }) => message,
           [callback]: (event: StanzaEvent) =>
@@ -553,7 +556,7 @@ describe('the order of one sender', () => {
 
   it('is kept around one that fails in between', async () => {
     const gate = openGates();
-    const { take, router, deliver, failures } = openRouter([
+    const { take, router, deliver, failures } = await openRouter([
       {
         prepareBody: async ({ message }) => {
           if (message === 'two') throw new Error('boom');
@@ -576,7 +579,7 @@ describe('the order of one sender', () => {
       if (event.message === name) await gate(name).opened;
       return `${event.sender} ${event.message}`;
     };
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { name: 'slow', prepareBody: waitFor('one') },
       { name: 'quick', prepareBody: ({ sender, message }) => `quick ${sender} ${message}` },
     ]);
@@ -594,7 +597,7 @@ describe('the order of one sender', () => {
 
   it('does not tell the resources of a sender apart', async () => {
     const gate = openGates();
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { prepareBody: ({ message }) => gate(message).opened.then(() => message) },
     ]);
     take(chat('one', 'alice@example.com/Desk'));
@@ -610,13 +613,13 @@ describe('the order of one sender', () => {
 
 describe('settled', () => {
   it('resolves at once while nothing is under way', async () => {
-    const { router } = openRouter([{}]);
+    const { router } = await openRouter([{}]);
     await expect(router.settled()).resolves.toBeUndefined();
   });
 
   it('waits for what is slow, and for what begins meanwhile', async () => {
     const gate = openGates();
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       { prepareBody: ({ message }) => gate(message).opened.then(() => message) },
     ]);
     let isSettled = false;
@@ -633,7 +636,7 @@ describe('settled', () => {
 
   it('waits for a slow one even if a later one of that sender has failed', async () => {
     const gate = openGates();
-    const { take, router, deliver } = openRouter([
+    const { take, router, deliver } = await openRouter([
       {
         prepareBody: async ({ message }) => {
           if (message === 'bad') throw new Error('boom');
@@ -656,7 +659,7 @@ describe('settled', () => {
 
   it('waits for the outbox', async () => {
     const gate = openGates();
-    const { take, router, deliver } = openRouter([{}], {
+    const { take, router, deliver } = await openRouter([{}], {
       wrap: (outbox) => slowOutbox(outbox, gate('disk').opened),
     });
     take(chat('Hi'));
@@ -684,7 +687,7 @@ describe('the bound on what is under way', () => {
   const stanzaSize = 1024 * 1024;
 
   it('leaves room while callbacks and outboxes are quick', async () => {
-    const { take, router, deliver } = openRouter([{}]);
+    const { take, router, deliver } = await openRouter([{}]);
     for (let count = 0; count < 200; count += 1) {
       take(chat('Hi'), stanzaSize);
       await router.settled();
@@ -708,7 +711,7 @@ describe('the bound on what is under way', () => {
   ])('is 64 MiB of stanzas for slow %s, and there is room again afterwards', async (_what, settingOf) => {
     const gate = openGates();
     const { backend, setting } = settingOf(gate('ready').opened);
-    const { take, router, deliver } = openRouter([backend], setting);
+    const { take, router, deliver } = await openRouter([backend], setting);
     let taken = 0;
     while (router.hasRoom() && taken < 100) {
       take(chat(`${taken}`, `user${taken}@example.com/x`), stanzaSize);
@@ -723,7 +726,9 @@ describe('the bound on what is under way', () => {
 
   it('counts small stanzas with what they take in memory', async () => {
     const gate = openGates();
-    const { take, router } = openRouter([{ shouldMakeReq: () => gate('ready').opened.then(() => false) }]);
+    const { take, router } = await openRouter([
+      { shouldMakeReq: () => gate('ready').opened.then(() => false) },
+    ]);
     const event = chat('Hi');
     let taken = 0;
     while (router.hasRoom() && taken < 100_000) {
@@ -736,14 +741,14 @@ describe('the bound on what is under way', () => {
     expect(router.hasRoom()).toBe(true);
   });
 
-  it('does not count what is refused at once', () => {
-    const { take, router } = openRouter([{ shouldMakeReq: () => false }]);
+  it('does not count what is refused at once', async () => {
+    const { take, router } = await openRouter([{ shouldMakeReq: () => false }]);
     for (let count = 0; count < 100; count += 1) take(chat('Hi'), stanzaSize);
     expect(router.hasRoom()).toBe(true);
   });
 
   it('has room again after callbacks that failed or hung', async () => {
-    const { take, router, clock, failures } = openRouter([
+    const { take, router, clock, failures } = await openRouter([
       { name: 'bad', ...always, prepareBody: () => Promise.reject(new Error('boom')) },
       { name: 'hangs', shouldMakeReq: () => new Promise(() => undefined) },
     ]);
@@ -757,7 +762,7 @@ describe('the bound on what is under way', () => {
   });
 
   it('of a backend that hangs is not taken from the others', async () => {
-    const { take, router, deliver, failures } = openRouter([
+    const { take, router, deliver, failures } = await openRouter([
       { name: 'hangs', shouldMakeReq: () => new Promise(() => undefined) },
       { name: 'works' },
     ]);
@@ -771,8 +776,8 @@ describe('the bound on what is under way', () => {
     expect(router.underWay).toBe(32);
   });
 
-  it('is taken by what a stanza of many elements is in memory, not by its bytes', () => {
-    const { take, router } = openRouter([{ shouldMakeReq: () => new Promise(() => undefined) }]);
+  it('is taken by what a stanza of many elements is in memory, not by its bytes', async () => {
+    const { take, router } = await openRouter([{ shouldMakeReq: () => new Promise(() => undefined) }]);
     const bytes = 4 * 10_000;
     const event = eventOf(
       `<message from='alice@localhost' to='bob@localhost'>${'<a/>'.repeat(10_000)}<body>Hi</body></message>`,

@@ -17,7 +17,7 @@ const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean }> 
   memory: { keepsWhatIsLeftAtClose: false },
 };
 
-const roomy: OutboxOptions = { capacity: 1000, whenFull: 'drop_newest', order: 'sender' };
+const roomy: OutboxOptions = { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: 'sender' };
 const delivered: Verdict = { kind: 'delivered' };
 const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
 const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs });
@@ -27,15 +27,23 @@ class Bench {
   readonly clock = new ManualClock();
   readonly ledger = new Ledger();
   readonly dropped: { readonly id: string; readonly reason: string }[] = [];
-  readonly outbox: Outbox;
+  readonly #engine: EngineName;
+  readonly #options: Partial<OutboxOptions>;
+  outbox!: Outbox;
 
   constructor(engine: EngineName, options: Partial<OutboxOptions> = {}) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  async open(): Promise<this> {
     const observe = (observation: Observation): void => {
       if (observation.kind !== 'notification-dropped') return;
       this.dropped.push({ id: observation.notification.id, reason: observation.reason });
     };
     const { clock, ledger } = this;
-    this.outbox = engines[engine]({ ...roomy, ...options }, { clock, observe, ledger });
+    this.outbox = await engines[this.#engine]({ ...roomy, ...this.#options }, { clock, observe, ledger });
+    return this;
   }
 
   async put(...ids: readonly string[]): Promise<void> {
@@ -88,12 +96,15 @@ function notification(id: string, acceptedAtMs: number): Notification {
   };
 }
 
+const openBench = (engine: EngineName, options: Partial<OutboxOptions> = {}): Promise<Bench> =>
+  new Bench(engine, options).open();
+
 const idOf = ({ notification: { id } }: Delivery): string => id;
 
 describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (engine) => {
   describe('put, lease and settle', () => {
     it('hands out what was put, unchanged and with no attempts made', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const put = notification('alice1', bench.clock.now());
       await bench.outbox.put(put);
       expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
@@ -104,28 +115,28 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('keeps bytes as bytes', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const body = Uint8Array.from([0, 255, 128, 10]);
       await bench.outbox.put({ ...notification('alice1', 0), body });
       expect(Buffer.from((await bench.lease()).notification.body).equals(body)).toBe(true);
     });
 
     it('hands out to a lease that was there before the notification', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const lease = bench.lease();
       await bench.put('alice1');
       expect(idOf(await lease)).toBe('alice1');
     });
 
     it('gives each delivery to one lease only, first come first served', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const leases = [bench.lease(), bench.lease(), bench.lease()];
       await bench.put('alice1', 'bob1', 'carol1');
       expect((await Promise.all(leases)).map(idOf)).toEqual(['alice1', 'bob1', 'carol1']);
     });
 
     it('counts each verdict where it belongs', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1', 'bob1', 'carol1');
       await bench.settle(await bench.lease(), delivered);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 0, dropped: 0 });
@@ -137,7 +148,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('counts for the backend that made the notification', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.outbox.put({ ...notification('alice1', 0), backend: 'alerts' });
       await bench.settle(await bench.lease(), delivered);
       expect(bench.ledger.entry('alerts')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
@@ -147,7 +158,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     it.each([delivered, rejected, retryAfter(1000)])(
       'settles once: again changes nothing (%o)',
       async (verdict) => {
-        const bench = new Bench(engine);
+        const bench = await openBench(engine);
         await bench.put('alice1');
         const delivery = await bench.lease();
         await bench.settle(delivery, verdict);
@@ -160,7 +171,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     );
 
     it('says how old the oldest is that is not settled, leased or not', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       expect(bench.check().oldestAcceptedAtMs).toBeUndefined();
       const startMs = bench.clock.now();
       await bench.put('alice1');
@@ -176,7 +187,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('a retry', () => {
     it('waits aside until it is due, and comes with one attempt more', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.lease();
@@ -194,7 +205,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('comes when it is due, not when the machine clock says so', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       bench.clock.now = () => 0;
@@ -204,7 +215,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('comes in the order in which retries are due', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const waits = new Map([
         ['a1', 700],
         ['b1', 30],
@@ -227,7 +238,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('that is due sooner than the one waited for is not late', async () => {
-      const bench = new Bench(engine, { order: 'none' });
+      const bench = await openBench(engine, { order: 'none' });
       await bench.put('alice1', 'bob1');
       const [alice, bob] = [await bench.lease(), await bench.lease()];
       await bench.settle(alice, retryAfter(5000));
@@ -242,7 +253,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: sender', () => {
     it('keeps two of one sender from being out at a time, and lets others pass', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1', 'alice2', 'bob1');
       const alice1 = await bench.lease();
       expect(idOf(await bench.lease())).toBe('bob1');
@@ -254,14 +265,14 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it("lets a sender's next go on while one waits for its next attempt", async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(1000));
       expect(idOf(await bench.lease())).toBe('alice2');
     });
 
     it('keeps a retry that is due back while another of its sender is out', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1', 'alice2', 'alice3');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const alice2 = await bench.lease();
@@ -276,7 +287,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: none', () => {
     it('lets several of one sender be out at a time', async () => {
-      const bench = new Bench(engine, { order: 'none' });
+      const bench = await openBench(engine, { order: 'none' });
       await bench.put('alice1', 'alice2', 'alice3');
       const ids = [await bench.lease(), await bench.lease(), await bench.lease()].map(idOf);
       expect(ids).toEqual(['alice1', 'alice2', 'alice3']);
@@ -285,7 +296,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: strict', () => {
     it("holds a sender's next back until the one before is settled for good", async () => {
-      const bench = new Bench(engine, { order: 'strict' });
+      const bench = await openBench(engine, { order: 'strict' });
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.lease();
@@ -300,7 +311,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('goes on at once if the one that held the others back is dropped', async () => {
-      const bench = new Bench(engine, { order: 'strict', capacity: 2, whenFull: 'drop_oldest' });
+      const bench = await openBench(engine, { order: 'strict', capacity: 2, whenFull: 'drop_oldest' });
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(3_600_000));
       const lease = bench.lease();
@@ -312,7 +323,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('a full outbox', () => {
     it('with drop_newest drops what comes, says so and counts it', async () => {
-      const bench = new Bench(engine, { capacity: 2 });
+      const bench = await openBench(engine, { capacity: 2 });
       await bench.put('alice1', 'bob1', 'carol1');
       expect(bench.dropped).toEqual([{ id: 'carol1', reason: 'full' }]);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
@@ -321,7 +332,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest drops the oldest that waits, says so and counts it', async () => {
-      const bench = new Bench(engine, { capacity: 2, whenFull: 'drop_oldest' });
+      const bench = await openBench(engine, { capacity: 2, whenFull: 'drop_oldest' });
       await bench.put('alice1', 'bob1', 'carol1');
       expect(bench.dropped).toEqual([{ id: 'alice1', reason: 'full' }]);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
@@ -330,7 +341,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest never drops what is out', async () => {
-      const bench = new Bench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      const bench = await openBench(engine, { capacity: 1, whenFull: 'drop_oldest' });
       await bench.put('alice1');
       const alice = await bench.lease();
       await bench.put('bob1', 'carol1');
@@ -340,7 +351,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest drops a retry that waits aside, and it does not come again', async () => {
-      const bench = new Bench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      const bench = await openBench(engine, { capacity: 1, whenFull: 'drop_oldest' });
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       await bench.put('bob1');
@@ -353,7 +364,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('takes notifications again once there is room', async () => {
-      const bench = new Bench(engine, { capacity: 1 });
+      const bench = await openBench(engine, { capacity: 1 });
       await bench.put('alice1', 'bob1');
       await bench.lease();
       await bench.put('carol1');
@@ -362,7 +373,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('never drops a retry, though it comes back to a full outbox', async () => {
-      const bench = new Bench(engine, { capacity: 1 });
+      const bench = await openBench(engine, { capacity: 1 });
       await bench.put('alice1');
       const alice = await bench.lease();
       await bench.put('bob1');
@@ -374,11 +385,12 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('drained()', () => {
     it('resolves at once if there is nothing', async () => {
-      await new Bench(engine).outbox.drained();
+      const bench = await openBench(engine);
+      await bench.outbox.drained();
     });
 
     it('waits for what waits, for what is out and for what waits aside', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       const events: string[] = [];
       const drained = bench.outbox.drained().then(() => events.push('drained'));
@@ -397,7 +409,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('resolves when the last one is dead, too', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       const drained = Promise.all([bench.outbox.drained(), bench.outbox.drained()]);
       await bench.settle(await bench.lease(), rejected);
@@ -407,7 +419,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('stopLeasing()', () => {
     it('ends the leases that wait and those to come with nothing', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const waiting = bench.outbox.lease();
       bench.outbox.stopLeasing();
       expect(await waiting).toBeUndefined();
@@ -415,7 +427,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('hands out nothing any more, neither what waits nor what becomes due', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1', 'bob1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       bench.outbox.stopLeasing();
@@ -425,7 +437,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('still takes notifications, and verdicts on what is out', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       const alice = await bench.lease();
       bench.outbox.stopLeasing();
@@ -437,7 +449,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('close()', () => {
     it('ends leases, and may be called twice', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       const lease = bench.outbox.lease();
       await bench.outbox.close();
       expect(await lease).toBeUndefined();
@@ -447,7 +459,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('leaves no timer behind', async () => {
-      const bench = new Bench(engine);
+      const bench = await openBench(engine);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.outbox.lease();
@@ -459,7 +471,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     it.skipIf(suiteOf[engine].keepsWhatIsLeftAtClose)(
       'drops and counts what it cannot keep: waiting, aside, out, and what comes too late',
       async () => {
-        const bench = new Bench(engine);
+        const bench = await openBench(engine);
         await bench.put('alice1', 'bob1', 'carol1');
         await bench.settle(await bench.lease(), retryAfter(1000));
         const bob = await bench.lease();
@@ -483,7 +495,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('under many workers', () => {
     it.each(['sender', 'strict', 'none'] as const)('keeps the promise of order: %s', async (order) => {
-      const bench = new Bench(engine, { order });
+      const bench = await openBench(engine, { order });
       const senders = ['alice', 'bob', 'carol', 'dave', 'erin'];
       const perSender = 40;
       const attempts: string[] = [];
@@ -540,7 +552,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
         anyOptions,
         fc.commands(anyCommands, { maxCommands: 60 }),
         async (options, commands) => {
-          const real = new LeasedBench(engine, options);
+          const real = await new LeasedBench(engine, options).open();
           const model = new Model(options);
           await fc.asyncModelRun(() => ({ model, real }), commands);
           await finish(model, real);
@@ -565,11 +577,11 @@ interface Item {
 class Model {
   readonly items: Item[] = [];
   readonly counts = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
-  readonly #options: OutboxOptions;
+  readonly #options: Omit<OutboxOptions, 'pool'>;
   lessees = 0;
   nowMs = 0;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: Omit<OutboxOptions, 'pool'>) {
     this.#options = options;
   }
 

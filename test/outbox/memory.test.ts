@@ -25,8 +25,8 @@ const notificationOf = (index: number): Notification => ({
 it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
   'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',
   async (order) => {
-    const outbox = memory(
-      { capacity: 10, whenFull: 'drop_oldest', order },
+    const outbox = await memory(
+      { pool: 'http_pool', capacity: 10, whenFull: 'drop_oldest', order },
       { clock: new ManualClock(), observe: () => undefined, ledger: new Ledger() },
     );
     await outbox.put(notificationOf(0));

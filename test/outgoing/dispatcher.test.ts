@@ -19,7 +19,10 @@ interface LaneOptions {
 }
 
 /** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
-function openLane(server: string, { workers = 10, retry = {}, clock = new ManualClock() }: LaneOptions = {}) {
+async function openLane(
+  server: string,
+  { workers = 10, retry = {}, clock = new ManualClock() }: LaneOptions = {},
+) {
   const ledger = new Ledger();
   const observations: Observation[] = [];
   const watchers = new Set<() => void>();
@@ -34,8 +37,8 @@ function openLane(server: string, { workers = 10, retry = {}, clock = new Manual
     order: 'sender',
     ...retry,
   };
-  const outbox = memory(
-    { capacity: 1000, whenFull: 'drop_newest', order: policy.order },
+  const outbox = await memory(
+    { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: policy.order },
     { clock, observe, ledger },
   );
   const pool = openPool(
@@ -93,7 +96,7 @@ function held() {
 describe('the dispatcher', () => {
   it('delivers everything, each once, and counts it', async () => {
     const receiver = await testReceiver();
-    const lane = openLane(receiver.url, { workers: 4 });
+    const lane = await openLane(receiver.url, { workers: 4 });
     const ids = ['alice', 'bob', 'carol'].flatMap((sender) =>
       [1, 2, 3, 4, 5].map((number) => from(sender, number)),
     );
@@ -109,7 +112,7 @@ describe('the dispatcher', () => {
 
   it('tries again what was not taken, when it is due, under the same webhook-id', async () => {
     const receiver = await testReceiver({ respond: 503 });
-    const lane = openLane(receiver.url);
+    const lane = await openLane(receiver.url);
     await lane.put(from('alice'));
     expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 500, attempt: { status: 503 } });
     lane.clock.advance(500);
@@ -126,14 +129,14 @@ describe('the dispatcher', () => {
     const receiver = await testReceiver({
       respond: (_request, response) => response.writeHead(429, { 'retry-after': '77' }).end(),
     });
-    const lane = openLane(receiver.url);
+    const lane = await openLane(receiver.url);
     await lane.put(from('alice'));
     expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 77_000 });
   });
 
   it('gives up at once what the receiver rejects', async () => {
     const receiver = await testReceiver({ respond: 410 });
-    const lane = openLane(receiver.url);
+    const lane = await openLane(receiver.url);
     await lane.put(from('alice'));
     expect(await lane.seen('notification-dead')).toMatchObject({
       reason: 'rejected',
@@ -145,7 +148,7 @@ describe('the dispatcher', () => {
   });
 
   it('gives up at max_age, with a last attempt then', async () => {
-    const lane = openLane(`http://127.0.0.1:${await closedPort()}`, { retry: { maxAgeMs: 1200 } });
+    const lane = await openLane(`http://127.0.0.1:${await closedPort()}`, { retry: { maxAgeMs: 1200 } });
     await lane.put(from('alice'));
     const waits: number[] = [];
     for (let count = 1; count <= 2; count += 1) {
@@ -164,7 +167,7 @@ describe('the dispatcher', () => {
   it("keeps a sender's next back until the one before is answered, and others not", async () => {
     const { respond, release } = held();
     const receiver = await testReceiver({ respond });
-    const lane = openLane(receiver.url);
+    const lane = await openLane(receiver.url);
     await lane.put(from('alice', 1), from('alice', 2), from('bob', 1), from('carol', 1));
     await receiver.received(3);
     expect(receiver.requests.map(idOf).toSorted()).toEqual(['alice1', 'bob1', 'carol1']);
@@ -182,7 +185,7 @@ describe('the dispatcher', () => {
   it('has never more under way than the pool has workers', async () => {
     const { respond, release, waiting } = held();
     const receiver = await testReceiver({ respond });
-    const lane = openLane(receiver.url, { workers: 3 });
+    const lane = await openLane(receiver.url, { workers: 3 });
     const senders = Array.from({ length: 9 }, (_, index) => `sender${index}x`);
     await lane.put(...senders.map((sender) => from(sender)));
     for (let count = 3; count <= 9; count += 1) {
@@ -198,7 +201,7 @@ describe('the dispatcher', () => {
   it('ends when leasing is stopped, once what is in flight is answered', async () => {
     const { respond, release } = held();
     const receiver = await testReceiver({ respond });
-    const lane = openLane(receiver.url, { workers: 2 });
+    const lane = await openLane(receiver.url, { workers: 2 });
     await lane.put(from('alice'), from('bob'), from('carol'));
     await receiver.received(2);
     const events: string[] = [];
@@ -221,8 +224,8 @@ describe('two pools', () => {
     const { respond, release, waiting } = held();
     const slow = await testReceiver({ respond });
     const quick = await testReceiver();
-    const slowLane = openLane(slow.url, { workers: 2 });
-    const quickLane = openLane(quick.url, { workers: 2 });
+    const slowLane = await openLane(slow.url, { workers: 2 });
+    const quickLane = await openLane(quick.url, { workers: 2 });
     const senders = Array.from({ length: 20 }, (_, index) => `sender${index}x`);
     await slowLane.put(...senders.map((sender) => from(sender)));
     await slow.received(2);
@@ -237,8 +240,8 @@ describe('two pools', () => {
   it('one whose receiver is dead does not delay the other', async () => {
     const clock = new ManualClock();
     const quick = await testReceiver();
-    const deadLane = openLane(`http://127.0.0.1:${await closedPort()}`, { clock });
-    const quickLane = openLane(quick.url, { clock });
+    const deadLane = await openLane(`http://127.0.0.1:${await closedPort()}`, { clock });
+    const quickLane = await openLane(quick.url, { clock });
     const senders = Array.from({ length: 20 }, (_, index) => `sender${index}x`);
     await deadLane.put(...senders.map((sender) => from(sender)));
     await deadLane.seen('notification-retried', 20);

@@ -602,8 +602,8 @@ describe('a pool outlives, and another pool does not notice, a receiver that', (
     const elsewhere = await testReceiver();
     const { url, port, state, arrived, release } = await cage(beast, clock, elsewhere.url);
     const connections = watchConnections(port);
-    const wild = lane(url);
-    const other = lane(elsewhere.url);
+    const wild = await lane(url);
+    const other = await lane(elsewhere.url);
     const expected = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
     if (beast.isWarm) {
       await wild.put(from('warm'));

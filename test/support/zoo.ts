@@ -46,7 +46,7 @@ export interface ZooLaneOptions {
 }
 
 /** An outbox, a pool and the dispatcher between them; after the test its ledger must be balanced. */
-export function openZooLane(options: ZooLaneOptions) {
+export async function openZooLane(options: ZooLaneOptions) {
   const { clock, workers, retry, onJudged } = options;
   const ledger = new Ledger();
   const judged: Judged[] = [];
@@ -59,8 +59,8 @@ export function openZooLane(options: ZooLaneOptions) {
     onJudged?.(seen);
     for (const look of waiters) look();
   };
-  const outbox = memory(
-    { capacity: 1000, whenFull: 'drop_newest', order: retry.order },
+  const outbox = await memory(
+    { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: retry.order },
     { clock, observe, ledger },
   );
   const pool = openPool({ ...options, pathPrefix: '/', userAgent: 'test' }, { clock, observe });

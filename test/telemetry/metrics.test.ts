@@ -4,6 +4,7 @@ import type { Attempt, Notification, Outcome } from '../../src/core/delivery.ts'
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
 import { memory } from '../../src/outbox/engines/memory.ts';
 import { dispatch } from '../../src/outgoing/dispatcher.ts';
 import { openPool } from '../../src/outgoing/pool.ts';
@@ -363,7 +364,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
   const clock = systemClock;
   const ledger = new Ledger();
   const retry = { firstDelayMs: 1, maxDelayMs: 4, maxAgeMs: 600_000, order: 'sender' as const };
-  const lanes: { readonly outbox: ReturnType<typeof memory>; readonly ended: Promise<void> }[] = [];
+  const lanes: { readonly outbox: Outbox; readonly ended: Promise<void> }[] = [];
   const metrics = createMetrics({
     trustedDomains: ['example.com'],
     version: '1.2.3',
@@ -372,9 +373,12 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     nowMs: clock.now,
   });
   const { observe } = metrics;
-  for (const [index] of pools.entries()) {
+  for (const [index, label] of pools.entries()) {
     const whenFull = index === 0 ? 'drop_newest' : 'drop_oldest';
-    const outbox = memory({ capacity: 30, whenFull, order: 'sender' }, { clock, observe, ledger });
+    const outbox = await memory(
+      { pool: label, capacity: 30, whenFull, order: 'sender' },
+      { clock, observe, ledger },
+    );
     const pool = openPool(
       { server, pathPrefix: '/', workers: 4, requestTimeoutMs: 60_000, userAgent: 'test' },
       { clock, observe },

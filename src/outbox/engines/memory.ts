@@ -5,7 +5,7 @@ import type { Left, Records } from '../records.ts';
 
 /** Keeps deliveries in this process: fast, bounded, and gone with the process. */
 export const memory: OutboxEngine = (options, surroundings) =>
-  new LocalOutbox(new MemoryRecords(), options, surroundings);
+  Promise.resolve(new LocalOutbox(new MemoryRecords(), options, surroundings));
 
 class MemoryRecords implements Records {
   readonly keepsWhatIsLeft = false;
