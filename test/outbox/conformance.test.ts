@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
@@ -13,8 +16,9 @@ import { expectLedgerBalanced } from '../support/ledger.ts';
 type EngineName = keyof typeof engines;
 
 /** What the suite must know of an engine: one entry each, and everything below runs with it. */
-const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean }> = {
-  memory: { keepsWhatIsLeftAtClose: false },
+const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean; readonly runs: number }> = {
+  lmdb: { keepsWhatIsLeftAtClose: true, runs: 60 },
+  memory: { keepsWhatIsLeftAtClose: false, runs: 200 },
 };
 
 const roomy: OutboxOptions = { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: 'sender' };
@@ -25,7 +29,8 @@ const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs });
 /** An outbox on a clock that is moved by hand; after every step the ledger must be balanced. */
 class Bench {
   readonly clock = new ManualClock();
-  readonly ledger = new Ledger();
+  ledger = new Ledger();
+  readonly #folder = mkdtempSync(join(tmpdir(), 'outbox-'));
   readonly dropped: { readonly id: string; readonly reason: string }[] = [];
   readonly #engine: EngineName;
   readonly #options: Partial<OutboxOptions>;
@@ -42,8 +47,24 @@ class Bench {
       this.dropped.push({ id: observation.notification.id, reason: observation.reason });
     };
     const { clock, ledger } = this;
-    this.outbox = await engines[this.#engine]({ ...roomy, ...this.#options }, { clock, observe, ledger });
+    this.outbox = await engines[this.#engine](
+      { ...roomy, folder: this.#folder, ...this.#options },
+      { clock, observe, ledger },
+    );
     return this;
+  }
+
+  /** As after a restart: what was left comes into a ledger that starts anew. */
+  async reopen(): Promise<void> {
+    await this.outbox.close();
+    this.ledger = new Ledger();
+    await this.open();
+    this.check();
+  }
+
+  async end(): Promise<void> {
+    await this.outbox.close();
+    rmSync(this.#folder, { recursive: true });
   }
 
   async put(...ids: readonly string[]): Promise<void> {
@@ -96,8 +117,11 @@ function notification(id: string, acceptedAtMs: number): Notification {
   };
 }
 
-const openBench = (engine: EngineName, options: Partial<OutboxOptions> = {}): Promise<Bench> =>
-  new Bench(engine, options).open();
+async function openBench(engine: EngineName, options: Partial<OutboxOptions> = {}): Promise<Bench> {
+  const bench = await new Bench(engine, options).open();
+  onTestFinished(() => bench.end());
+  return bench;
+}
 
 const idOf = ({ notification: { id } }: Delivery): string => id;
 
@@ -556,9 +580,10 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
           const model = new Model(options);
           await fc.asyncModelRun(() => ({ model, real }), commands);
           await finish(model, real);
+          await real.end();
         },
       ),
-      { numRuns: 200 },
+      { numRuns: suiteOf[engine].runs },
     );
   });
 });

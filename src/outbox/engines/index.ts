@@ -1,5 +1,6 @@
 import type { OutboxEngine } from '../engine.ts';
+import { lmdb } from './lmdb.ts';
 import { memory } from './memory.ts';
 
 /** The table of outbox engines: a new one is one file and one line here, and the conformance suite runs it. */
-export const engines = { memory } satisfies Record<string, OutboxEngine>;
+export const engines = { lmdb, memory } satisfies Record<string, OutboxEngine>;
