@@ -517,6 +517,43 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     );
   });
 
+  describe.runIf(suiteOf[engine].keepsWhatIsLeftAtClose)('opened again', () => {
+    it('has what waited, what waited aside and what was out, accepted anew', async () => {
+      const bench = await openBench(engine);
+      await bench.put('alice1', 'bob1', 'carol1', 'dave1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      await bench.settle(await bench.lease(), delivered);
+      await bench.lease();
+      await bench.reopen();
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 0 });
+      expect(bench.check()).toMatchObject({ waiting: 3, inFlight: 0 });
+      expect([await bench.lease(), await bench.lease()].map(idOf)).toEqual(['carol1', 'dave1']);
+      const lease = bench.lease();
+      bench.advance(1000);
+      expect(await lease).toMatchObject({ notification: { id: 'alice1' }, attempts: 1 });
+    });
+
+    it('takes no verdict on what was leased before, and loses nothing by it', async () => {
+      const bench = await openBench(engine);
+      await bench.put('alice1');
+      const before = await bench.lease();
+      await bench.reopen();
+      expect(await bench.outbox.settle(before, delivered)).toBe(false);
+      expect(idOf(await bench.lease())).toBe('alice1');
+    });
+  });
+
+  it('enters puts in the order in which put was called, and counts those being written as taking room', async () => {
+    const bench = await openBench(engine, { capacity: 3, order: 'none' });
+    const ids = ['a1', 'b1', 'c1', 'd1'];
+    await Promise.all(ids.map((id) => bench.outbox.put(notification(id, bench.clock.now()))));
+    expect(bench.check().waiting).toBe(3);
+    expect(bench.dropped).toEqual([{ id: 'd1', reason: 'full' }]);
+    expect([await bench.lease(), await bench.lease(), await bench.lease()].map(idOf)).toEqual(
+      ids.slice(0, 3),
+    );
+  });
+
   describe('under many workers', () => {
     it.each(['sender', 'strict', 'none'] as const)('keeps the promise of order: %s', async (order) => {
       const bench = await openBench(engine, { order });
@@ -574,7 +611,9 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     await fc.assert(
       fc.asyncProperty(
         anyOptions,
-        fc.commands(anyCommands, { maxCommands: 60 }),
+        fc.commands(suiteOf[engine].keepsWhatIsLeftAtClose ? [...anyCommands, reopen] : anyCommands, {
+          maxCommands: 60,
+        }),
         async (options, commands) => {
           const real = await new LeasedBench(engine, options).open();
           const model = new Model(options);
@@ -600,7 +639,9 @@ interface Item {
 
 /** The contract as plainly as it can be said; items stand in the order in which they were put. */
 class Model {
-  readonly items: Item[] = [];
+  /** Of this run: what was left and what was put since. */
+  items: Item[] = [];
+  puts = 0;
   readonly counts = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
   readonly #options: Omit<OutboxOptions, 'pool'>;
   lessees = 0;
@@ -617,6 +658,7 @@ class Model {
   /** Puts it; gives the one that has to be dropped for it. */
   put(id: string, sender: string, acceptedAtMs: number): string | undefined {
     this.counts.accepted += 1;
+    this.puts += 1;
     const item: Item = { id, sender, acceptedAtMs, state: 'waiting', attempts: 0, dueAtMs: 0 };
     const waiting = this.in('waiting', 'aside');
     this.items.push(item);
@@ -647,6 +689,16 @@ class Model {
     expect(attempts).toBe(item.attempts);
     item.state = 'out';
     this.lessees -= 1;
+  }
+
+  /** What is not settled waits again; an attempt that nobody judged does not count. */
+  reopen(): void {
+    this.items = this.in('waiting', 'aside', 'out');
+    for (const item of this.items) {
+      if (item.state === 'out') item.state = item.attempts === 0 ? 'waiting' : 'aside';
+    }
+    Object.assign(this.counts, { accepted: this.items.length, delivered: 0, dead: 0, dropped: 0 });
+    this.lessees = 0;
   }
 
   settle(item: Item, verdict: Verdict): void {
@@ -729,7 +781,7 @@ class Put implements Step {
   }
 
   async run(model: Model, real: LeasedBench): Promise<void> {
-    const id = `${this.sender}${model.items.length + 1}`;
+    const id = `${this.sender}${model.puts + 1}`;
     const before = real.dropped.length;
     const dropped = model.put(id, this.sender, real.clock.now());
     await real.put(id);
@@ -788,6 +840,28 @@ class Settle implements Step {
   }
 }
 
+class Reopen implements Step {
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    const { lessees } = model;
+    const before = real.ended;
+    model.reopen();
+    await real.reopen();
+    await nextTurn();
+    expect(real.ended - before, 'leases end with the outbox').toBe(lessees);
+    real.ended = 0;
+    real.out.clear();
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return 'reopen';
+  }
+}
+
 class Advance implements Step {
   readonly ms: number;
 
@@ -828,6 +902,8 @@ const anyCommands = [
   fc.tuple(fc.nat(9), anyVerdict).map(([nth, verdict]) => new Settle(nth, verdict)),
   fc.integer({ min: 1, max: 60 }).map((ms) => new Advance(ms)),
 ];
+
+const reopen = fc.constant(new Reopen());
 
 /** Whatever is left can be delivered; then nothing is left, and nobody was forgotten. */
 async function finish(model: Model, real: LeasedBench): Promise<void> {
