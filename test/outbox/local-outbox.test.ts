@@ -1,0 +1,149 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import type { Notification } from '../../src/core/delivery.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
+import type { Records } from '../../src/outbox/records.ts';
+import { ManualClock } from '../support/clock.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
+
+/** Records that answer when the test says so, and how. */
+class HeldRecords implements Records {
+  readonly keepsWhatIsLeft = true;
+  readonly stored = new Map<number, Notification>();
+  readonly held: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  isClosed = false;
+  #lastKey = 0;
+
+  left(): [] {
+    return [];
+  }
+
+  async add(notification: Notification): Promise<number> {
+    this.#lastKey += 1;
+    const key = this.#lastKey;
+    await this.#hold();
+    this.stored.set(key, notification);
+    return key;
+  }
+
+  read(key: number): Notification {
+    const notification = this.stored.get(key);
+    if (notification === undefined) throw new Error('gone');
+    return notification;
+  }
+
+  postpone(): Promise<void> {
+    return this.#hold();
+  }
+
+  remove(): Promise<void> {
+    return this.#hold();
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    return Promise.resolve();
+  }
+
+  #hold(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.held.push({ resolve, reject });
+    });
+  }
+}
+
+function openBench(capacity = 10) {
+  const records = new HeldRecords();
+  const ledger = new Ledger();
+  const observed: Observation[] = [];
+  const outbox = new LocalOutbox(
+    records,
+    { pool: 'http_pool', capacity, whenFull: 'drop_newest', order: 'none' },
+    { clock: new ManualClock(), ledger, observe: (observation) => void observed.push(observation) },
+  );
+  const check = () => {
+    expectLedgerBalanced(ledger, outbox.counts());
+    return outbox.counts();
+  };
+  return { records, ledger, observed, outbox, check };
+}
+
+const notification = (id: string): Notification => ({
+  id,
+  backend: 'chats',
+  pool: 'http_pool',
+  sender: 'alice@example.com',
+  host: 'example.com',
+  path: '',
+  headers: {},
+  body: '',
+  acceptedAtMs: 0,
+});
+
+it('hands out in the order of put, whatever the order in which the records answer', async () => {
+  const { outbox, records } = openBench();
+  const puts = [outbox.put(notification('1')), outbox.put(notification('2'))];
+  records.held[1]!.resolve();
+  await nextTurn();
+  expect(outbox.counts().waiting).toBe(0);
+  records.held[0]!.resolve();
+  await Promise.all(puts);
+  expect((await outbox.lease())?.notification.id).toBe('1');
+  expect((await outbox.lease())?.notification.id).toBe('2');
+});
+
+it('counts and observes what cannot be written, and takes the next', async () => {
+  const { outbox, records, ledger, observed, check } = openBench();
+  const puts = [outbox.put(notification('1')), outbox.put(notification('2'))];
+  const full = new Error('no space left on device');
+  records.held[0]!.reject(full);
+  records.held[1]!.resolve();
+  await Promise.all(puts);
+  expect(ledger.entry('chats')).toMatchObject({ accepted: 2, dropped: 1 });
+  expect(observed).toEqual([
+    { kind: 'internal-error', where: 'outbox', error: full },
+    { kind: 'notification-dropped', notification: notification('1'), reason: 'unwritable' },
+  ]);
+  expect(check().waiting).toBe(1);
+});
+
+it('changes the counts only when a verdict is written, and takes no second one meanwhile', async () => {
+  const { outbox, records, ledger, check } = openBench();
+  const put = outbox.put(notification('1'));
+  records.held[0]!.resolve();
+  await put;
+  const delivery = (await outbox.lease())!;
+  const settled = outbox.settle(delivery, { kind: 'delivered' });
+  expect(await outbox.settle(delivery, { kind: 'dead', reason: 'rejected' })).toBe(false);
+  expect(check()).toMatchObject({ waiting: 0, inFlight: 1 });
+  expect(ledger.entry('chats').delivered).toBe(0);
+  records.held[1]!.reject(new Error('read-only'));
+  expect(await settled).toBe(true);
+  expect(check()).toMatchObject({ waiting: 0, inFlight: 0 });
+  expect(ledger.entry('chats')).toMatchObject({ delivered: 1, dead: 0 });
+});
+
+it('closes the records only when all that is being written is', async () => {
+  const { outbox, records, check } = openBench();
+  const put = outbox.put(notification('1'));
+  const closed = outbox.close();
+  await nextTurn();
+  expect(records.isClosed).toBe(false);
+  records.held[0]!.resolve();
+  await Promise.all([put, closed]);
+  expect(records.isClosed).toBe(true);
+  expect(check().waiting).toBe(1);
+});
+
+it('drops and counts what cannot be read any more, and hands out the next', async () => {
+  const { outbox, records, ledger, check } = openBench();
+  const puts = [outbox.put(notification('1')), outbox.put(notification('2'))];
+  for (const { resolve } of records.held) resolve();
+  await Promise.all(puts);
+  records.stored.delete(1);
+  expect((await outbox.lease())?.notification.id).toBe('2');
+  expect(ledger.entry('chats').dropped).toBe(1);
+  expect(check()).toMatchObject({ waiting: 0, inFlight: 1 });
+});
