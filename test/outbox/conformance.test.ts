@@ -533,6 +533,17 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       expect(await lease).toMatchObject({ notification: { id: 'alice1' }, attempts: 1 });
     });
 
+    it("with order: strict still holds a sender's next back until the one before is settled", async () => {
+      const bench = await openBench(engine, { order: 'strict' });
+      await bench.put('alice1', 'alice2', 'bob1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      await bench.reopen();
+      expect(idOf(await bench.lease())).toBe('bob1');
+      const lease = bench.lease();
+      bench.advance(1000);
+      expect(idOf(await lease)).toBe('alice1');
+    });
+
     it('takes no verdict on what was leased before, and loses nothing by it', async () => {
       const bench = await openBench(engine);
       await bench.put('alice1');
