@@ -628,9 +628,12 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
         async (options, commands) => {
           const real = await new LeasedBench(engine, options).open();
           const model = new Model(options);
-          await fc.asyncModelRun(() => ({ model, real }), commands);
-          await finish(model, real);
-          await real.end();
+          try {
+            await fc.asyncModelRun(() => ({ model, real }), commands);
+            await finish(model, real);
+          } finally {
+            await real.end();
+          }
         },
       ),
       { numRuns: suiteOf[engine].runs },
