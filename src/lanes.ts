@@ -1,7 +1,6 @@
 import type { Configuration, PoolConfiguration } from './config/configuration.ts';
-import type { Ledger } from './core/ledger.ts';
 import type { Outbox } from './core/outbox.ts';
-import { engines } from './outbox/engines/index.ts';
+import type { OutboxStore } from './outbox/engine.ts';
 import { dispatch, type DispatcherSurroundings } from './outgoing/dispatcher.ts';
 import { openPool } from './outgoing/pool.ts';
 
@@ -17,18 +16,15 @@ export interface Lane {
 }
 
 export interface LanesSurroundings extends DispatcherSurroundings {
-  readonly ledger: Ledger;
+  readonly store: OutboxStore;
   readonly userAgent: string;
 }
 
-/**
- * Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own.
- * @throws PlainError if an outbox cannot be opened; those that were opened before are closed.
- */
-export async function openLanes(
-  { outgoingPools, component, outbox }: Configuration,
+/** Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own. */
+export function openLanes(
+  { outgoingPools, component, outbox: { capacity } }: Configuration,
   surroundings: LanesSurroundings,
-): Promise<ReadonlyMap<string, Lane>> {
+): ReadonlyMap<string, Lane> {
   const labelled = new Map<string, PoolConfiguration>();
   for (const pool of outgoingPools) {
     if (pool.scope === 'global') labelled.set(pool.tag, pool);
@@ -40,16 +36,9 @@ export async function openLanes(
   for (const pool of outgoingPools) {
     if (pool.scope !== 'global' && pool.scope !== 'host') labelled.set(laneLabel(pool.tag, pool.scope), pool);
   }
-  const lanes = new Map<string, Lane>();
-  try {
-    for (const [label, pool] of labelled) {
-      lanes.set(label, await openLane(label, pool, { outbox, surroundings }));
-    }
-  } catch (error) {
-    await Promise.all([...lanes.values()].map((lane) => lane.close()));
-    throw error;
-  }
-  return lanes;
+  return new Map(
+    [...labelled].map(([label, pool]) => [label, openLane(label, { ...pool, capacity }, surroundings)]),
+  );
 }
 
 /** The lane for a sender's host: its own with that tag, else the global one. */
@@ -61,13 +50,13 @@ function laneLabel(tag: string, host: string): string {
   return `${tag}@${host}`;
 }
 
-async function openLane(
+function openLane(
   label: string,
-  configuration: PoolConfiguration,
-  { outbox: { engine, capacity }, surroundings }: OpenLaneContext,
-): Promise<Lane> {
-  const { workers, retry, whenFull } = configuration;
-  const outbox = await engines[engine]({ pool: label, capacity, whenFull, order: retry.order }, surroundings);
+  configuration: PoolConfiguration & { readonly capacity: number },
+  surroundings: LanesSurroundings,
+): Lane {
+  const { workers, retry, whenFull, capacity } = configuration;
+  const outbox = surroundings.store.outbox({ pool: label, capacity, whenFull, order: retry.order });
   const pool = openPool({ ...configuration, userAgent: surroundings.userAgent }, surroundings);
   const dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
   return {
@@ -82,9 +71,4 @@ async function openLane(
       pool.close();
     },
   };
-}
-
-interface OpenLaneContext {
-  readonly outbox: Configuration['outbox'];
-  readonly surroundings: LanesSurroundings;
 }

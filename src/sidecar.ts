@@ -2,16 +2,22 @@ import { randomUUID } from 'node:crypto';
 import type { Backend } from './backends/request.ts';
 import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
+import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';
 import type { Observe } from './core/observation.ts';
 import { type Lane, laneFor, openLanes } from './lanes.ts';
+import type { OutboxStore } from './outbox/engine.ts';
+import { engines } from './outbox/engines/index.ts';
 import { systemClock as clock } from './system-clock.ts';
 import { createLogger, logObservations } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { serveTelemetry } from './telemetry/server.ts';
+import { storedEvent } from './xmpp/event.ts';
 import { openIngest } from './xmpp/ingest.ts';
 import { openSession, type Session } from './xmpp/session.ts';
+
+const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -37,29 +43,27 @@ export async function startSidecar(
   { version, backends }: StartOptions,
 ): Promise<Sidecar> {
   const ledger = new Ledger();
-  const { observe, metrics } = openTelemetry(configuration, { version, ledger, lanes: () => lanes.values() });
+  const { observe, metrics } = openTelemetry(configuration, {
+    version,
+    ledger,
+    lanes: () => lanes.values(),
+    isWritable: () => store.problem() === undefined,
+  });
   const userAgent = `xmpp-event-pusher/${version}`;
-  const lanes = await openLanes(configuration, { clock, random: Math.random, observe, ledger, userAgent });
-  const router = new Router(
-    {
-      backends,
-      callbackTimeoutMs: configuration.callbackTimeoutMs,
-      destinationOf: (tag, host) => laneFor(lanes, tag, host),
-    },
-    { clock, observe, ledger, makeId: randomUUID },
-  );
-
-  let isConnected = (): boolean => false;
+  const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
+  const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, userAgent });
+  const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
+  store.start((letter) => redeliver(router, letter));
+  const connection: { session?: Session } = {};
   const telemetry = await serveTelemetry({
     ...configuration.telemetry,
     metrics,
-    unreadyReasons: () =>
-      isConnected() ? [] : ['the component is not connected to the XMPP server, or is stopping'],
+    unreadyReasons: () => unreadyReasons(connection.session, store),
   });
   observe({ kind: 'telemetry-listening', ...telemetry.address });
   const session = connect(configuration, router, { observe, version });
-  isConnected = () => session.connected;
-  const parts = { session, router, lanes: [...lanes.values()] };
+  connection.session = session;
+  const parts = { session, router, store, lanes: [...lanes.values()] };
   return {
     observe,
     stop: async () => {
@@ -71,17 +75,40 @@ export async function startSidecar(
   };
 }
 
+interface RouterContext {
+  readonly observe: Observe;
+  readonly ledger: Ledger;
+  readonly store: OutboxStore;
+  readonly lanes: ReadonlyMap<string, Lane>;
+}
+
+function openRouter(
+  { callbackTimeoutMs }: Configuration,
+  backends: readonly Backend[],
+  { observe, ledger, store, lanes }: RouterContext,
+): Router {
+  return new Router(
+    { backends, callbackTimeoutMs, destinationOf: (tag, host) => laneFor(lanes, tag, host) },
+    { clock, observe, ledger, deadLetters: store, makeId: randomUUID },
+  );
+}
+
+function unreadyReasons(session: Session | undefined, store: OutboxStore): string[] {
+  const reasons = [session?.connected === true ? undefined : NOT_CONNECTED, store.problem()];
+  return reasons.filter((reason) => reason !== undefined);
+}
+
 interface TelemetryContext {
   readonly version: string;
   readonly ledger: Ledger;
   readonly lanes: () => Iterable<Lane>;
+  readonly isWritable: () => boolean;
 }
 
-function openTelemetry({ component, log }: Configuration, { version, ledger, lanes }: TelemetryContext) {
+function openTelemetry({ component, log }: Configuration, { lanes, ...context }: TelemetryContext) {
   const metrics = createMetrics({
+    ...context,
     trustedDomains: component.trustedDomains,
-    version,
-    ledger,
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
     nowMs: () => clock.now(),
   });
@@ -119,25 +146,38 @@ function connect(
   );
 }
 
+/** What an operator wants delivered again goes the way it did not get to the end of. */
+function redeliver(router: Router, letter: DeadLetter): Promise<void> {
+  if (letter.stanza === undefined) return router.putAgain(letter);
+  return router.redeliver(
+    storedEvent(letter.stanza, (text) => parseJid(text, () => undefined)),
+    letter,
+  );
+}
+
 interface Parts {
   readonly session: Session;
   readonly router: Router;
+  readonly store: OutboxStore;
   readonly lanes: readonly Lane[];
 }
 
 /** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
-async function stop({ session, router, lanes }: Parts, timeoutMs: number): Promise<void> {
+async function stop({ session, router, store, lanes }: Parts, timeoutMs: number): Promise<void> {
   let cancel = (): void => undefined;
   const timeIsUp = new Promise<void>((resolve) => {
     cancel = clock.after(timeoutMs, resolve);
   });
   const drain = async (): Promise<void> => {
+    // What is kept waits for the next run; only what is in flight has to end.
+    const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
     await session.stop();
     await router.settled();
-    await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
-    await Promise.all(lanes.map((lane) => lane.stop()));
+    if (!store.keepsWhatIsLeft) await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
+    await Promise.all([...ended, ...lanes.map((lane) => lane.stop())]);
   };
   await Promise.race([drain(), timeIsUp]);
   cancel();
   await Promise.all(lanes.map((lane) => lane.close()));
+  await store.close();
 }

@@ -121,6 +121,7 @@ function scrapeOfEverything(): Promise<string> {
     version: '0',
     ledger,
     outboxes: () => [['http_pool', counts]],
+    isWritable: () => true,
     nowMs: () => 0,
   });
   const notification = {
@@ -128,6 +129,7 @@ function scrapeOfEverything(): Promise<string> {
     backend: 'chats',
     pool: 'http_pool',
     sender: 'alice@localhost',
+    receiver: 'bob@example.com',
     host: 'localhost',
     path: '',
     headers: {},

@@ -1,12 +1,8 @@
-import type { Clock } from '../core/clock.ts';
-import type { Notification } from '../core/delivery.ts';
+import type { DeadLetter } from '../core/dead-letter.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
-import type { Ledger } from '../core/ledger.ts';
-import type { Observe } from '../core/observation.ts';
-import type { Outbox } from '../core/outbox.ts';
-import { ownText } from './own-copy.ts';
-import { weightOf } from './weight.ts';
+import { UnderWay } from '../core/under-way.ts';
+import { bareText, letterOf, notificationOf, type NotificationFrame } from './letters.ts';
 import {
   type Backend,
   CallbackError,
@@ -16,38 +12,27 @@ import {
   prepareRequest,
   type PreparedRequest,
 } from './request.ts';
-
-/** The outbox of one outgoing pool, under the pool's label. */
-export interface Destination {
-  readonly pool: string;
-  readonly outbox: Outbox;
-}
-
-export interface RouterOptions {
-  readonly backends: readonly Backend[];
-  readonly callbackTimeoutMs: number;
-  /** The pool of the sender's host with that tag, else the global one. */
-  readonly destinationOf: (tag: string, host: string) => Destination | undefined;
-}
-
-/** What the router needs of its surroundings. */
-export interface RouterSurroundings {
-  readonly clock: Clock;
-  readonly observe: Observe;
-  readonly ledger: Ledger;
-  readonly makeId: () => string;
-}
+import { Room } from './room.ts';
+import type { Destination, RouterOptions, RouterSurroundings } from './router-options.ts';
+import { weightOf } from './weight.ts';
 
 /** An event for which a backend has not said no. */
 interface Offer {
   readonly backend: Backend;
   readonly event: StanzaEvent;
-  /** Bare JID. */
-  readonly sender: string;
+  /** The `webhook-id`. */
+  readonly id: string;
   /** What `shouldMakeReq` gave: perhaps a promise. */
   readonly answer: unknown;
 }
 
+/** The end of a turn: the next notification of the same sender may follow. */
+interface Turn {
+  /** Resolves once the notification is as safe as its outbox promises. */
+  readonly written: Promise<void> | undefined;
+}
+
+const NO_ROOM = 'too much waits for its callbacks and its outbox';
 /** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 
@@ -56,108 +41,147 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #surroundings: RouterSurroundings;
   readonly #limit: CallbackLimit;
-  readonly #latest = new Map<string, Promise<void>>();
-  readonly #underWayBytes = new Map<Backend, number>();
-  #underWay = 0;
+  readonly #latest = new Map<string, Promise<unknown>>();
+  readonly #open = new UnderWay();
+  readonly #room: Room<Backend>;
 
   constructor(options: RouterOptions, surroundings: RouterSurroundings) {
     this.#options = options;
     this.#surroundings = surroundings;
+    this.#room = new Room(MOST_UNDER_WAY_BYTES / options.backends.length);
     this.#limit = callbackLimit(options.callbackTimeoutMs, surroundings.clock);
     for (const { name } of options.backends) surroundings.ledger.entry(name);
   }
 
   /** How many callbacks and outboxes have not done yet with an event. */
   get underWay(): number {
-    return this.#underWay;
+    return this.#open.count;
   }
 
   /** False while every backend has as much under way as memory allows. */
   hasRoom(): boolean {
     const { backends } = this.#options;
-    return backends.length === 0 || backends.some((backend) => this.#hasRoomFor(backend));
+    return backends.length === 0 || backends.some((backend) => this.#room.isThereFor(backend));
   }
 
   /** Offers an event to all backends; `size` is what its stanza took on the wire. */
   take(event: StanzaEvent, size: number): void {
-    for (const backend of this.#options.backends) this.#offer(backend, event, size);
+    for (const backend of this.#options.backends) {
+      const answer = this.#ask(backend, event);
+      // Most stanzas end here: a refusal that is known at once costs no promise.
+      if (answer === undefined) continue;
+      void this.#offer({ backend, event, answer, id: this.#surroundings.makeId() }, size);
+    }
+  }
+
+  /**
+   * Offers an event of a dead letter to its backend again; resolves once it is accepted, unwanted, or dead again.
+   * @throws PlainError while there is no room.
+   */
+  async redeliver(event: StanzaEvent, letter: DeadLetter): Promise<void> {
+    const { id, backend: name } = letter.notification;
+    const backend = this.#options.backends.find((one) => one.name === name);
+    if (backend === undefined) return this.#bury(letter);
+    if (!this.#room.isThereFor(backend)) throw new PlainError(NO_ROOM);
+    const answer = this.#ask(backend, event);
+    if (answer !== undefined) {
+      await this.#offer({ backend, event, answer, id }, letter.stanza?.xml.length ?? 0);
+    }
+  }
+
+  /** Puts a notification that was a dead letter into its pool's outbox. */
+  async putAgain(letter: DeadLetter): Promise<void> {
+    const { notification } = letter;
+    const { backends, destinationOf } = this.#options;
+    const tag = backends.find(({ name }) => name === notification.backend)?.poolName ?? notification.pool;
+    const destination = destinationOf(tag, notification.host);
+    if (destination === undefined) return this.#bury({ ...letter, reason: 'no-pool' });
+    const acceptedAtMs = this.#surroundings.clock.now();
+    await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
   }
 
   /** Resolves once nothing is under way any more. */
-  async settled(): Promise<void> {
-    while (this.#latest.size > 0) await Promise.all(this.#latest.values());
+  settled(): Promise<void> {
+    return this.#open.settled();
   }
 
-  #offer(backend: Backend, event: StanzaEvent, size: number): void {
-    let answer: unknown;
-    try {
-      if (!this.#hasRoomFor(backend)) throw new PlainError('too much waits for its callbacks and its outbox');
-      answer = backend.callback.shouldMakeReq(event, backend.options);
-      // Most stanzas end here: a refusal that is known at once costs no promise.
-      if (answer !== true && !isThenable(answer)) return;
-    } catch (error) {
-      this.#failed(backend, new CallbackError('shouldMakeReq', error));
-      return;
+  /** What `shouldMakeReq` says; undefined if that is no. */
+  #ask(backend: Backend, event: StanzaEvent): unknown {
+    if (!this.#room.isThereFor(backend)) {
+      this.#observeFailure(backend, new CallbackError('shouldMakeReq', new PlainError(NO_ROOM)));
+      return undefined;
     }
-    const sender = ownText(event.from.bare().toString());
-    const key = `${backend.name}\n${sender}`;
-    const weight = weightOf(event.packet, size);
-    this.#hold(backend, weight, 1);
-    const offer: Offer = { backend, event, sender, answer };
-    const done = this.#notify(offer, this.#latest.get(key)).finally(() => {
-      this.#hold(backend, -weight, -1);
-      if (this.#latest.get(key) === done) this.#latest.delete(key);
-    });
-    this.#latest.set(key, done);
+    try {
+      const answer: unknown = backend.callback.shouldMakeReq(event, backend.options);
+      return answer === true || isThenable(answer) ? answer : undefined;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
-  /** Waits for `earlier`, the same sender's notification before this one, so that slow callbacks keep the order. */
-  async #notify(offer: Offer, earlier: Promise<void> | undefined): Promise<void> {
-    const { backend, event, answer } = offer;
+  #offer(offer: Offer, size: number): Promise<void> {
+    const { backend, event } = offer;
+    const key = `${backend.name}\n${bareText(event.from)}`;
+    const weight = weightOf(event.packet, size);
+    this.#room.take(backend, weight);
+    const turn = this.#takeTurn(offer, this.#latest.get(key));
+    this.#latest.set(key, turn);
+    return this.#open.track(this.#end(turn, key)).finally(() => this.#room.give(backend, weight));
+  }
+
+  async #end(turn: Promise<Turn>, key: string): Promise<void> {
     try {
-      const request = await prepareRequest(backend, event, answer, this.#limit);
-      await earlier;
-      if (request !== undefined) await this.#accept(offer, request);
+      const { written } = await turn;
+      if (this.#latest.get(key) === turn) this.#latest.delete(key);
+      await written;
     } catch (error) {
-      if (error instanceof CallbackError) this.#failed(backend, error);
-      else this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
+      this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
+    }
+  }
+
+  /**
+   * Waits for `earlier`, the same sender's turn before this one, so that slow callbacks keep the order; the turn ends
+   * when the outbox was given the notification, not when it has written it.
+   */
+  async #takeTurn(offer: Offer, earlier: Promise<unknown> | undefined): Promise<Turn> {
+    const { backend, event, answer } = offer;
+    let request: PreparedRequest | undefined;
+    try {
+      request = await prepareRequest(backend, event, answer, this.#limit);
+    } catch (error) {
+      this.#observeFailure(backend, error as CallbackError);
+      return { written: this.#bury(letterOf(backend, event, this.#frame(offer))) };
     } finally {
       // Also if this one failed: the next one waits for no other than this.
       await earlier;
     }
+    return { written: request && this.#accept(offer, request) };
   }
 
-  async #accept({ backend, event, sender }: Offer, request: PreparedRequest): Promise<void> {
-    const { clock, ledger, makeId, observe } = this.#surroundings;
-    const destination = this.#options.destinationOf(backend.poolName, event.host);
-    const notification: Notification = {
-      id: makeId(),
-      backend: backend.name,
-      pool: destination?.pool ?? backend.poolName,
-      sender,
-      host: ownText(event.host),
-      path: backend.path,
-      headers: request.headers,
-      body: request.body,
-      acceptedAtMs: clock.now(),
-    };
+  #accept(offer: Offer, request: PreparedRequest): Promise<void> {
+    const { backend, event } = offer;
+    const destination = this.#destinationOf(offer);
+    const notification = notificationOf(backend, event, request, this.#frame(offer));
     if (destination !== undefined) return destination.outbox.put(notification);
-    ledger.count(backend.name, 'accepted');
-    ledger.count(backend.name, 'dead');
-    observe({ kind: 'notification-dead', notification, reason: 'no-pool' });
+    return this.#bury({ notification, reason: 'no-pool', diedAtMs: notification.acceptedAtMs, attempts: 0 });
   }
 
-  /** One slow backend may not take the room of the others. */
-  #hasRoomFor(backend: Backend): boolean {
-    return (this.#underWayBytes.get(backend) ?? 0) < MOST_UNDER_WAY_BYTES / this.#options.backends.length;
+  #destinationOf({ backend, event }: Offer): Destination | undefined {
+    return this.#options.destinationOf(backend.poolName, event.host);
   }
 
-  #hold(backend: Backend, weight: number, count: 1 | -1): void {
-    this.#underWayBytes.set(backend, (this.#underWayBytes.get(backend) ?? 0) + weight);
-    this.#underWay += count;
+  #frame(offer: Offer): NotificationFrame {
+    const pool = this.#destinationOf(offer)?.pool ?? offer.backend.poolName;
+    return { id: offer.id, pool, acceptedAtMs: this.#surroundings.clock.now() };
   }
 
-  #failed(backend: Backend, { callback, cause }: CallbackError): void {
-    this.#surroundings.observe({ kind: 'callback-failed', backend: backend.name, callback, error: cause });
+  #bury(letter: DeadLetter): Promise<void> {
+    const { deadLetters, observe } = this.#surroundings;
+    observe({ kind: 'notification-dead', notification: letter.notification, reason: letter.reason });
+    return deadLetters.bury(letter);
+  }
+
+  #observeFailure({ name }: Backend, { callback, cause }: CallbackError): void {
+    this.#surroundings.observe({ kind: 'callback-failed', backend: name, callback, error: cause });
   }
 }

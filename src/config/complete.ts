@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
 import type { BackendConfiguration, Configuration, Position } from './configuration.ts';
 import type { CheckedFile } from './schema.ts';
 import { retryPolicy } from './schema-retry.ts';
 
 /** What the file only names: read and found beforehand. */
 export interface Surroundings {
+  /** That of the file, absolute: relative paths begin there. */
+  readonly folder: string;
   /** From the secret file. */
   readonly secret: string | undefined;
   /** For each backend, the file URL of its callback module. */
@@ -14,7 +17,8 @@ export interface Surroundings {
 
 /** Joins a checked file with what it names, and fills in what one section takes from another. */
 export function completeConfiguration(file: CheckedFile, surroundings: Surroundings): Configuration {
-  const { outgoing_pools: pools, mod_event_pusher: pusher, retry, outbox } = file;
+  const { outgoing_pools: pools, mod_event_pusher: pusher, retry } = file;
+  const { path, ...outbox } = file.outbox;
   return {
     component: { ...file.component, secret: file.component.secret ?? surroundings.secret ?? '' },
     outgoingPools: pools.map((pool) => ({
@@ -27,7 +31,7 @@ export function completeConfiguration(file: CheckedFile, surroundings: Surroundi
       surroundings,
     ),
     callbackTimeoutMs: pusher.callback_timeout,
-    outbox,
+    outbox: { ...outbox, folder: resolve(surroundings.folder, path) },
     telemetry: file.telemetry,
     log: file.log,
     shutdownTimeoutMs: file.shutdown_timeout,

@@ -73,7 +73,11 @@ export interface BackendConfiguration {
 }
 
 export interface OutboxConfiguration {
-  readonly engine: 'memory';
+  readonly engine: 'lmdb' | 'memory';
+  /** Absolute. */
+  readonly folder: string;
+  /** Most dead letters kept. */
+  readonly deadLetterCapacity: number;
   /** Most notifications waiting, per pool. */
   readonly capacity: number;
   readonly whenFull: WhenFull;

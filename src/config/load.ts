@@ -77,6 +77,7 @@ async function survey(
     positions.push(positionAt(source, path));
   }
   return {
+    folder,
     secret: read !== undefined && 'secret' in read ? read.secret : undefined,
     callbackModules,
     positions,

@@ -14,10 +14,9 @@ const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
     'client_certificate',
     'path_join',
   ],
-  outbox: ['options'],
 };
 /** Words that later versions will know. */
-const LATER_WORDS: readonly unknown[] = ['push', 'lmdb', 'jetstream'];
+const LATER_WORDS: readonly unknown[] = ['push', 'jetstream'];
 const NOT_YET = 'is not supported by this version';
 
 const shapes: Readonly<Record<string, string>> = {

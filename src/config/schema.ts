@@ -131,17 +131,34 @@ const modEventPusher = z.strictObject({
 const outbox = z
   .strictObject({
     engine: z
-      .literal('memory')
-      .default('memory')
+      .enum(['lmdb', 'memory'])
+      .default('lmdb')
       .describe(
-        'What keeps accepted notifications until they are delivered: memory (lost when the process dies).',
+        'What keeps notifications until they are delivered: lmdb (on disk) or memory (lost when the process dies).',
       ),
+    options: z
+      .strictObject({
+        path: text(nameForm)
+          .default('./data')
+          .describe('The folder of lmdb, relative to this file; one sidecar works on it at a time.'),
+      })
+      .prefault({})
+      .describe('Of the engine.'),
     capacity: wholeNumber(1).default(1_000_000).describe('Most notifications waiting, per pool.'),
     when_full: whenFull
       .default('drop_newest')
       .describe('What a full outbox drops, counted and alarmed: drop_newest or drop_oldest.'),
+    dead_letters: wholeNumber(0)
+      .default(100_000)
+      .describe('Most dead letters kept (lmdb); beyond that the oldest are removed.'),
   })
-  .transform(({ engine, capacity, when_full }) => ({ engine, capacity, whenFull: when_full }));
+  .transform(({ engine, options, capacity, when_full, dead_letters }) => ({
+    engine,
+    path: options.path,
+    capacity,
+    whenFull: when_full,
+    deadLetterCapacity: dead_letters,
+  }));
 
 const telemetry = z
   .strictObject({

@@ -8,6 +8,8 @@ export interface Notification {
   readonly pool: string;
   /** Bare JID of the sender, by which outboxes keep order. */
   readonly sender: string;
+  /** Bare JID of the receiver, by which dead letters are found. */
+  readonly receiver: string;
   /** Domain of the sender, for metrics. */
   readonly host: string;
   /** The backend's path, joined to the pool's server and prefix when it is sent. */
@@ -51,8 +53,8 @@ export interface Attempt {
   readonly durationSeconds: number;
 }
 
-/** Why a notification is dead. */
-export type DeathReason = 'rejected' | 'expired' | 'no-pool';
+/** Why a notification is dead; `callback`: a callback failed, so that there is no request, only the stanza. */
+export type DeathReason = 'rejected' | 'expired' | 'no-pool' | 'callback';
 
 /** What becomes of a delivery after an attempt. */
 export type Verdict =

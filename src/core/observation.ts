@@ -42,6 +42,7 @@ export type Observation =
       readonly callback: CallbackName;
       readonly error: unknown;
     }
+  | { readonly kind: 'notification-accepted'; readonly notification: Notification }
   | { readonly kind: 'attempt-made'; readonly notification: Notification; readonly attempt: Attempt }
   | {
       readonly kind: 'notification-delivered';
@@ -65,6 +66,19 @@ export type Observation =
       readonly notification: Notification;
       /** `unwritable`: the store under the outbox refused it; an internal error says why. */
       readonly reason: 'full' | 'stopped' | 'unwritable';
+    }
+  | {
+      /** The configuration has no pool any more for what waits. */
+      readonly kind: 'outbox-orphaned';
+      readonly pool: string;
+      readonly depth: number;
+    }
+  | {
+      readonly kind: 'ledger-mismatched';
+      readonly pool: string;
+      readonly backend: string;
+      /** delivered + dead + dropped + depth − accepted, as found at the start. */
+      readonly off: number;
     }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | { readonly kind: 'sidecar-stopping' }

@@ -1,8 +1,8 @@
-import type { Delivery, Notification, Verdict } from './delivery.ts';
+import type { Attempt, Delivery, Notification, Verdict } from './delivery.ts';
 
 /** What an outbox holds at one moment. */
 export interface OutboxCounts {
-  /** Waiting to be leased, now or later. */
+  /** Waiting to be leased, now or later, or settled with the end still being written. */
   readonly waiting: number;
   /** Leased and not yet settled. */
   readonly inFlight: number;
@@ -13,17 +13,19 @@ export interface OutboxCounts {
 /** Holds the deliveries of one outgoing pool from being accepted until they are settled. */
 export interface Outbox {
   /**
-   * Takes a notification; resolves once it is as safe as the engine promises. A full outbox drops one (this one or the
-   * oldest, as `when_full` says) and counts it.
+   * Takes a notification; those of one sender keep the order of the calls. Resolves once it is as safe as the engine
+   * promises. A full outbox drops one (this one or the oldest, as `when_full` says) and counts it.
    */
   put(notification: Notification): Promise<void>;
   /** Waits for a delivery that is due and whose turn it is; undefined once leasing was stopped. */
   lease(): Promise<Delivery | undefined>;
   /**
-   * Ends a lease: delivered, due again later, or dead. Ledger and counts change in one step. False: it was settled or
-   * dropped before, and nothing changes.
+   * Ends a lease: delivered, due again later, or dead. The sender's turn ends at once; the ledger changes, and the
+   * promise resolves, once the end is as safe as the engine promises. False: it was settled or dropped before, and
+   * nothing changes.
+   * @param attempt What the verdict is about, kept with a dead letter.
    */
-  settle(delivery: Delivery, verdict: Verdict): Promise<boolean>;
+  settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<boolean>;
   counts(): OutboxCounts;
   /** Resolves once nothing is waiting nor in flight. */
   drained(): Promise<void>;

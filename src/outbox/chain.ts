@@ -1,16 +1,15 @@
-/** Where an item stands in a chain; its fields are the chain's own. */
-export interface Place<T> {
-  readonly item: T;
-  previous: Place<T> | undefined;
-  next: Place<T> | undefined;
+/** An item of a chain carries its own links: a million of them cost no objects of their own. */
+export interface Linked<T> {
+  previous: T | undefined;
+  next: T | undefined;
 }
 
-/** Items in a row, from which any one is taken in constant time: an array would move all the rest. */
-export class Chain<T> {
-  #first: Place<T> | undefined;
-  #last: Place<T> | undefined;
+/** Items in a row, from which any one is taken in constant time; an item is in one chain at most. */
+export class Chain<T extends Linked<T>> {
+  #first: T | undefined;
+  #last: T | undefined;
 
-  get first(): Place<T> | undefined {
+  get first(): T | undefined {
     return this.#first;
   }
 
@@ -19,35 +18,28 @@ export class Chain<T> {
   }
 
   /** Puts an item behind all others. */
-  push(item: T): Place<T> {
-    const place: Place<T> = { item, previous: this.#last, next: undefined };
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.next = place;
-    this.#last = place;
-    return place;
+  push(item: T): void {
+    item.previous = this.#last;
+    if (this.#last === undefined) this.#first = item;
+    else this.#last.next = item;
+    this.#last = item;
   }
 
   /** Puts an item before all others. */
-  unshift(item: T): Place<T> {
-    const place: Place<T> = { item, previous: undefined, next: this.#first };
-    if (this.#first === undefined) this.#last = place;
-    else this.#first.previous = place;
-    this.#first = place;
-    return place;
+  unshift(item: T): void {
+    item.next = this.#first;
+    if (this.#first === undefined) this.#last = item;
+    else this.#first.previous = item;
+    this.#first = item;
   }
 
-  /** Takes the first item. */
-  shift(): T | undefined {
-    const place = this.#first;
-    if (place !== undefined) this.remove(place);
-    return place?.item;
-  }
-
-  /** Takes the item at a place of this chain, once. */
-  remove(place: Place<T>): void {
-    if (place.previous === undefined) this.#first = place.next;
-    else place.previous.next = place.next;
-    if (place.next === undefined) this.#last = place.previous;
-    else place.next.previous = place.previous;
+  /** Takes an item of this chain. */
+  remove(item: T): void {
+    if (item.previous === undefined) this.#first = item.next;
+    else item.previous.next = item.next;
+    if (item.next === undefined) this.#last = item.previous;
+    else item.next.previous = item.previous;
+    item.previous = undefined;
+    item.next = undefined;
   }
 }

@@ -1,15 +1,22 @@
 import type { Clock } from '../core/clock.ts';
+import type { DeadLetter, DeadLetters } from '../core/dead-letter.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
 import type { DeliveryOrder } from '../core/retry-policy.ts';
 
+/** What the engine itself is told: the section `outbox` of the configuration, as far as it concerns all pools. */
+export interface EngineOptions {
+  /** Where engines that write to disk keep everything. */
+  readonly folder: string;
+  /** Most dead letters kept; beyond it the oldest go. */
+  readonly deadLetterCapacity: number;
+}
+
 /** What the outbox of one outgoing pool may hold, and in which order it hands out. */
 export interface OutboxOptions {
   /** Label of the pool, under which an engine that keeps its records finds them again. */
   readonly pool: string;
-  /** Where engines that write to disk keep the records of all pools. */
-  readonly folder?: string;
   /** Most notifications waiting. */
   readonly capacity: number;
   readonly whenFull: 'drop_newest' | 'drop_oldest';
@@ -22,8 +29,25 @@ export interface OutboxSurroundings {
   readonly ledger: Ledger;
 }
 
+/** What keeps the notifications of all outgoing pools, and the dead letters. */
+export interface OutboxStore extends DeadLetters {
+  /** Whether what is left at close is there when the store is opened again. */
+  readonly keepsWhatIsLeft: boolean;
+  /** Makes the outbox of one outgoing pool, once for each label. */
+  outbox(options: OutboxOptions): Outbox;
+  /**
+   * Gives the outboxes what an earlier run left for them, and from then on hands over dead letters that an operator
+   * wants delivered again; each is handed over until the promise of `redeliver` resolved.
+   */
+  start(redeliver: (letter: DeadLetter) => Promise<void>): void;
+  /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
+  problem(): string | undefined;
+  /** To be called after its outboxes are closed. */
+  close(): Promise<void>;
+}
+
 /**
- * Opens the outbox of one outgoing pool, with what an earlier run left in it.
- * @throws PlainError if its store cannot be opened.
+ * Opens a store.
+ * @throws PlainError if it cannot be opened: what is wrong, where, and what to do.
  */
-export type OutboxEngine = (options: OutboxOptions, surroundings: OutboxSurroundings) => Promise<Outbox>;
+export type OutboxEngine = (options: EngineOptions, surroundings: OutboxSurroundings) => Promise<OutboxStore>;

@@ -1,6 +1,7 @@
+import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Notification } from '../core/delivery.ts';
 import type { Observe } from '../core/observation.ts';
-import type { Records } from './records.ts';
+import type { Records, RecordSummary } from './records.ts';
 
 /**
  * Records whose failures stop nobody: each is observed and answered with undefined. What could not be removed or
@@ -28,16 +29,16 @@ export class GuardedRecords {
     }
   }
 
-  postpone(key: number, attempts: number, dueAtMs: number): Promise<void> {
-    return this.#try(() => this.#records.postpone(key, attempts, dueAtMs));
+  postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
+    return this.#try(() => this.#records.postpone(record, dueAtMs));
   }
 
-  remove(key: number): Promise<void> {
-    return this.#try(() => this.#records.remove(key));
+  remove(record: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
+    return this.#try(() => this.#records.remove(record, end));
   }
 
-  close(): Promise<void> {
-    return this.#try(() => this.#records.close());
+  bury(record: RecordSummary, letter: DeadLetter): Promise<void> {
+    return this.#try(() => this.#records.bury(record, letter));
   }
 
   async #try<T>(operation: () => Promise<T>): Promise<T | undefined> {

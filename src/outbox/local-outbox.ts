@@ -1,18 +1,15 @@
-import type { Delivery, Notification, Verdict } from '../core/delivery.ts';
+import type { DeadLetter } from '../core/dead-letter.ts';
+import type { Attempt, Delivery, Notification, Verdict } from '../core/delivery.ts';
 import type { Outbox, OutboxCounts } from '../core/outbox.ts';
+import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
-import { Chain } from './chain.ts';
+import { type Entry, newEntry } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
-import type { Left, Records } from './records.ts';
-import { type Counted, Tally } from './tally.ts';
-import { Turns, type Waiting } from './turns.ts';
-
-/** What is known in memory of a record; its headers and body stay where the records are. */
-interface Entry extends Waiting<Entry>, Counted<Entry> {
-  readonly key: number;
-  attempts: number;
-}
+import { Lessees } from './lessees.ts';
+import type { Records, RecordSummary } from './records.ts';
+import { Tally } from './tally.ts';
+import { Turns } from './turns.ts';
 
 /**
  * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
@@ -27,10 +24,9 @@ export class LocalOutbox implements Outbox {
   readonly #tally: Tally<Entry>;
   readonly #alarm: Alarm;
   readonly #leased = new Map<Delivery, Entry>();
-  readonly #lessees = new Chain<(delivery: Delivery | undefined) => void>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #lessees = new Lessees();
+  readonly #underWay = new UnderWay();
   #beingWritten = 0;
-  #lastPut: Promise<void> = Promise.resolve();
   #isLeasing = true;
   #closed: Promise<void> | undefined;
 
@@ -42,7 +38,19 @@ export class LocalOutbox implements Outbox {
     this.#turns = new Turns(options.order);
     this.#tally = new Tally(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
-    for (const left of records.left()) this.#enter(left);
+  }
+
+  /**
+   * Takes up what an earlier run left, in the order of the keys.
+   * @param dueAtMs Unix time in milliseconds; 0 if no attempt was made.
+   */
+  restore(record: RecordSummary, dueAtMs: number): void {
+    const { clock } = this.#surroundings;
+    const entry = newEntry(record);
+    this.#tally.accept(entry);
+    if (dueAtMs === 0) this.#turns.add(entry);
+    else this.#turns.addAside(entry, clock.monotonic() + dueAtMs - clock.now());
+    this.#handOut();
   }
 
   put(notification: Notification): Promise<void> {
@@ -53,24 +61,31 @@ export class LocalOutbox implements Outbox {
       this.#tally.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
       return Promise.resolve();
     }
-    const dropped = oldest === undefined ? undefined : this.#track(this.#drop(oldest, 'full'));
-    this.#lastPut = this.#track(this.#write(notification, Promise.all([dropped, this.#lastPut])));
-    return this.#lastPut;
+    if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
+    return this.#underWay.track(this.#write(notification));
   }
 
   lease(): Promise<Delivery | undefined> {
-    return new Promise((resolve) => {
-      this.#lessees.push(resolve);
-      this.#handOut();
-    });
+    const delivery = this.#lessees.wait();
+    this.#handOut();
+    return delivery;
   }
 
-  settle(delivery: Delivery, verdict: Verdict): Promise<boolean> {
+  settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<boolean> {
     const entry = this.#leased.get(delivery);
     if (entry === undefined) return Promise.resolve(false);
     // At once, so that nothing settles or drops it a second time while its end is being written.
     this.#leased.delete(delivery);
-    return this.#track(this.#settle(entry, verdict));
+    entry.attempts += 1;
+    if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
+    this.#tally.move(entry, 'leaving');
+    // Before the end is written: the sender's next need not wait for the disk.
+    this.#turns.end(entry);
+    this.#handOut();
+    if (verdict.kind === 'delivered') return this.#underWay.track(this.#finish(entry));
+    const diedAtMs = this.#surroundings.clock.now();
+    const end = { reason: verdict.reason, diedAtMs, attempts: entry.attempts, ...(attempt && { attempt }) };
+    return this.#underWay.track(this.#bury(entry, { notification: delivery.notification, ...end }));
   }
 
   counts(): OutboxCounts {
@@ -94,59 +109,50 @@ export class LocalOutbox implements Outbox {
   }
 
   async #close(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await this.#underWay.settled();
     for (const entry of this.#leased.values()) this.#tally.move(entry, 'waiting');
     this.#leased.clear();
-    if (!this.#keepsWhatIsLeft) {
-      const drops: Promise<void>[] = [];
-      for (
-        let entry = this.#tally.oldestWaiting();
-        entry !== undefined;
-        entry = this.#tally.oldestWaiting()
-      ) {
-        drops.push(this.#drop(entry, 'stopped'));
-      }
-      await Promise.all(drops);
+    if (this.#keepsWhatIsLeft) return;
+    const drops: Promise<void>[] = [];
+    for (let left = this.#tally.oldestWaiting(); left !== undefined; left = this.#tally.oldestWaiting()) {
+      drops.push(this.#drop(left, 'stopped'));
     }
-    await this.#records.close();
+    await Promise.all(drops);
   }
 
-  /** Enters it only after all that were put before it, because stores may answer in another order. */
-  async #write(notification: Notification, before: Promise<unknown>): Promise<void> {
+  async #write(notification: Notification): Promise<void> {
     this.#beingWritten += 1;
     const key = await this.#records.add(notification);
-    await before;
     this.#beingWritten -= 1;
-    if (key === undefined) this.#tally.refuse(notification, 'unwritable');
-    else this.#enter({ key, notification, attempts: 0, dueAtMs: undefined });
-    this.#handOut();
-  }
-
-  #enter({ key, notification: { id, backend, sender, acceptedAtMs }, attempts, dueAtMs }: Left): void {
-    const { clock } = this.#surroundings;
-    const places = { dueAtMs: 0, heapIndex: -1, place: undefined, placeByAge: undefined };
-    const entry: Entry = { key, id, backend, sender, acceptedAtMs, attempts, state: 'waiting', ...places };
+    if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
+    const { backend, sender, acceptedAtMs } = notification;
+    const entry = newEntry({ key, backend, sender, acceptedAtMs, attempts: 0 });
     this.#tally.accept(entry);
-    if (dueAtMs === undefined) this.#turns.add(entry);
-    else this.#turns.addAside(entry, clock.monotonic() + dueAtMs - clock.now());
+    this.#surroundings.observe({ kind: 'notification-accepted', notification });
+    this.#turns.add(entry);
+    this.#handOut();
   }
 
-  async #settle(entry: Entry, verdict: Verdict): Promise<boolean> {
+  async #postpone(entry: Entry, afterMs: number): Promise<boolean> {
     const { clock } = this.#surroundings;
-    if (verdict.kind === 'retry') {
-      // Monotonic, so that setting the machine's clock neither delays nor hastens a retry of this run.
-      const atMs = clock.monotonic() + verdict.afterMs;
-      const dueAtMs = clock.now() + verdict.afterMs;
-      entry.attempts += 1;
-      await this.#records.postpone(entry.key, entry.attempts, dueAtMs);
-      this.#tally.move(entry, 'waiting');
-      this.#turns.putAside(entry, atMs);
-    } else {
-      await this.#records.remove(entry.key);
-      this.#turns.end(entry);
-      this.#tally.end(entry, verdict.kind);
-    }
+    const dueAtMs = clock.now() + afterMs;
+    // Monotonic, so that setting the machine's clock neither delays nor hastens a retry of this run.
+    this.#turns.putAside(entry, clock.monotonic() + afterMs);
+    this.#tally.move(entry, 'waiting');
     this.#handOut();
+    await this.#records.postpone(entry, dueAtMs);
+    return true;
+  }
+
+  async #finish(entry: Entry): Promise<boolean> {
+    await this.#records.remove(entry, 'delivered');
+    this.#tally.end(entry, 'delivered');
+    return true;
+  }
+
+  async #bury(entry: Entry, letter: DeadLetter): Promise<boolean> {
+    await this.#records.bury(entry, letter);
+    this.#tally.end(entry, 'dead');
     return true;
   }
 
@@ -154,7 +160,7 @@ export class LocalOutbox implements Outbox {
     this.#tally.move(entry, 'leaving');
     this.#turns.remove(entry);
     const notification = this.#records.read(entry.key);
-    await this.#records.remove(entry.key);
+    await this.#records.remove(entry, 'dropped');
     this.#tally.end(entry, 'dropped');
     if (notification !== undefined) {
       this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
@@ -168,10 +174,10 @@ export class LocalOutbox implements Outbox {
       const entry = this.#isLeasing ? this.#turns.take(nowMs) : undefined;
       if (entry === undefined && this.#isLeasing) break;
       const delivery = entry && this.#leaseOut(entry);
-      if (entry === undefined || delivery !== undefined) this.#lessees.shift()?.(delivery);
+      if (entry === undefined || delivery !== undefined) this.#lessees.serve(delivery);
     }
-    const atMs = this.#turns.nextDueAtMs;
-    if (atMs !== undefined && this.#isLeasing && !this.#lessees.isEmpty()) this.#alarm.set(atMs);
+    const dueAtMs = this.#turns.nextDueAtMs;
+    if (dueAtMs !== undefined && !this.#lessees.isEmpty()) this.#alarm.set(dueAtMs);
   }
 
   /** Undefined if the record cannot be read: it is dropped, but not removed, so that it can be looked into. */
@@ -186,14 +192,5 @@ export class LocalOutbox implements Outbox {
     const delivery: Delivery = { notification, attempts: entry.attempts };
     this.#leased.set(delivery, entry);
     return delivery;
-  }
-
-  async #track<T>(operation: Promise<T>): Promise<T> {
-    this.#underWay.add(operation);
-    try {
-      return await operation;
-    } finally {
-      this.#underWay.delete(operation);
-    }
   }
 }

@@ -1,26 +1,32 @@
+import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Notification } from '../core/delivery.ts';
 
-/** What an earlier run left, as a store of records holds it. */
-export interface Left {
+/** What an outbox knows in memory of a record: all but the request itself. */
+export interface RecordSummary {
+  /** Grows from record to record. */
   readonly key: number;
-  readonly notification: Notification;
+  readonly backend: string;
+  readonly sender: string;
+  /** Unix time in milliseconds. */
+  readonly acceptedAtMs: number;
   readonly attempts: number;
-  /** Unix time in milliseconds of the next attempt; undefined if none was made. */
-  readonly dueAtMs: number | undefined;
 }
 
-/** The store under an outbox: it keeps records and decides nothing. */
+/** The store under one outbox: it keeps records and decides nothing. Its answers come in the order of the calls. */
 export interface Records {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
-  /** What is there at the start, in the order in which it was accepted. */
-  left(): Iterable<Left>;
   /** Resolves to the record's key once it is as safe as the store promises. */
   add(notification: Notification): Promise<number>;
-  /** @throws Error if the record is not there or cannot be read. */
-  read(key: number): Notification;
+  /**
+   * Undefined if somebody else has removed the record, as operators may.
+   * @throws Error if it cannot be read.
+   */
+  read(key: number): Notification | undefined;
   /** @param dueAtMs Unix time in milliseconds: no other time means the same to the next run. */
-  postpone(key: number, attempts: number, dueAtMs: number): Promise<void>;
-  remove(key: number): Promise<void>;
-  close(): Promise<void>;
+  postpone(record: RecordSummary, dueAtMs: number): Promise<void>;
+  /** Removes a record and counts its end. */
+  remove(record: RecordSummary, end: 'delivered' | 'dropped'): Promise<void>;
+  /** Makes a record a dead letter. */
+  bury(record: RecordSummary, letter: DeadLetter): Promise<void>;
 }

@@ -1,24 +1,23 @@
 import type { Notification } from '../core/delivery.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
-import { Chain, type Place } from './chain.ts';
+import { Ages } from './ages.ts';
 import type { OutboxSurroundings } from './engine.ts';
 
 export type DropReason = 'full' | 'stopped' | 'unwritable';
 
 /** What an entry must have to be counted. */
-export interface Counted<T> {
+export interface Counted {
   readonly backend: string;
   readonly acceptedAtMs: number;
   /** `leaving`: it waits still as far as the counts say, but its end is being written. */
   state: 'waiting' | 'leaving' | 'in-flight';
-  /** Among all that are not settled; undefined once it is. */
-  placeByAge: Place<T> | undefined;
+  isEnded: boolean;
 }
 
 /** Counts what an outbox holds, in one step with the ledger. */
-export class Tally<T extends Counted<T>> {
+export class Tally<T extends Counted> {
   readonly #surroundings: OutboxSurroundings;
-  readonly #byAge = new Chain<T>();
+  readonly #ages = new Ages<T>();
   readonly #onDrained: (() => void)[] = [];
   #waiting = 0;
   #leaving = 0;
@@ -37,7 +36,7 @@ export class Tally<T extends Counted<T>> {
     return {
       waiting: this.#waiting,
       inFlight: this.#inFlight,
-      oldestAcceptedAtMs: this.#byAge.first?.item.acceptedAtMs,
+      oldestAcceptedAtMs: this.#ages.oldest()?.acceptedAtMs,
     };
   }
 
@@ -50,14 +49,12 @@ export class Tally<T extends Counted<T>> {
 
   /** The oldest one that waits. */
   oldestWaiting(): T | undefined {
-    let oldest = this.#byAge.first;
-    while (oldest !== undefined && oldest.item.state !== 'waiting') oldest = oldest.next;
-    return oldest?.item;
+    return this.#ages.oldest(({ state }) => state === 'waiting');
   }
 
   accept(entry: T): void {
     this.#surroundings.ledger.count(entry.backend, 'accepted');
-    entry.placeByAge = this.#byAge.push(entry);
+    this.#ages.add(entry);
     this.#add(entry.state, 1);
   }
 
@@ -68,8 +65,8 @@ export class Tally<T extends Counted<T>> {
   }
 
   end(entry: T, end: 'delivered' | 'dead' | 'dropped'): void {
-    if (entry.placeByAge !== undefined) this.#byAge.remove(entry.placeByAge);
-    entry.placeByAge = undefined;
+    entry.isEnded = true;
+    this.#ages.oneEnded();
     this.#add(entry.state, -1);
     this.#surroundings.ledger.count(entry.backend, end);
     this.#tellDrained();

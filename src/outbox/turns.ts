@@ -1,23 +1,21 @@
 import type { DeliveryOrder } from '../core/retry-policy.ts';
-import { Chain, type Place } from './chain.ts';
+import { Chain, type Linked } from './chain.ts';
 import { DueTimes, type Timed } from './due-times.ts';
 
 /** What a delivery must have to wait for its turn. */
-export interface Waiting<T> extends Timed {
-  readonly id: string;
+export interface Waiting<T> extends Timed, Linked<T> {
   readonly sender: string;
-  /** In its sender's queue; undefined while it is out or waits aside. */
-  place: Place<T> | undefined;
+  /** It stands in its sender's queue: neither out nor aside. */
+  isQueued: boolean;
 }
 
 /** What waits of one sender. */
-interface SenderQueue<T> {
+interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
   readonly key: string;
   readonly waiting: Chain<T>;
   /** One of them is out (or, with `strict`, waits for its next attempt): the others stand still. */
   isBusy: boolean;
-  /** Among the ready ones. */
-  place: Place<SenderQueue<T>> | undefined;
+  isReady: boolean;
 }
 
 /**
@@ -41,13 +39,14 @@ export class Turns<T extends Waiting<T>> {
 
   add(item: T): void {
     const queue = this.#queueOf(item);
-    item.place = queue.waiting.push(item);
+    queue.waiting.push(item);
+    item.isQueued = true;
     this.#update(queue);
   }
 
   /** Adds one that is to come at `atMs`, because earlier attempts failed. */
   addAside(item: T, atMs: number): void {
-    if (this.#order === 'strict') this.#hold(this.#queueOf(item));
+    if (this.#order === 'strict') this.#setBusy(item, true);
     this.#aside.add(atMs, item);
   }
 
@@ -56,19 +55,18 @@ export class Turns<T extends Waiting<T>> {
     for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
       this.#comeBack(due);
     }
-    const queue = this.#ready.first?.item;
-    const item = queue?.waiting.shift();
+    const queue = this.#ready.first;
+    const item = queue?.waiting.first;
     if (queue === undefined || item === undefined) return undefined;
-    item.place = undefined;
-    this.#hold(queue);
+    this.#unqueue(queue, item);
+    queue.isBusy = this.#order !== 'none';
+    this.#update(queue);
     return item;
   }
 
   /** Ends the turn of one that is not to come again. */
   end(item: T): void {
-    const queue = this.#queueOf(item);
-    queue.isBusy = false;
-    this.#update(queue);
+    this.#setBusy(item, false);
   }
 
   /** Ends the turn of one that is to come again at `atMs`. */
@@ -81,23 +79,29 @@ export class Turns<T extends Waiting<T>> {
   remove(item: T): void {
     if (this.#aside.remove(item)) {
       if (this.#order === 'strict') this.end(item);
-    } else if (item.place !== undefined) {
+    } else if (item.isQueued) {
       const queue = this.#queueOf(item);
-      queue.waiting.remove(item.place);
-      item.place = undefined;
+      this.#unqueue(queue, item);
       this.#update(queue);
     }
   }
 
-  #hold(queue: SenderQueue<T>): void {
-    queue.isBusy = true;
+  #comeBack(item: T): void {
+    const queue = this.#queueOf(item);
+    queue.waiting.unshift(item);
+    item.isQueued = true;
+    if (this.#order === 'strict') queue.isBusy = false;
     this.#update(queue);
   }
 
-  #comeBack(item: T): void {
+  #unqueue(queue: SenderQueue<T>, item: T): void {
+    queue.waiting.remove(item);
+    item.isQueued = false;
+  }
+
+  #setBusy(item: T, isBusy: boolean): void {
     const queue = this.#queueOf(item);
-    item.place = queue.waiting.unshift(item);
-    if (this.#order === 'strict') queue.isBusy = false;
+    queue.isBusy = isBusy;
     this.#update(queue);
   }
 
@@ -105,19 +109,20 @@ export class Turns<T extends Waiting<T>> {
   #update(queue: SenderQueue<T>): void {
     const isEmpty = queue.waiting.isEmpty();
     const isReady = !isEmpty && !queue.isBusy;
-    if (isReady) queue.place ??= this.#ready.push(queue);
-    else if (queue.place !== undefined) {
-      this.#ready.remove(queue.place);
-      queue.place = undefined;
+    if (isReady !== queue.isReady) {
+      if (isReady) this.#ready.push(queue);
+      else this.#ready.remove(queue);
+      queue.isReady = isReady;
     }
     if (isEmpty && !queue.isBusy) this.#queues.delete(queue.key);
   }
 
   #queueOf(item: T): SenderQueue<T> {
-    const key = this.#order === 'none' ? item.id : item.sender;
+    const key = this.#order === 'none' ? '' : item.sender;
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      queue = { key, waiting: new Chain(), isBusy: false, place: undefined };
+      const links = { previous: undefined, next: undefined };
+      queue = { key, waiting: new Chain(), isBusy: false, isReady: false, ...links };
       this.#queues.set(key, queue);
     }
     return queue;

@@ -30,14 +30,31 @@ export async function dispatch(
 
 async function work(options: DispatcherOptions, surroundings: DispatcherSurroundings): Promise<void> {
   const { outbox, pool, retry } = options;
-  const { clock, random, observe } = surroundings;
+  const { clock, random } = surroundings;
+  // While an end is being written the next request goes out already; one such step ahead bounds what is unwritten.
+  let settled: Promise<void> | undefined;
   for (;;) {
     const delivery = await outbox.lease();
-    if (delivery === undefined) return;
+    if (delivery === undefined) return settled;
     const attempt = await pool.post(delivery.notification);
     const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
-    if (await outbox.settle(delivery, verdict)) observeVerdict(observe, delivery, attempt, verdict);
+    await settled;
+    settled = settle({ delivery, attempt, verdict }, options, surroundings);
   }
+}
+
+interface Judged {
+  readonly delivery: Delivery;
+  readonly attempt: Attempt;
+  readonly verdict: Verdict;
+}
+
+async function settle(
+  { delivery, attempt, verdict }: Judged,
+  { outbox }: DispatcherOptions,
+  { observe }: DispatcherSurroundings,
+): Promise<void> {
+  if (await outbox.settle(delivery, verdict, attempt)) observeVerdict(observe, delivery, attempt, verdict);
 }
 
 function observeVerdict(

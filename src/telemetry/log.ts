@@ -24,7 +24,12 @@ interface Line {
 /** Turns observations into log lines; each has the observation's kind as its stable `event` code. */
 export function logObservations(logger: Logger, clock: Clock): Observe {
   const limit = new LineLimit(clock);
+  // Made for every notification, these would cost more than the rest of telling.
+  const isDebug = logger.isLevelEnabled('debug');
+  const isWanted = (kind: Observation['kind']): boolean =>
+    isDebug || (kind !== 'notification-accepted' && kind !== 'notification-delivered');
   return (observation) => {
+    if (!isWanted(observation.kind)) return;
     const line = readWith(lines, observation);
     if (line === undefined) return;
     const suppressed = isFrequent(observation) ? limit.suppressed(observation.kind) : {};
@@ -36,9 +41,9 @@ export function logObservations(logger: Logger, clock: Clock): Observe {
 /** All `event` codes of log lines. */
 export const logEvents = (): readonly string[] => Object.keys(lines);
 
-/** What a dead receiver, a hung callback or a full outbox can make happen for every stanza. */
+/** What a dead receiver, a hung callback, a full outbox or a full disk can make happen for every stanza. */
 function isFrequent({ kind }: Observation): boolean {
-  return kind === 'callback-failed' || /^notification-(retried|dead|dropped)$/.test(kind);
+  return /^(callback-failed|internal-error|notification-(retried|dead|dropped))$/.test(kind);
 }
 
 /** What happens for every stanza has no line: metrics count it. */
@@ -52,6 +57,7 @@ const lines: Readers<Line> = {
       ...pick(o, 'backend', 'callback'),
       error: describe(o.error),
     }),
+  'notification-accepted': (o) => line('trace', 'accepted', fieldsOf(o.notification)),
   'notification-delivered': (o) => line('debug', 'delivered', fieldsOf(o.notification, o.attempt)),
   'notification-retried': (o) =>
     line('warn', 'an attempt failed and will be repeated', {
@@ -65,6 +71,10 @@ const lines: Readers<Line> = {
     }),
   'notification-dropped': (o) =>
     line('error', 'a notification was dropped', { ...fieldsOf(o.notification), reason: o.reason }),
+  'outbox-orphaned': (o) =>
+    line('warn', 'notifications wait for a pool that is not configured any more', pick(o, 'pool', 'depth')),
+  'ledger-mismatched': (o) =>
+    line('error', 'the ledger on disk was off; it was corrected', pick(o, 'pool', 'backend', 'off')),
   'internal-error': (o) =>
     line('error', 'a fault of the sidecar, or of a callback module: the stack tells', {
       where: o.where,

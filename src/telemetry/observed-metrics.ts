@@ -45,6 +45,10 @@ function countersOf(registry: Registry) {
       'event_pusher_jid_preparation_failures_total',
       'Parts of JIDs that stringprep refused and that were taken as they came.',
     ),
+    ledgerMismatches: counter(
+      'event_pusher_ledger_mismatches_total',
+      'Backends whose ledger on disk was off at the start.',
+    ),
     internalErrors: counter(
       'event_pusher_internal_errors_total',
       'Faults of the sidecar, or of a callback module after it had answered.',

@@ -8,6 +8,7 @@ export interface StateOptions {
   readonly ledger: Ledger;
   /** Each outgoing pool's label and what its outbox holds now. */
   readonly outboxes: () => Iterable<readonly [pool: string, counts: OutboxCounts]>;
+  readonly isWritable: () => boolean;
   readonly nowMs: () => number;
 }
 
@@ -27,6 +28,7 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
     'pool',
   );
   const inFlight = gauge('event_pusher_in_flight', 'Notifications being sent.', 'pool');
+  const writable = gauge('event_pusher_outbox_writable', '1 while the outbox takes notifications.');
   const notifications = new Counter({
     name: 'event_pusher_notifications_total',
     help: 'What became of notifications: accepted = delivered + dead + dropped + depth + in flight.',
@@ -43,6 +45,7 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
       const ageMs = counts.oldestAcceptedAtMs === undefined ? 0 : options.nowMs() - counts.oldestAcceptedAtMs;
       oldest.set({ pool }, Math.max(0, ageMs) / 1000);
     }
+    writable.set(options.isWritable() ? 1 : 0);
     notifications.reset();
     for (const [backend, entry] of options.ledger.entries()) {
       for (const state of ledgerStates) notifications.inc({ backend, state }, entry[state]);

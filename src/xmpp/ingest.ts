@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { Stanza, StanzaEvent } from '../core/event.ts';
 import type { Observe } from '../core/observation.ts';
-import type { Tap, TapOptions, TappedStanza } from '../core/tap.ts';
+import type { Tap, TapOptions } from '../core/tap.ts';
+import { eventOf } from './event.ts';
 import { type ConfiguredTapName, taps } from './taps/index.ts';
 
 export interface IngestOptions extends TapOptions {
@@ -47,26 +48,4 @@ export function openIngest(
     observe({ kind: 'stanza-received', tap: 'none' });
     observe({ kind: 'stanza-discarded', reason: 'untrusted' });
   };
-}
-
-function eventOf({ dir, packet, from, to }: TappedStanza, receivedAtMs: number): StanzaEvent {
-  return {
-    acc: new Map(),
-    dir,
-    packet,
-    from,
-    to,
-    host: from.domain,
-    sender: from.local,
-    receiver: to.local,
-    message: bodyOf(packet),
-    receivedAtMs,
-  };
-}
-
-/** Other namespaces have bodies too (XHTML-IM, XEP-0071), and they may stand first. */
-function bodyOf(stanza: Stanza): string {
-  const namespace = stanza.getNS();
-  const body = stanza.getChildElements().find((child) => child.is('body', namespace));
-  return body?.getText() ?? '';
 }

@@ -36,7 +36,13 @@ describe('a small file', () => {
         },
       ],
       callbackTimeoutMs: 5000,
-      outbox: { engine: 'memory', capacity: 1_000_000, whenFull: 'drop_newest' },
+      outbox: {
+        engine: 'lmdb',
+        folder: expect.stringMatching(/^\/.*[^.]\/data$/),
+        capacity: 1_000_000,
+        whenFull: 'drop_newest',
+        deadLetterCapacity: 100_000,
+      },
       telemetry: { host: '127.0.0.1', port: 9464 },
       log: { level: 'info' },
       shutdownTimeoutMs: 10_000,
@@ -74,7 +80,7 @@ mod_event_pusher:
         pool_name: chats
         path: /notifications?a=b
         options: { threshold: 3, words: [a, 1, null], deep: { yes: true } }
-outbox: { engine: memory, capacity: 5, when_full: drop_oldest }
+outbox: { engine: memory, options: { path: /var/x }, capacity: 5, when_full: drop_oldest, dead_letters: 7 }
 retry: { first_delay: 10, max_delay: 20, max_age: 30, order: none }
 telemetry: { listen: "[::1]:0" }
 log: { level: silent }
@@ -117,7 +123,13 @@ shutdown_timeout: 0
         },
       ],
       callbackTimeoutMs: 100,
-      outbox: { engine: 'memory', capacity: 5, whenFull: 'drop_oldest' },
+      outbox: {
+        engine: 'memory',
+        folder: '/var/x',
+        capacity: 5,
+        whenFull: 'drop_oldest',
+        deadLetterCapacity: 7,
+      },
       telemetry: { host: '::1', port: 0 },
       log: { level: 'silent' },
       shutdownTimeoutMs: 0,

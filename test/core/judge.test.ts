@@ -20,6 +20,7 @@ function delivery(attempts = 0, acceptedAtMs = nowMs): Delivery {
     backend: 'backend',
     pool: 'pool',
     sender: 'alice@example.com',
+    receiver: 'bob@example.com',
     host: 'example.com',
     path: '',
     headers: {},

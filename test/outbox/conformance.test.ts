@@ -8,7 +8,7 @@ import type { Delivery, Notification, Verdict } from '../../src/core/delivery.ts
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
-import type { OutboxOptions } from '../../src/outbox/engine.ts';
+import type { OutboxOptions, OutboxStore } from '../../src/outbox/engine.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
@@ -34,6 +34,7 @@ class Bench {
   readonly dropped: { readonly id: string; readonly reason: string }[] = [];
   readonly #engine: EngineName;
   readonly #options: Partial<OutboxOptions>;
+  store!: OutboxStore;
   outbox!: Outbox;
 
   constructor(engine: EngineName, options: Partial<OutboxOptions> = {}) {
@@ -47,24 +48,31 @@ class Bench {
       this.dropped.push({ id: observation.notification.id, reason: observation.reason });
     };
     const { clock, ledger } = this;
-    this.outbox = await engines[this.#engine](
-      { ...roomy, folder: this.#folder, ...this.#options },
+    this.store = await engines[this.#engine](
+      { folder: this.#folder, deadLetterCapacity: 10 },
       { clock, observe, ledger },
     );
+    this.outbox = this.store.outbox({ ...roomy, ...this.#options });
+    this.store.start(() => Promise.resolve());
     return this;
   }
 
   /** As after a restart: what was left comes into a ledger that starts anew. */
   async reopen(): Promise<void> {
-    await this.outbox.close();
+    await this.#close();
     this.ledger = new Ledger();
     await this.open();
     this.check();
   }
 
   async end(): Promise<void> {
+    await this.#close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #close(): Promise<void> {
     await this.outbox.close();
-    rmSync(this.#folder, { recursive: true });
+    await this.store.close();
   }
 
   async put(...ids: readonly string[]): Promise<void> {
@@ -109,6 +117,7 @@ function notification(id: string, acceptedAtMs: number): Notification {
     backend: 'chats',
     pool: 'http_pool',
     sender: `${id.replace(/\d+$/, '')}@example.com`,
+    receiver: 'bob@example.com',
     host: 'example.com',
     path: '/notifications',
     headers: {},
@@ -487,7 +496,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.outbox.lease();
-      await bench.outbox.close();
+      await bench.end();
       await lease;
       expect(bench.clock.timers).toBe(0);
     });

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import { memory } from '../../src/outbox/engines/memory.ts';
+import { memoryOutbox } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 
 setFlagsFromString('--expose-gc');
@@ -15,6 +15,7 @@ const notificationOf = (index: number): Notification => ({
   backend: 'chats',
   pool: 'http_pool',
   sender: 'alice@localhost',
+  receiver: 'bob@example.com',
   host: 'localhost',
   path: '',
   headers: {},
@@ -25,7 +26,7 @@ const notificationOf = (index: number): Notification => ({
 it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
   'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',
   async (order) => {
-    const outbox = await memory(
+    const outbox = await memoryOutbox(
       { pool: 'http_pool', capacity: 10, whenFull: 'drop_oldest', order },
       { clock: new ManualClock(), observe: () => undefined, ledger: new Ledger() },
     );

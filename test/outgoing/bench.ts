@@ -89,6 +89,7 @@ export function notification(changes: Partial<Notification> = {}): Notification 
     backend: 'chats',
     pool: 'http_pool',
     sender: 'alice@example.com',
+    receiver: 'bob@example.com',
     host: 'example.com',
     path: '/notifications',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },

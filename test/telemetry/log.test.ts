@@ -14,6 +14,7 @@ const notification: Notification = {
   backend: 'chats',
   pool: 'http_pool',
   sender: 'alice@example.com',
+  receiver: 'bob@example.com',
   host: 'example.com',
   path: '/notifications?key=s3cr3t',
   headers: { authorization: 'Bearer hunter2' },

@@ -5,7 +5,7 @@ import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
-import { memory } from '../../src/outbox/engines/memory.ts';
+import { memoryOutbox } from '../support/outbox.ts';
 import { dispatch } from '../../src/outgoing/dispatcher.ts';
 import { openPool } from '../../src/outgoing/pool.ts';
 import { systemClock } from '../../src/system-clock.ts';
@@ -14,7 +14,7 @@ import { serveTelemetry } from '../../src/telemetry/server.ts';
 import { expectBalanced, parseMetrics, type Sample, type Samples, sumOf } from '../support/ledger.ts';
 import { startReceiver } from '../support/receiver.ts';
 
-/** PRODUCT section 6, and what counts faults of our own. */
+/** PRODUCT section 6, and what tells of the outbox's disk and of faults of our own. */
 const contract: readonly (readonly [name: string, type: string, ...labels: string[]])[] = [
   ['mod_http_notifications_sent_total', 'counter', 'host'],
   ['mod_http_notifications_failed_total', 'counter', 'host'],
@@ -31,6 +31,8 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_in_flight', 'gauge', 'pool'],
   ['event_pusher_notifications_total', 'counter', 'backend', 'state'],
   ['event_pusher_build_info', 'gauge', 'version', 'node'],
+  ['event_pusher_outbox_writable', 'gauge'],
+  ['event_pusher_ledger_mismatches_total', 'counter'],
   ['event_pusher_internal_errors_total', 'counter', 'where'],
 ];
 
@@ -39,6 +41,7 @@ const notification: Notification = {
   backend: 'chats',
   pool: 'http_pool',
   sender: 'alice@example.com',
+  receiver: 'bob@example.com',
   host: 'example.com',
   path: '',
   headers: {},
@@ -79,6 +82,7 @@ function openMetrics({ counts = {}, nowMs = () => 0 }: BenchOptions = {}): {
     version: '1.2.3',
     ledger,
     outboxes: () => Object.entries(counts),
+    isWritable: () => true,
     nowMs,
   });
   return { metrics, ledger };
@@ -370,12 +374,13 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     version: '1.2.3',
     ledger,
     outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
+    isWritable: () => true,
     nowMs: clock.now,
   });
   const { observe } = metrics;
   for (const [index, label] of pools.entries()) {
     const whenFull = index === 0 ? 'drop_newest' : 'drop_oldest';
-    const outbox = await memory(
+    const outbox = await memoryOutbox(
       { pool: label, capacity: 30, whenFull, order: 'sender' },
       { clock, observe, ledger },
     );

@@ -3,4 +3,4 @@ import { lmdb } from './lmdb.ts';
 import { memory } from './memory.ts';
 
 /** The table of outbox engines: a new one is one file and one line here, and the conformance suite runs it. */
-export const engines = { lmdb, memory } satisfies Record<string, OutboxEngine>;
+export const engines = { lmdb, memory } satisfies Readonly<Record<string, OutboxEngine>>;

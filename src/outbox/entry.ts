@@ -1,0 +1,29 @@
+import type { RecordSummary } from './records.ts';
+import type { Counted } from './tally.ts';
+import type { Waiting } from './turns.ts';
+
+/** What is known in memory of a record; its headers and body stay where the records are. */
+export interface Entry extends RecordSummary, Waiting<Entry>, Counted {
+  readonly backend: string;
+  readonly sender: string;
+  readonly acceptedAtMs: number;
+  attempts: number;
+}
+
+export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: RecordSummary): Entry {
+  // Not by spreading: entries of one shape, with no slack, are what lets a million of them wait in memory.
+  return {
+    key,
+    backend,
+    sender,
+    acceptedAtMs,
+    attempts,
+    state: 'waiting',
+    isEnded: false,
+    isQueued: false,
+    dueAtMs: 0,
+    heapIndex: -1,
+    previous: undefined,
+    next: undefined,
+  };
+}

@@ -1,0 +1,29 @@
+import type { Delivery } from '../core/delivery.ts';
+import { Chain, type Linked } from './chain.ts';
+
+interface Lessee extends Linked<Lessee> {
+  readonly resolve: (delivery: Delivery | undefined) => void;
+}
+
+/** Those who wait for a delivery, first come first served. */
+export class Lessees {
+  readonly #chain = new Chain<Lessee>();
+
+  isEmpty(): boolean {
+    return this.#chain.isEmpty();
+  }
+
+  wait(): Promise<Delivery | undefined> {
+    return new Promise((resolve) => {
+      this.#chain.push({ resolve, previous: undefined, next: undefined });
+    });
+  }
+
+  /** Gives the first one a delivery, or undefined: there will be none any more. */
+  serve(delivery: Delivery | undefined): void {
+    const first = this.#chain.first;
+    if (first === undefined) return;
+    this.#chain.remove(first);
+    first.resolve(delivery);
+  }
+}

@@ -1,0 +1,148 @@
+// @ts-check
+// JavaScript, because the writer's thread must be able to load it as it is: Node 20 runs no TypeScript.
+import { open } from 'lmdb';
+
+/** The form in which everything is stored; counted up when an older version could not read it. */
+export const FORMAT = 1;
+
+/**
+ * @typedef {{ accepted: number, delivered: number, dead: number, dropped: number }} Counts
+ * What became of a backend's notifications since the folder was made.
+ *
+ * @typedef {[pool: string, backend: string]} LedgerKey
+ *
+ * @typedef {| { do: 'add', key: number, ledger: LedgerKey, summary: string, notification: string }
+ *   | { do: 'postpone', key: number, summary: string }
+ *   | { do: 'remove', key: number, ledger: LedgerKey, end: 'delivered' | 'dropped' }
+ *   | { do: 'bury', key: number | undefined, ledger: LedgerKey, id: string, letter: string, capacity: number }
+ *   | { do: 'redelivered', id: string }
+ *   | { do: 'correct', ledger: LedgerKey, accepted: number }
+ *   | { do: 'probe' }} Operation
+ * A change; `key` undefined: of a letter that never was a record.
+ *
+ * @typedef {ReturnType<typeof openDatabase>} Database
+ */
+
+/**
+ * Opens the database of a folder. Records are in two tables with one key, so that a start reads the summaries of a
+ * million records and not their bodies.
+ * @param {string} folder
+ * @param {{ readOnly?: boolean }} [options]
+ */
+export function openDatabase(folder, options = {}) {
+  // Without overlapping flushes a commit is on disk when it is done, and a full disk is an error that can be caught.
+  const root = open({ path: folder, noSubdir: false, maxDbs: 8, overlappingSync: false, ...options });
+  const text = /** @type {const} */ ({ encoding: 'string' });
+  return {
+    root,
+    meta: /** @type {import('lmdb').Database<number, string>} */ (root.openDB('meta', {})),
+    /** By key: a summary as JSON, `[pool, backend, sender, acceptedAtMs, attempts, dueAtMs]`. */
+    summaries: /** @type {import('lmdb').Database<string, number>} */ (root.openDB('summaries', text)),
+    /** By key: a notification as JSON. */
+    notifications: /** @type {import('lmdb').Database<string, number>} */ (
+      root.openDB('notifications', text)
+    ),
+    ledger: /** @type {import('lmdb').Database<Counts, LedgerKey>} */ (root.openDB('ledger', {})),
+    /** By number, in the order in which they died: a dead letter as JSON. */
+    letters: /** @type {import('lmdb').Database<string, number>} */ (root.openDB('letters', text)),
+    /** By webhook-id: the number of its dead letter. */
+    letterNumbers: /** @type {import('lmdb').Database<number, string>} */ (root.openDB('letter-numbers', {})),
+    /** By webhook-id: dead letters that an operator wants delivered again. */
+    redeliveries: /** @type {import('lmdb').Database<string, string>} */ (root.openDB('redeliveries', text)),
+  };
+}
+
+/**
+ * The last key of a table, 0 if it is empty.
+ * @param {import('lmdb').Database<unknown, number>} table
+ * @returns {number}
+ */
+export function lastKey(table) {
+  const [last = 0] = table.getKeys({ reverse: true, limit: 1 });
+  return last;
+}
+
+/**
+ * Makes one change, within a transaction: records, dead letters and ledger change together or not at all.
+ * @param {Database} database
+ * @param {Operation} operation
+ * @returns {void}
+ */
+export function apply(database, operation) {
+  const { summaries, notifications, redeliveries, meta } = database;
+  switch (operation.do) {
+    case 'add':
+      summaries.putSync(operation.key, operation.summary);
+      notifications.putSync(operation.key, operation.notification);
+      return count(database, operation.ledger, { accepted: 1 });
+    case 'postpone':
+      if (summaries.doesExist(operation.key)) summaries.putSync(operation.key, operation.summary);
+      return;
+    case 'remove':
+      // An operator may have removed it already, and counted that.
+      if (!summaries.removeSync(operation.key)) return;
+      notifications.removeSync(operation.key);
+      return count(database, operation.ledger, { [operation.end]: 1 });
+    case 'bury':
+      return bury(database, operation);
+    case 'redelivered':
+      redeliveries.removeSync(operation.id);
+      return;
+    case 'correct':
+      return count(database, operation.ledger, { accepted: operation.accepted });
+    case 'probe':
+      meta.putSync('probe', Date.now());
+      return;
+    default:
+      throw new Error('no such operation');
+  }
+}
+
+/**
+ * @param {Database} database
+ * @param {Extract<Operation, { do: 'bury' }>} operation
+ * @returns {void}
+ */
+function bury(database, { key, ledger, id, letter, capacity }) {
+  const { summaries, notifications, letters, letterNumbers } = database;
+  if (key !== undefined && !summaries.removeSync(key)) return;
+  if (key !== undefined) notifications.removeSync(key);
+  count(database, ledger, { accepted: key === undefined ? 1 : 0, dead: 1 });
+  const former = letterNumbers.get(id);
+  if (former !== undefined) letters.removeSync(former);
+  const number = lastKey(letters) + 1;
+  letters.putSync(number, letter);
+  letterNumbers.putSync(id, number);
+  const { entryCount } = /** @type {{ entryCount: number }} */ (letters.getStats());
+  if (entryCount <= capacity) return;
+  const oldest = [...letters.getRange({ limit: entryCount - capacity })];
+  for (const { key: oldNumber, value } of oldest) dropLetter(database, oldNumber, value);
+}
+
+/**
+ * @param {Database} database
+ * @param {number} number
+ * @param {string} letter
+ * @returns {void}
+ */
+export function dropLetter({ letters, letterNumbers }, number, letter) {
+  letters.removeSync(number);
+  letterNumbers.removeSync(JSON.parse(letter).notification.id);
+}
+
+/**
+ * Counts in the ledger, within a transaction.
+ * @param {Database} database
+ * @param {LedgerKey} key
+ * @param {Partial<Counts>} more
+ * @returns {void}
+ */
+export function count({ ledger }, key, more) {
+  const { accepted = 0, delivered = 0, dead = 0, dropped = 0 } = ledger.get(key) ?? {};
+  ledger.putSync(key, {
+    accepted: accepted + (more.accepted ?? 0),
+    delivered: delivered + (more.delivered ?? 0),
+    dead: dead + (more.dead ?? 0),
+    dropped: dropped + (more.dropped ?? 0),
+  });
+}

@@ -1,0 +1,63 @@
+import type { DeadLetter } from '../../core/dead-letter.ts';
+import type { Notification } from '../../core/delivery.ts';
+import type { RecordSummary } from '../records.ts';
+
+/** A body of bytes in JSON. */
+interface Base64 {
+  readonly base64: string;
+}
+
+/** A notification as JSON, for a database that holds text. */
+export function encodeNotification(notification: Notification): string {
+  return JSON.stringify(plain(notification));
+}
+
+export function decodeNotification(text: string): Notification {
+  return revived(JSON.parse(text) as Notification);
+}
+
+export function encodeLetter(letter: DeadLetter): string {
+  return JSON.stringify({ ...letter, notification: plain(letter.notification) });
+}
+
+export function decodeLetter(text: string): DeadLetter {
+  const letter = JSON.parse(text) as DeadLetter;
+  return { ...letter, notification: revived(letter.notification) };
+}
+
+/** The stored form of a summary; an array, because it is read a million times at a start. */
+type StoredSummary = readonly [
+  pool: string,
+  backend: string,
+  sender: string,
+  acceptedAtMs: number,
+  attempts: number,
+  dueAtMs: number,
+];
+
+/** @param dueAtMs Unix time in milliseconds; 0 if no attempt was made. */
+export function encodeSummary(
+  pool: string,
+  { backend, sender, acceptedAtMs, attempts }: Omit<RecordSummary, 'key'>,
+  dueAtMs: number,
+): string {
+  const summary: StoredSummary = [pool, backend, sender, acceptedAtMs, attempts, dueAtMs];
+  return JSON.stringify(summary);
+}
+
+export function decodeSummary(text: string): StoredSummary {
+  return JSON.parse(text) as StoredSummary;
+}
+
+function plain(notification: Notification): object {
+  const { body } = notification;
+  if (typeof body === 'string') return notification;
+  const base64 = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64');
+  return { ...notification, body: { base64 } };
+}
+
+function revived(notification: Notification): Notification {
+  const body = notification.body as string | Base64;
+  if (typeof body === 'string') return notification;
+  return { ...notification, body: new Uint8Array(Buffer.from(body.base64, 'base64')) };
+}

@@ -1,0 +1,95 @@
+import type { DeadLetter } from '../../core/dead-letter.ts';
+import type { Notification } from '../../core/delivery.ts';
+import type { Records, RecordSummary } from '../records.ts';
+import type { Database, LedgerKey } from './database.js';
+import { decodeNotification, encodeLetter, encodeNotification, encodeSummary } from './encoding.ts';
+import type { Writing } from './writing.ts';
+
+/** So much of what waits is kept at hand, since most notifications are sent soon after they were accepted. */
+const MOST_AT_HAND_BYTES = 16 * 1024 * 1024;
+/** About what a notification takes beside its body. */
+const FRAME_BYTES = 1000;
+
+/** What the records of all pools share. */
+export interface RecordsContext {
+  readonly database: Database;
+  readonly writing: Writing;
+  readonly deadLetterCapacity: number;
+  /** Gives each record of any pool its key. */
+  readonly nextKey: () => number;
+}
+
+/** The records of one pool in the database; written by the writer's thread, read here. */
+export class LmdbRecords implements Records {
+  readonly keepsWhatIsLeft = true;
+  readonly #pool: string;
+  readonly #context: RecordsContext;
+  readonly #atHand = new Map<number, Notification>();
+  #atHandBytes = 0;
+
+  constructor(pool: string, context: RecordsContext) {
+    this.#pool = pool;
+    this.#context = context;
+  }
+
+  async add(notification: Notification): Promise<number> {
+    const { nextKey, writing } = this.#context;
+    const key = nextKey();
+    await writing.do({
+      do: 'add',
+      key,
+      ledger: this.#ledgerKey(notification.backend),
+      summary: encodeSummary(this.#pool, { ...notification, attempts: 0 }, 0),
+      notification: encodeNotification(notification),
+    });
+    if (this.#atHandBytes < MOST_AT_HAND_BYTES) {
+      this.#atHand.set(key, notification);
+      this.#atHandBytes += FRAME_BYTES + notification.body.length;
+    }
+    return key;
+  }
+
+  read(key: number): Notification | undefined {
+    const { root, notifications } = this.#context.database;
+    const atHand = this.#atHand.get(key);
+    if (atHand !== undefined) return atHand;
+    // Another thread wrote it, perhaps after the snapshot that reads share.
+    if (!notifications.doesExist(key)) root.resetReadTxn();
+    const text = notifications.get(key);
+    return text === undefined ? undefined : decodeNotification(text);
+  }
+
+  postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
+    const summary = encodeSummary(this.#pool, record, dueAtMs);
+    return this.#context.writing.do({ do: 'postpone', key: record.key, summary });
+  }
+
+  remove({ key, backend }: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
+    this.#forget(key);
+    return this.#context.writing.do({ do: 'remove', key, ledger: this.#ledgerKey(backend), end });
+  }
+
+  bury({ key, backend }: RecordSummary, letter: DeadLetter): Promise<void> {
+    const { writing, deadLetterCapacity } = this.#context;
+    this.#forget(key);
+    return writing.do({
+      do: 'bury',
+      key,
+      ledger: this.#ledgerKey(backend),
+      id: letter.notification.id,
+      letter: encodeLetter(letter),
+      capacity: deadLetterCapacity,
+    });
+  }
+
+  #forget(key: number): void {
+    const notification = this.#atHand.get(key);
+    if (notification === undefined) return;
+    this.#atHand.delete(key);
+    this.#atHandBytes -= FRAME_BYTES + notification.body.length;
+  }
+
+  #ledgerKey(backend: string): LedgerKey {
+    return [this.#pool, backend];
+  }
+}
