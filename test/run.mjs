@@ -28,7 +28,7 @@ const tests = { name: 'tests', step: testAll };
 const steps = [...install, ...(parameters.length === 0 ? checks : []), tests];
 
 async function findServers() {
-  const servers = await ensureServers({ needed: ['prosody', 'ejabberd'], log: console.log });
+  const servers = await ensureServers({ log: console.log });
   for (const [name, server] of Object.entries(servers)) {
     if ('missing' in server) missing.push(server.missing);
     console.log(`${name}: ${server.missing ?? server.version}`);

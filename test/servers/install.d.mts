@@ -1,7 +1,7 @@
-export type ServerName = 'prosody' | 'ejabberd';
+export type ServerName = 'prosody' | 'ejabberd' | 'prometheus';
 
 export interface FoundServer {
-  /** Prosody: its executable. ejabberd: the folder that holds its ebin/. */
+  /** Prosody: its executable. ejabberd: the folder that holds its ebin/. Prometheus: its executable, promtool beside it. */
   readonly path: string;
   readonly version: string;
 }
@@ -14,8 +14,8 @@ export interface MissingServer {
 export type Servers = Record<ServerName, FoundServer | MissingServer>;
 
 /**
- * Says where the servers are, without changing anything: in PATH and below /usr/lib, or where PROSODY (its executable),
- * EJABBERD (the folder that holds its ebin/), ERL and ERLC point.
+ * Says where the servers are, without changing anything: in PATH and below /usr/lib, or where PROSODY and PROMETHEUS
+ * (their executables), EJABBERD (the folder that holds its ebin/), ERL and ERLC point.
  */
 export function findServers(needed?: readonly ServerName[]): Promise<Servers>;
 

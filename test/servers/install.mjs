@@ -1,7 +1,7 @@
-// Finds the XMPP servers that the tests and the demo run, and installs Debian's packages of them where they are
-// missing and it may. Plain JavaScript without dependencies, because it runs before `npm install` has.
-// What it exports is described in install.d.mts; `node test/servers/install.mjs` installs both servers.
-import { execFile } from 'node:child_process';
+// Finds the servers that the tests and the demo run (XMPP servers, Prometheus), and installs Debian's packages of them
+// where they are missing and it may. Plain JavaScript without dependencies, because it runs before `npm install` has.
+// What it exports is described in install.d.mts; `node test/servers/install.mjs` installs all of them.
+import { execFile, execFileSync } from 'node:child_process';
 import {
   accessSync,
   constants,
@@ -12,13 +12,14 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const SERVERS = {
   prosody: { find: findProsody, variable: 'PROSODY', packages: ['prosody', 'prosody-modules'] },
   ejabberd: { find: findEjabberd, variable: 'EJABBERD', packages: ['ejabberd'] },
+  prometheus: { find: findPrometheus, variable: 'PROMETHEUS', packages: ['prometheus'] },
 };
 
 export async function findServers(needed = Object.keys(SERVERS)) {
@@ -77,6 +78,14 @@ function findEjabberd() {
     path,
     version: /\{\s*vsn\s*,\s*"([^"]+)"/.exec(readFileSync(application, 'utf8'))?.[1] ?? 'unknown',
   };
+}
+
+function findPrometheus() {
+  const path = locateExecutable('PROMETHEUS', 'prometheus');
+  if (path === undefined) throw new Error('Prometheus is not installed ("prometheus" is not in PATH).');
+  if (!isExecutable(join(dirname(path), 'promtool'))) throw new Error(`There is no promtool beside ${path}.`);
+  const output = execFileSync(path, ['--version'], { encoding: 'utf8' });
+  return { path, version: /version ([\w.]+)/.exec(output)?.[1] ?? 'unknown' };
 }
 
 function ejabberdFolders() {

@@ -1,6 +1,5 @@
 import { describe, test } from 'vitest';
-import { findServers, type FoundServer } from '../../servers/install.mjs';
-import type { ServerName } from './server.ts';
+import { findServers, type FoundServer, type ServerName } from '../../servers/install.mjs';
 
 /** What this machine has, or why it has not: looked up once. */
 const servers = await findServers();
