@@ -9,6 +9,8 @@ export interface Lane {
   /** The tag, or `tag@host` for a host's own pool. */
   readonly pool: string;
   readonly outbox: Outbox;
+  /** Begins to deliver. */
+  start(): void;
   /** Takes nothing out any more; resolves when what was in flight is settled. */
   stop(): Promise<void>;
   /** Ends what is left; what the outbox cannot keep is dropped and counted. */
@@ -58,13 +60,16 @@ function openLane(
   const { workers, retry, whenFull, capacity } = configuration;
   const outbox = surroundings.store.outbox({ pool: label, capacity, whenFull, order: retry.order });
   const pool = openPool({ ...configuration, userAgent: surroundings.userAgent }, surroundings);
-  const dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
+  let dispatched: Promise<void> | undefined;
   return {
     pool: label,
     outbox,
-    stop: () => {
+    start: () => {
+      dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
+    },
+    stop: async () => {
       outbox.stopLeasing();
-      return dispatched;
+      await dispatched;
     },
     close: async () => {
       await outbox.close();

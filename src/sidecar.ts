@@ -53,7 +53,8 @@ export async function startSidecar(
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, userAgent });
   const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
-  store.start((letter) => redeliver(router, letter));
+  await store.start((letter) => redeliver(router, letter));
+  for (const lane of lanes.values()) lane.start();
   const connection: { session?: Session } = {};
   const telemetry = await serveTelemetry({
     ...configuration.telemetry,

@@ -89,13 +89,17 @@ export class Router {
     }
   }
 
-  /** Puts a notification that was a dead letter into its pool's outbox. */
+  /**
+   * Puts a notification that was a dead letter into its pool's outbox.
+   * @throws PlainError while there is no room.
+   */
   async putAgain(letter: DeadLetter): Promise<void> {
     const { notification } = letter;
     const { backends, destinationOf } = this.#options;
     const tag = backends.find(({ name }) => name === notification.backend)?.poolName ?? notification.pool;
     const destination = destinationOf(tag, notification.host);
     if (destination === undefined) return this.#bury({ ...letter, reason: 'no-pool' });
+    if (!destination.outbox.hasRoom()) throw new PlainError(`the outbox of ${destination.pool} is full`);
     const acceptedAtMs = this.#surroundings.clock.now();
     await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
   }

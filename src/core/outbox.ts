@@ -12,6 +12,8 @@ export interface OutboxCounts {
 
 /** Holds the deliveries of one outgoing pool from being accepted until they are settled. */
 export interface Outbox {
+  /** Whether a put would drop nothing. */
+  hasRoom(): boolean;
   /**
    * Takes a notification; those of one sender keep the order of the calls. Resolves once it is as safe as the engine
    * promises. A full outbox drops one (this one or the oldest, as `when_full` says) and counts it.

@@ -36,10 +36,10 @@ export interface OutboxStore extends DeadLetters {
   /** Makes the outbox of one outgoing pool, once for each label. */
   outbox(options: OutboxOptions): Outbox;
   /**
-   * Gives the outboxes what an earlier run left for them, and from then on hands over dead letters that an operator
-   * wants delivered again; each is handed over until the promise of `redeliver` resolved.
+   * To be awaited before anything is put or leased: gives the outboxes what an earlier run left for them, and from then
+   * on hands over dead letters that an operator wants delivered again, each until the promise of `redeliver` resolves.
    */
-  start(redeliver: (letter: DeadLetter) => Promise<void>): void;
+  start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void>;
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
   problem(): string | undefined;
   /** To be called after its outboxes are closed. */

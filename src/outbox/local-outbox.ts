@@ -41,7 +41,7 @@ export class LocalOutbox implements Outbox {
   }
 
   /**
-   * Takes up what an earlier run left, in the order of the keys.
+   * Takes up what an earlier run left, in the order of the keys, before anybody leases.
    * @param dueAtMs Unix time in milliseconds; 0 if no attempt was made.
    */
   restore(record: RecordSummary, dueAtMs: number): void {
@@ -50,13 +50,16 @@ export class LocalOutbox implements Outbox {
     this.#tally.accept(entry);
     if (dueAtMs === 0) this.#turns.add(entry);
     else this.#turns.addAside(entry, clock.monotonic() + dueAtMs - clock.now());
-    this.#handOut();
+  }
+
+  hasRoom(): boolean {
+    return this.#tally.takingRoom + this.#beingWritten < this.#options.capacity;
   }
 
   put(notification: Notification): Promise<void> {
-    const { capacity, whenFull } = this.#options;
-    const isFull = this.#tally.takingRoom + this.#beingWritten >= capacity;
-    const oldest = isFull && whenFull === 'drop_oldest' ? this.#tally.oldestWaiting() : undefined;
+    const isFull = !this.hasRoom();
+    const mayDropOldest = isFull && this.#options.whenFull === 'drop_oldest';
+    const oldest = mayDropOldest ? this.#tally.oldestWaiting() : undefined;
     if (this.#closed !== undefined || (isFull && oldest === undefined)) {
       this.#tally.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
       return Promise.resolve();

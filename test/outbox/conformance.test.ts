@@ -53,7 +53,7 @@ class Bench {
       { clock, observe, ledger },
     );
     this.outbox = this.store.outbox({ ...roomy, ...this.#options });
-    this.store.start(() => Promise.resolve());
+    await this.store.start(() => Promise.resolve());
     return this;
   }
 

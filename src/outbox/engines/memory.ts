@@ -9,7 +9,7 @@ export const memory: OutboxEngine = (_options, surroundings) => {
   const store: OutboxStore = {
     keepsWhatIsLeft: false,
     outbox: (options) => new LocalOutbox(new MemoryRecords(), options, surroundings),
-    start: () => undefined,
+    start: () => Promise.resolve(),
     bury: ({ notification: { backend } }) => {
       ledger.count(backend, 'accepted');
       ledger.count(backend, 'dead');

@@ -1,10 +1,9 @@
 import { PlainError } from '../../core/errors.ts';
 import type { EngineOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
-import { openDatabase } from './database.js';
+import { FORMAT, openDatabase } from './database.js';
 import { prepareFolder, remedyFor } from './folder.ts';
 import { own, type Ownership } from './owner.ts';
 import { LmdbStore } from './store.ts';
-import { Writing } from './writing.ts';
 
 /** Opens the store in a folder, as its only owner. */
 export async function openLmdbStore(
@@ -16,11 +15,22 @@ export async function openLmdbStore(
   try {
     prepareFolder(folder);
     ownership = await own(folder);
-    const writing = await Writing.open(folder);
-    return new LmdbStore({ database: openDatabase(folder), writing, ownership }, options, surroundings);
+    await checkFormat(folder);
+    return new LmdbStore(ownership, options, surroundings);
   } catch (error) {
     await ownership?.release();
     const reason = error instanceof PlainError ? error.message : remedyFor(folder, error as Error);
     throw new PlainError(`outbox.options.path: cannot open ${folder}: ${reason}`, { cause: error });
   }
+}
+
+async function checkFormat(folder: string): Promise<void> {
+  const { root, meta } = openDatabase(folder);
+  const format = meta.get('format');
+  if (format === undefined) meta.putSync('format', FORMAT);
+  await root.close();
+  if (format === undefined || format <= FORMAT) return;
+  throw new PlainError(
+    `it was written by a newer version (format ${format}, this one knows ${FORMAT}); run that version, or set another path`,
+  );
 }

@@ -1,9 +1,9 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
 import type { Records, RecordSummary } from '../records.ts';
-import type { Database, LedgerKey } from './database.js';
+import type { Connection } from './connection.ts';
+import type { LedgerKey } from './database.js';
 import { decodeNotification, encodeLetter, encodeNotification, encodeSummary } from './encoding.ts';
-import type { Writing } from './writing.ts';
 
 /** So much of what waits is kept at hand, since most notifications are sent soon after they were accepted. */
 const MOST_AT_HAND_BYTES = 16 * 1024 * 1024;
@@ -12,8 +12,7 @@ const FRAME_BYTES = 1000;
 
 /** What the records of all pools share. */
 export interface RecordsContext {
-  readonly database: Database;
-  readonly writing: Writing;
+  readonly connection: Connection;
   readonly deadLetterCapacity: number;
   /** Gives each record of any pool its key. */
   readonly nextKey: () => number;
@@ -33,9 +32,9 @@ export class LmdbRecords implements Records {
   }
 
   async add(notification: Notification): Promise<number> {
-    const { nextKey, writing } = this.#context;
+    const { nextKey, connection } = this.#context;
     const key = nextKey();
-    await writing.do({
+    await connection.writing.do({
       do: 'add',
       key,
       ledger: this.#ledgerKey(notification.backend),
@@ -50,7 +49,7 @@ export class LmdbRecords implements Records {
   }
 
   read(key: number): Notification | undefined {
-    const { root, notifications } = this.#context.database;
+    const { root, notifications } = this.#context.connection.database;
     const atHand = this.#atHand.get(key);
     if (atHand !== undefined) return atHand;
     // Another thread wrote it, perhaps after the snapshot that reads share.
@@ -61,18 +60,19 @@ export class LmdbRecords implements Records {
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
     const summary = encodeSummary(this.#pool, record, dueAtMs);
-    return this.#context.writing.do({ do: 'postpone', key: record.key, summary });
+    return this.#context.connection.writing.do({ do: 'postpone', key: record.key, summary });
   }
 
   remove({ key, backend }: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
     this.#forget(key);
-    return this.#context.writing.do({ do: 'remove', key, ledger: this.#ledgerKey(backend), end });
+    const ledger = this.#ledgerKey(backend);
+    return this.#context.connection.writing.do({ do: 'remove', key, ledger, end });
   }
 
   bury({ key, backend }: RecordSummary, letter: DeadLetter): Promise<void> {
-    const { writing, deadLetterCapacity } = this.#context;
+    const { connection, deadLetterCapacity } = this.#context;
     this.#forget(key);
-    return writing.do({
+    return connection.writing.do({
       do: 'bury',
       key,
       ledger: this.#ledgerKey(backend),

@@ -2,57 +2,67 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Outbox } from '../../core/outbox.ts';
 import type { EngineOptions, OutboxOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
 import { LocalOutbox } from '../local-outbox.ts';
-import { type Database, lastKey, type LedgerKey, type Operation } from './database.js';
+import { Connection } from './connection.ts';
+import { type LedgerKey, openDatabase, type Operation } from './database.js';
 import { decodeLetter, decodeSummary, encodeLetter } from './encoding.ts';
 import { isNearlyFull } from './folder.ts';
 import type { Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
-import { SelfTest } from './self-test.ts';
-import type { Writing } from './writing.ts';
+import { type Mismatch, SelfTest } from './self-test.ts';
 
 /** How often it is looked whether an operator's command, another process, has left something to do. */
 const LOOK_INTERVAL_MS = 500;
 /** So many letters are handed over at a time. */
 const MOST_AT_A_LOOK = 100;
 
-/** What was opened for the store, and is closed with it. */
-export interface OpenedFolder {
-  readonly database: Database;
-  readonly writing: Writing;
-  readonly ownership: Ownership;
-}
-
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
   readonly keepsWhatIsLeft = true;
-  readonly #opened: OpenedFolder;
+  readonly #connection = new Connection();
+  readonly #ownership: Ownership;
   readonly #options: EngineOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #outboxes = new Map<string, LocalOutbox>();
   readonly #beingRedelivered = new Set<string>();
-  #lastKey: number;
+  #lastKey = 0;
   #cancelLook = (): void => undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenedFolder, options: EngineOptions, surroundings: OutboxSurroundings) {
-    this.#opened = opened;
+  constructor(ownership: Ownership, options: EngineOptions, surroundings: OutboxSurroundings) {
+    this.#ownership = ownership;
     this.#options = options;
     this.#surroundings = surroundings;
-    this.#lastKey = lastKey(opened.database.summaries);
   }
 
   outbox(options: OutboxOptions): Outbox {
     const nextKey = (): number => (this.#lastKey += 1);
     const { deadLetterCapacity } = this.#options;
-    const records = new LmdbRecords(options.pool, { ...this.#opened, deadLetterCapacity, nextKey });
+    const records = new LmdbRecords(options.pool, {
+      connection: this.#connection,
+      deadLetterCapacity,
+      nextKey,
+    });
     const outbox = new LocalOutbox(records, options, this.#surroundings);
     this.#outboxes.set(options.pool, outbox);
     return outbox;
   }
 
-  start(redeliver: (letter: DeadLetter) => Promise<void>): void {
+  async start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
     const { observe } = this.#surroundings;
-    const { ledger, summaries } = this.#opened.database;
+    const { folder } = this.#options;
+    const mismatches = await this.#restore(folder);
+    await this.#connection.open(folder);
+    for (const { pool, backend, off } of mismatches) {
+      observe({ kind: 'ledger-mismatched', pool, backend, off });
+      void this.#write({ do: 'correct', ledger: [pool, backend], accepted: off });
+    }
+    this.#look(redeliver);
+  }
+
+  /** Gives the outboxes what is theirs, and tells where the ledger is off. */
+  async #restore(folder: string): Promise<Mismatch[]> {
+    // Opened for this alone: what was read stays mapped until it is closed, and a million records are half a gigabyte.
+    const { root, summaries, ledger } = openDatabase(folder);
     const selfTest = new SelfTest();
     const orphaned = new Map<string, number>();
     // One text for each sender and backend, not one for each of their records.
@@ -65,13 +75,14 @@ export class LmdbStore implements OutboxStore {
       const outbox = this.#outboxes.get(pool);
       if (outbox === undefined) orphaned.set(pool, (orphaned.get(pool) ?? 0) + 1);
       else outbox.restore(record, dueAtMs);
+      this.#lastKey = key;
     }
-    for (const [pool, depth] of orphaned) observe({ kind: 'outbox-orphaned', pool, depth });
-    for (const { pool, backend, off } of selfTest.mismatches(ledger.getRange())) {
-      observe({ kind: 'ledger-mismatched', pool, backend, off });
-      void this.#write({ do: 'correct', ledger: [pool, backend], accepted: off });
+    for (const [pool, depth] of orphaned) {
+      this.#surroundings.observe({ kind: 'outbox-orphaned', pool, depth });
     }
-    this.#look(redeliver);
+    const mismatches = [...selfTest.mismatches(ledger.getRange())];
+    await root.close();
+    return mismatches;
   }
 
   bury(letter: DeadLetter): Promise<void> {
@@ -92,7 +103,7 @@ export class LmdbStore implements OutboxStore {
   }
 
   problem(): string | undefined {
-    const { problem } = this.#opened.writing;
+    const { problem } = this.#connection.writing;
     if (problem === undefined) return undefined;
     const { folder } = this.#options;
     const full = isNearlyFull(folder) ? ' (the disk is full: make room)' : '';
@@ -106,15 +117,13 @@ export class LmdbStore implements OutboxStore {
 
   async #close(): Promise<void> {
     this.#cancelLook();
-    const { database, writing, ownership } = this.#opened;
-    await writing.close();
-    await database.root.close();
-    await ownership.release();
+    await this.#connection.close();
+    await this.#ownership.release();
   }
 
   /** Looks for letters to deliver again, and, while writing fails, whether it would succeed again. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
-    const { database, writing } = this.#opened;
+    const { database, writing } = this.#connection;
     if (writing.problem !== undefined) void this.#write({ do: 'probe' });
     // Another process wrote them, after the snapshot that reads share.
     database.root.resetReadTxn();
@@ -140,7 +149,7 @@ export class LmdbStore implements OutboxStore {
 
   async #write(operation: Operation): Promise<void> {
     try {
-      await this.#opened.writing.do(operation);
+      await this.#connection.writing.do(operation);
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
     }

@@ -1,7 +1,7 @@
 // @ts-check
 // The writer's thread: it alone waits for the disk, so that sockets are read and requests sent meanwhile.
 import { parentPort, workerData } from 'node:worker_threads';
-import { apply, FORMAT, openDatabase } from './database.js';
+import { apply, openDatabase } from './database.js';
 
 /** @typedef {import('./database.js').Operation} Operation */
 
@@ -17,16 +17,8 @@ try {
  * @returns {void}
  */
 function serve(database) {
-  const { root, meta } = database;
-  const format = meta.get('format');
-  if (format !== undefined && format > FORMAT) {
-    port.postMessage({ newerFormat: format });
-    void root.close();
-    return;
-  }
-  if (format === undefined) meta.putSync('format', FORMAT);
   port.on('message', (/** @type {Operation[] | 'close'} */ message) => {
-    if (message === 'close') void root.close().finally(() => port.close());
+    if (message === 'close') void database.root.close().finally(() => port.close());
     else port.postMessage({ failures: write(database, message) });
   });
   port.postMessage({ opened: true });

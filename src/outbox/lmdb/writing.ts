@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { PlainError } from '../../core/errors.ts';
-import { FORMAT, type Operation } from './database.js';
+import type { Operation } from './database.js';
 
 interface Pending {
   readonly operation: Operation;
@@ -13,7 +13,6 @@ interface Pending {
 interface Message {
   readonly opened?: true;
   readonly problem?: string;
-  readonly newerFormat?: number;
   readonly failures?: readonly string[];
 }
 
@@ -43,12 +42,7 @@ export class Writing {
     // Without the flags of the process: what they load concerns the sidecar, not its writer.
     const options = { workerData: { folder }, execArgv: [] };
     const worker = new Worker(new URL('./writer.js', import.meta.url), options);
-    const [{ problem, newerFormat }] = (await once(worker, 'message')) as [Message];
-    if (newerFormat !== undefined) {
-      throw new PlainError(
-        `it was written by a newer version (format ${newerFormat}, this one knows ${FORMAT}); run that version, or set another path`,
-      );
-    }
+    const [{ problem }] = (await once(worker, 'message')) as [Message];
     if (problem !== undefined) throw new PlainError(problem);
     return new Writing(worker);
   }
