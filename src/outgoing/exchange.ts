@@ -1,16 +1,13 @@
-import http from 'node:http';
-import https from 'node:https';
-import { urlToHttpOptions } from 'node:url';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import type { Attempt } from '../core/delivery.ts';
 import { outcomeOfError, outcomeOfStatus } from './outcome.ts';
 
 /** What is sent, and how long it may take. */
 export interface ExchangeOptions {
-  readonly url: URL;
-  readonly headers: http.OutgoingHttpHeaders;
+  /** Makes the request, whole but for its body. */
+  readonly start: () => ClientRequest;
   readonly body: string | Uint8Array;
-  readonly agent: http.Agent;
   /** For the whole exchange, connecting and the answer's body included. */
   readonly timeoutMs: number;
 }
@@ -36,7 +33,7 @@ export function exchange(options: ExchangeOptions, clock: Clock): Promise<Exchan
     let retryAfter: string | undefined;
     let isOver = false;
     let hasTimedOut = false;
-    const request = makeRequest(options);
+    const request = options.start();
 
     const finish = (error?: NodeJS.ErrnoException): void => {
       if (isOver) return;
@@ -63,18 +60,8 @@ export function exchange(options: ExchangeOptions, clock: Clock): Promise<Exchan
   });
 }
 
-function makeRequest({ url, headers, body, agent }: ExchangeOptions): http.ClientRequest {
-  const { request } = url.protocol === 'https:' ? https : http;
-  return request({
-    ...urlToHttpOptions(url),
-    method: 'POST',
-    agent,
-    headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-  });
-}
-
 /** Reads an answer's body to its end or to the limit; a connection with an unread rest cannot be used again. */
-function drain(answer: http.IncomingMessage): void {
+function drain(answer: IncomingMessage): void {
   let bytes = 0;
   answer.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
