@@ -31,4 +31,9 @@ export class Ages<T extends { readonly isEnded: boolean }> {
     }
     return undefined;
   }
+
+  /** All that have not ended and that `suit`, the oldest first. */
+  all(suits: (item: T) => boolean): T[] {
+    return this.#row.filter((item) => !item.isEnded && suits(item));
+  }
 }

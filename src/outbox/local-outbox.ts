@@ -116,10 +116,7 @@ export class LocalOutbox implements Outbox {
     for (const entry of this.#leased.values()) this.#tally.move(entry, 'waiting');
     this.#leased.clear();
     if (this.#keepsWhatIsLeft) return;
-    const drops: Promise<void>[] = [];
-    for (let left = this.#tally.oldestWaiting(); left !== undefined; left = this.#tally.oldestWaiting()) {
-      drops.push(this.#drop(left, 'stopped'));
-    }
+    const drops = this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped'));
     await Promise.all(drops);
   }
 

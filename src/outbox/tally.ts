@@ -52,6 +52,10 @@ export class Tally<T extends Counted> {
     return this.#ages.oldest(({ state }) => state === 'waiting');
   }
 
+  allWaiting(): T[] {
+    return this.#ages.all(({ state }) => state === 'waiting');
+  }
+
   accept(entry: T): void {
     this.#surroundings.ledger.count(entry.backend, 'accepted');
     this.#ages.add(entry);

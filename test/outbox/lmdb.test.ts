@@ -1,117 +1,388 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { Ledger } from '../../src/core/ledger.ts';
-import { engines } from '../../src/outbox/engines/index.ts';
-import { ManualClock } from '../support/clock.ts';
+import { describe, expect, it } from 'vitest';
+import type { Notification } from '../../src/core/delivery.ts';
+import { openDatabase } from '../../src/outbox/lmdb/database.js';
+import { own } from '../../src/outbox/lmdb/owner.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
+import { expectKept, idsIn, openFolder, readFolder, temporaryFolder } from '../support/outbox-folder.ts';
+import { type Said, startPutter } from '../support/putter.ts';
+import { seededRandom } from '../support/random.ts';
+import { describeWithSmallDisk } from '../support/small-disk.ts';
 
-const putter = new URL('putter.mjs', import.meta.url).pathname;
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
 
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'outbox-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+const notification = (id: string, fields: Partial<Notification> = {}): Notification => ({
+  id,
+  backend: 'chats',
+  pool: 'http_pool',
+  sender: 'alice@example.com',
+  receiver: 'bob@example.com',
+  host: 'example.com',
+  path: '',
+  headers: {},
+  body: id,
+  acceptedAtMs: 0,
+  ...fields,
+});
 
-async function openOutbox(folder: string, pool = 'http_pool') {
-  const ledger = new Ledger();
-  const outbox = await engines.lmdb(
-    { pool, folder, capacity: 1_000_000, whenFull: 'drop_newest', order: 'none' },
-    { clock: new ManualClock(), observe: () => undefined, ledger },
-  );
-  onTestFinished(() => outbox.close());
-  return { outbox, ledger };
-}
-
-/** Runs a process that puts, kills it after so many puts, and gives the ids of those that were safe. */
-async function putUntilKilled(folder: string, round: number, puts: number): Promise<string[]> {
-  const child = spawn(process.execPath, [putter, folder, String(round)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  let lines = 0;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-    lines += text.split('\n').length - 1;
-    if (lines >= puts) child.kill('SIGKILL');
-  });
-  const [, signal] = (await once(child, 'close')) as [number | null, string | null];
-  expect(signal).toBe('SIGKILL');
-  return said.split('\n').slice(0, -1);
-}
-
-describe('the outbox engine lmdb', () => {
-  it('has everything after a kill whose put had resolved, once each', async () => {
+describe('what the engine lmdb has accepted', () => {
+  it('is there after the process was killed, once each, and what was delivered is not', async () => {
     const folder = temporaryFolder();
-    const safe: string[] = [];
-    let random = 20_261_123;
-    for (let round = 1; round <= 5; round += 1) {
-      random = (random * 48_271) % 2_147_483_647;
-      safe.push(...(await putUntilKilled(folder, round, 1 + (random % 700))));
-      const { outbox, ledger } = await openOutbox(folder);
-      expectLedgerBalanced(ledger, outbox.counts());
-      const { waiting } = outbox.counts();
-      const found: string[] = [];
-      for (let index = 0; index < waiting; index += 1) {
-        const { notification, attempts } = (await outbox.lease())!;
-        expect(notification.body).toBe(notification.id);
-        expect(attempts).toBe(0);
-        found.push(notification.id);
-      }
-      await outbox.close();
-      expect(new Set(found).size).toBe(found.length);
-      const there = new Set(found);
-      expect(safe.filter((id) => !there.has(id))).toEqual([]);
-      // At most what each of the ten writers had under way at each kill.
-      expect(found.length - safe.length).toBeLessThanOrEqual(20 * round);
+    const random = seededRandom(20_261_124);
+    const said: Said[] = [];
+    for (let round = 1; round <= 6; round += 1) {
+      const settledShare = round % 2 === 0 ? 0.7 : 0;
+      const putter = startPutter({ folder, prefix: `round${round}`, settledShare });
+      await putter.lines(1 + random(700));
+      said.push(await putter.kill());
+      const { surplus } = await expectKept(folder, said);
+      // Each of the ten writers may have had a put under way at each kill.
+      expect(surplus).toBeLessThanOrEqual(10 * round);
     }
   });
 
-  it('keeps the pools of one folder apart', async () => {
+  it('balances in the ledger on disk after each kill', async () => {
     const folder = temporaryFolder();
-    const notification = {
-      id: 'alice1',
-      backend: 'chats',
-      pool: 'a',
-      sender: 'alice@example.com',
-      host: 'example.com',
-      path: '',
-      headers: {},
-      body: '',
-      acceptedAtMs: 0,
-    };
-    const [first, second] = [await openOutbox(folder, 'a'), await openOutbox(folder, 'b')];
-    await first.outbox.put(notification);
-    await first.outbox.close();
-    await second.outbox.put({ ...notification, id: 'bob1', pool: 'b' });
-    await second.outbox.close();
-    const again = await openOutbox(folder, 'a');
-    expect(again.outbox.counts().waiting).toBe(1);
-    expect((await again.outbox.lease())?.notification.id).toBe('alice1');
+    const random = seededRandom(20_261_125);
+    for (let round = 1; round <= 4; round += 1) {
+      const putter = startPutter({ folder, prefix: `round${round}`, settledShare: 0.8 });
+      await putter.lines(1 + random(500));
+      await putter.kill();
+      const { stored, letters, ledger } = await readFolder(folder);
+      const { accepted, delivered, dead, dropped } = ledger;
+      expect(dead).toBe(letters.length);
+      expect(dropped).toBe(0);
+      expect(accepted).toBe(delivered + dead + stored.length);
+    }
   });
 
-  it('refuses a folder of a newer version, and says so', async () => {
+  it('stays with its pool', async () => {
+    const folder = temporaryFolder();
+    const pools = ['a', 'a@example.com'];
+    const first = await openFolder(folder, { pools });
+    await first.outboxes[0]!.put(notification('alice1', { pool: 'a' }));
+    await first.outboxes[1]!.put(notification('bob1', { pool: 'a@example.com' }));
+    await first.outboxes[0]!.put(notification('alice2', { pool: 'a' }));
+    await first.close();
+    const again = await openFolder(folder, { pools });
+    expect(await idsIn(again.outboxes[0]!)).toEqual(['alice1', 'alice2']);
+    expect(await idsIn(again.outboxes[1]!)).toEqual(['bob1']);
+  });
+
+  it('waits, and is told of, while its pool is not configured', async () => {
+    const folder = temporaryFolder();
+    const first = await openFolder(folder, { pools: ['a', 'b'] });
+    await first.outboxes[0]!.put(notification('alice1', { pool: 'a' }));
+    await first.outboxes[1]!.put(notification('bob1', { pool: 'b' }));
+    await first.outboxes[1]!.put(notification('bob2', { pool: 'b' }));
+    await first.close();
+    const without = await openFolder(folder, { pools: ['a'] });
+    expect(without.observed).toEqual([{ kind: 'outbox-orphaned', pool: 'b', depth: 2 }]);
+    await without.outboxes[0]!.put(notification('alice2', { pool: 'a' }));
+    await without.close();
+    const again = await openFolder(folder, { pools: ['a', 'b'] });
+    expect(again.kinds()).toEqual([]);
+    expect(await idsIn(again.outboxes[0]!)).toEqual(['alice1', 'alice2']);
+    expect(await idsIn(again.outboxes[1]!)).toEqual(['bob1', 'bob2']);
+  });
+});
+
+describe('dead letters of the engine lmdb', () => {
+  it('are kept, the newest of them up to the capacity', async () => {
+    const folder = temporaryFolder();
+    const { outbox, close } = await openFolder(folder, { deadLetterCapacity: 3 });
+    const attempt = { outcome: '4xx', status: 410, durationSeconds: 0.5 } as const;
+    for (let index = 1; index <= 5; index += 1) {
+      await outbox.put(notification(`alice${index}`));
+      await outbox.settle((await outbox.lease())!, { kind: 'dead', reason: 'rejected' }, attempt);
+    }
+    await close();
+    const { letters, ledger } = await readFolder(folder);
+    expect(letters.map(({ notification: { id } }) => id)).toEqual(['alice3', 'alice4', 'alice5']);
+    expect(letters[0]).toMatchObject({ reason: 'rejected', attempts: 1, attempt });
+    expect(ledger).toEqual({ accepted: 5, delivered: 0, dead: 5, dropped: 0 });
+  });
+
+  it('are those of notifications that never were in an outbox, too', async () => {
+    const folder = temporaryFolder();
+    const { store, close } = await openFolder(folder);
+    const letter = { notification: notification('1'), reason: 'no-pool', diedAtMs: 1, attempts: 0 } as const;
+    await store.bury(letter);
+    await close();
+    const { letters, ledger } = await readFolder(folder);
+    expect(letters).toEqual([letter]);
+    expect(ledger).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });
+  });
+});
+
+describe('a ledger on disk that is off', () => {
+  it('is told of once, and corrected', async () => {
+    const folder = temporaryFolder();
+    const first = await openFolder(folder);
+    await first.outbox.put(notification('alice1'));
+    await first.close();
+    const database = openDatabase(folder);
+    database.ledger.putSync(['http_pool', 'chats'], { accepted: 7, delivered: 1, dead: 2, dropped: 1 });
+    await database.root.close();
+    const mismatch = { kind: 'ledger-mismatched', pool: 'http_pool', backend: 'chats', off: -2 };
+    const second = await openFolder(folder);
+    expect(second.observed).toEqual([mismatch]);
+    await second.close();
+    expect((await readFolder(folder)).ledger).toEqual({ accepted: 5, delivered: 1, dead: 2, dropped: 1 });
+    const third = await openFolder(folder);
+    expect(third.kinds()).toEqual([]);
+  });
+});
+
+describe('a folder of the engine lmdb', () => {
+  const ANOTHER = 'another sidecar works on it';
+
+  it('has one owner in a process', async () => {
+    const folder = temporaryFolder();
+    const { close } = await openFolder(folder);
+    await expect(openFolder(folder)).rejects.toThrow(`cannot open ${folder}: ${ANOTHER}`);
+    await close();
+    await openFolder(folder);
+  });
+
+  it('has one owner among processes', async () => {
+    const folder = temporaryFolder();
+    const putter = startPutter({ folder, prefix: 'first' });
+    await putter.lines(1);
+    await expect(openFolder(folder)).rejects.toThrow(`cannot open ${folder}: ${ANOTHER}`);
+    const said = await putter.kill();
+    expect(readdirSync(folder).filter((name) => name.endsWith('.sock'))).toHaveLength(1);
+    await expectKept(folder, [said]);
+  });
+
+  it('has one owner when several take it over from a killed one at once', async () => {
+    const folder = temporaryFolder();
+    const putter = startPutter({ folder, prefix: 'first' });
+    await putter.lines(1);
+    await putter.kill();
+    const tries = await Promise.allSettled([1, 2, 3, 4].map(() => own(folder)));
+    const owners = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    expect(owners).toHaveLength(1);
+    await expect(own(folder)).rejects.toThrow(ANOTHER);
+    await owners[0]!.release();
+    await openFolder(folder);
+  });
+
+  it('is refused if a newer version wrote it', async () => {
     const folder = temporaryFolder();
     const root = open({ path: folder, noSubdir: false });
     await root.openDB<number, string>('meta', {}).put('format', 2);
     await root.close();
-    await expect(openOutbox(folder)).rejects.toThrow(`${folder} was written by a newer version (format 2`);
+    await expect(openFolder(folder)).rejects.toThrow(
+      `cannot open ${folder}: it was written by a newer version (format 2, this one knows 1)`,
+    );
+    // It was let go of: the newer version can be started.
+    await expect(openFolder(folder)).rejects.toThrow('newer version');
   });
 
-  it('refuses a file that is not its own, and leaves it as it is', async () => {
+  it('may hold an empty data.mdb', async () => {
     const folder = temporaryFolder();
-    writeFileSync(join(folder, 'data.mdb'), 'a letter to my aunt '.repeat(1000));
-    await expect(openOutbox(folder)).rejects.toThrow('data.mdb is no LMDB file');
+    writeFileSync(join(folder, 'data.mdb'), '');
+    const { outbox, close } = await openFolder(folder);
+    await outbox.put(notification('alice1'));
+    await close();
+    expect((await readFolder(folder)).stored).toEqual(['alice1']);
   });
 
-  it('says which folder cannot be made', async () => {
+  it.each([
+    ['a text', 'a letter to my aunt '.repeat(1000)],
+    ['short', 'x'],
+    ['zeros', '\0'.repeat(40_960)],
+  ])('is refused if its data.mdb is not of LMDB, and left as it is: %s', async (_what, content) => {
+    const folder = temporaryFolder();
+    const file = join(folder, 'data.mdb');
+    writeFileSync(file, content);
+    await expect(openFolder(folder)).rejects.toThrow(`cannot open ${folder}: data.mdb is no LMDB file`);
+    expect(readFileSync(file, 'utf8')).toBe(content);
+  });
+
+  it('is refused if its path is that of a file', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    await expect(openOutbox(join(file, 'folder'))).rejects.toThrow(`cannot open ${join(file, 'folder')}: `);
+    await expect(openFolder(file)).rejects.toThrow(
+      `cannot open ${file}: it is not a folder; set another path`,
+    );
+    const below = join(file, 'folder');
+    await expect(openFolder(below)).rejects.toThrow(`cannot open ${below}: it is not a folder`);
+  });
+
+  it('is refused if this user may not write there', async () => {
+    const folder = temporaryFolder();
+    const { outbox, close } = await openFolder(folder);
+    await outbox.put(notification('alice1'));
+    await close();
+    const uid = isRoot ? NOBODY : process.getuid!();
+    if (isRoot) {
+      chmodSync(folder, 0o755);
+      for (const name of ['data.mdb', 'lock.mdb']) chmodSync(join(folder, name), 0o644);
+    } else {
+      chmodSync(folder, 0o555);
+      for (const name of ['data.mdb', 'lock.mdb']) chmodSync(join(folder, name), 0o444);
+    }
+    const complaint = await complaintOfOpening(folder, uid);
+    chmodSync(folder, 0o755);
+    expect(complaint).toMatch(/^outbox\.options\.path: cannot open .*: EACCES.*; give it the folder/);
+    expect(complaint).toContain(`this user (${uid}) may not write there`);
+  });
+
+  it('is refused if this user may not make the files in it', async () => {
+    const folder = temporaryFolder();
+    const uid = isRoot ? NOBODY : process.getuid!();
+    if (isRoot) chownSync(folder, 0, 0);
+    chmodSync(folder, isRoot ? 0o755 : 0o555);
+    const complaint = await complaintOfOpening(folder, uid);
+    chmodSync(folder, 0o755);
+    expect(complaint).toContain(`this user (${uid}) may not write there; give it the folder`);
+  });
+});
+
+describe('a data.mdb that was cut off', () => {
+  it('is refused, and left as it is, and a whole one is not', async () => {
+    const folder = temporaryFolder();
+    const putter = startPutter({ folder, prefix: 'cut' });
+    await putter.lines(300);
+    const said = await putter.kill();
+    const database = openDatabase(folder, { readOnly: true });
+    const { lastPageNumber, pageSize } = database.root.getStats() as Record<string, number>;
+    await database.root.close();
+    const content = readFileSync(join(folder, 'data.mdb')).subarray(0, (lastPageNumber! + 1) * pageSize!);
+    for (const share of [0.95, 0.5, 0.1, 0.01]) {
+      const other = temporaryFolder();
+      const file = join(other, 'data.mdb');
+      const cut = content.subarray(0, Math.max(100, Math.floor(content.length * share)));
+      writeFileSync(file, cut);
+      // In a process of its own: LMDB maps the file, and reading beyond its end is no error but a signal.
+      const complaint = await complaintOfOpening(other, process.getuid!());
+      expect(complaint, `cut to ${share}`).toMatch(/cannot open .*: data\.mdb /);
+      expect(readFileSync(file).equals(cut)).toBe(true);
+    }
+    await expectKept(folder, [said]);
+  });
+
+  // LMDB does not write pages that one transaction takes and gives back, also at the end of the file.
+  it.each([1000, 600])('is not one whose last pages were never written: %d ended at once', async (count) => {
+    const folder = temporaryFolder();
+    const first = await openFolder(folder);
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => first.outbox.put(notification(`${index}`))),
+    );
+    await first.close();
+    const second = await openFolder(folder);
+    const ends: Promise<boolean>[] = [];
+    for (let index = 1; index < count; index += 1) {
+      ends.push(second.outbox.settle((await second.outbox.lease())!, { kind: 'delivered' }));
+    }
+    await Promise.all(ends);
+    await second.close();
+    const third = await openFolder(folder);
+    expect(await idsIn(third.outbox)).toEqual([`${count - 1}`]);
+  });
+});
+
+/** What a process of a user says who cannot open a folder; rejects if it could, or was ended by a signal. */
+async function complaintOfOpening(folder: string, uid: number): Promise<string> {
+  const program = `
+    const { engines } = await import(${JSON.stringify(new URL('../../dist/outbox/engines/index.js', import.meta.url).href)});
+    const { Ledger } = await import(${JSON.stringify(new URL('../../dist/core/ledger.js', import.meta.url).href)});
+    const { systemClock: clock } = await import(${JSON.stringify(new URL('../../dist/system-clock.js', import.meta.url).href)});
+    process.setgid?.(${uid === 0 ? 0 : NOBODY});
+    process.setuid?.(${uid});
+    try {
+      const store = await engines.lmdb(
+        { folder: ${JSON.stringify(folder)}, deadLetterCapacity: 10 },
+        { clock, observe: () => undefined, ledger: new Ledger() },
+      );
+      store.outbox({ pool: 'http_pool', capacity: 10, whenFull: 'drop_newest', order: 'none' });
+      await store.start(() => Promise.resolve());
+      await store.close();
+      console.log('opened');
+    } catch (error) {
+      console.log(error.message);
+    }
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  expect({ code, signal, said }).toMatchObject({ code: 0, signal: null });
+  return said.trim();
+}
+
+describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
+  const large = (id: string) => notification(id, { body: id.padEnd(20_000, '.') });
+
+  it('answers every put, drops and counts what it cannot write, loses nothing else, and recovers', async () => {
+    const disk = makeDisk(4 * 1024 ** 2);
+    const { folder } = disk;
+    const opened = await openFolder(folder);
+    const { outbox, store, ledger, clock, observed } = opened;
+    expect(store.problem()).toBeUndefined();
+    const put = (id: string) => outbox.put(large(id));
+    for (let index = 0; store.problem() === undefined; index += 1) {
+      await Promise.all([put(`${index}a`), put(`${index}b`), put(`${index}c`)]);
+      expectLedgerBalanced(ledger, outbox.counts());
+    }
+    expect(store.problem()).toMatch(
+      new RegExp(`^the outbox cannot write to ${folder}: .* \\(the disk is full: make room\\)$`),
+    );
+    const dropped = new Set<string>();
+    for (const observation of observed) {
+      if (observation.kind !== 'notification-dropped') continue;
+      expect(observation.reason).toBe('unwritable');
+      dropped.add(observation.notification.id);
+    }
+    expect(dropped.size).toBeGreaterThan(0);
+    expect(ledger.entry('chats').dropped).toBe(dropped.size);
+    expect(opened.kinds()).toContain('internal-error');
+    const kept = ledger.entry('chats').accepted - dropped.size;
+    expect(outbox.counts().waiting).toBe(kept);
+
+    // It looks by itself whether there is room again, and takes what comes then.
+    disk.grow();
+    clock.advance(500);
+    await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+    await put('after');
+    await opened.close();
+    const again = await openFolder(folder);
+    expect(again.kinds()).toEqual([]);
+    const ids = await idsIn(again.outbox);
+    expect(ids).toHaveLength(kept + 1);
+    expect(ids.at(-1)).toBe('after');
+    expect(ids.filter((id) => dropped.has(id))).toEqual([]);
+    expectLedgerBalanced(again.ledger, again.outbox.counts());
+  });
+
+  it('can still end what it has, so that room is made', async () => {
+    const disk = makeDisk(4 * 1024 ** 2);
+    const opened = await openFolder(disk.folder);
+    const { outbox, store, ledger } = opened;
+    for (let index = 0; store.problem() === undefined; index += 1) {
+      await outbox.put(large(`${index}`));
+    }
+    const { waiting } = outbox.counts();
+    for (let left = waiting; left > 0; left -= 1) {
+      await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+    }
+    expect(ledger.entry('chats').delivered).toBe(waiting);
+    const before = ledger.entry('chats').dropped;
+    await outbox.put(notification('after', { body: large('after') }));
+    expect(ledger.entry('chats').dropped).toBe(before);
+    expect(store.problem()).toBeUndefined();
+    await opened.close();
+    const again = await openFolder(disk.folder);
+    expect(again.kinds()).toEqual([]);
+    expect(await idsIn(again.outbox)).toEqual(['after']);
   });
 });

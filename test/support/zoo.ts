@@ -1,6 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import tls from 'node:tls';
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -9,7 +12,7 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import { memory } from '../../src/outbox/engines/memory.ts';
+import { engines } from '../../src/outbox/engines/index.ts';
 import { dispatch } from '../../src/outgoing/dispatcher.ts';
 import { openPool } from '../../src/outgoing/pool.ts';
 import { ManualClock } from './clock.ts';
@@ -36,6 +39,7 @@ export type Judged = Extract<
 >;
 
 export interface ZooLaneOptions {
+  readonly engine: keyof typeof engines;
   readonly server: string;
   readonly workers: number;
   readonly requestTimeoutMs: number;
@@ -47,7 +51,7 @@ export interface ZooLaneOptions {
 
 /** An outbox, a pool and the dispatcher between them; after the test its ledger must be balanced. */
 export async function openZooLane(options: ZooLaneOptions) {
-  const { clock, workers, retry, onJudged } = options;
+  const { engine, clock, workers, retry, onJudged } = options;
   const ledger = new Ledger();
   const judged: Judged[] = [];
   const outcomes: string[] = [];
@@ -59,16 +63,24 @@ export async function openZooLane(options: ZooLaneOptions) {
     onJudged?.(seen);
     for (const look of waiters) look();
   };
-  const outbox = await memory(
-    { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: retry.order },
-    { clock, observe, ledger },
-  );
+  const folder = await mkdtemp(join(tmpdir(), 'zoo-'));
+  const store = await engines[engine]({ folder, deadLetterCapacity: 100 }, { clock, observe, ledger });
+  const outbox = store.outbox({
+    pool: 'http_pool',
+    capacity: 1000,
+    whenFull: 'drop_newest',
+    order: retry.order,
+  });
+  await store.start(() => Promise.resolve());
   const pool = openPool({ ...options, pathPrefix: '/', userAgent: 'test' }, { clock, observe });
   const ended = dispatch({ outbox, pool, workers, retry }, { clock, observe, random: () => 0 });
   onTestFinished(async () => {
     outbox.stopLeasing();
     pool.close();
     await ended;
+    await outbox.close();
+    await store.close();
+    await rm(folder, { recursive: true });
     expectLedgerBalanced(ledger, outbox.counts());
   });
   return {

@@ -31,11 +31,13 @@ export const FORMAT = 1;
  */
 export function openDatabase(folder, options = {}) {
   // Without overlapping flushes a commit is on disk when it is done, and a full disk is an error that can be caught.
-  const root = open({ path: folder, noSubdir: false, maxDbs: 8, overlappingSync: false, ...options });
+  const root = open({ path: folder, noSubdir: false, maxDbs: 12, overlappingSync: false, ...options });
   const text = /** @type {const} */ ({ encoding: 'string' });
   return {
     root,
     meta: /** @type {import('lmdb').Database<number, string>} */ (root.openDB('meta', {})),
+    /** `socket`: the name of the owner's socket in the folder. */
+    owner: /** @type {import('lmdb').Database<string, string>} */ (root.openDB('owner', text)),
     /** By key: a summary as JSON, `[pool, backend, sender, acceptedAtMs, attempts, dueAtMs]`. */
     summaries: /** @type {import('lmdb').Database<string, number>} */ (root.openDB('summaries', text)),
     /** By key: a notification as JSON. */

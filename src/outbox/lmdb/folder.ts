@@ -1,10 +1,17 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PlainError } from '../../core/errors.ts';
 
-/** LMDB's magic number, in the byte order of all machines that Node runs on; it follows the header of the first page. */
+/** LMDB's magic number, in the byte order of all machines that Node runs on. */
 const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
-const FIRST_BYTES = 64;
+/** Where a meta page has it: behind the page's header. The other fields are counted from there. */
+const MAGIC_AT = 24;
+const PAGE_SIZE_AT = 24;
+const LAST_PAGE_AT = 120;
+const TRANSACTION_AT = 128;
+const META_BYTES = 136;
 const LITTLE_FREE_BYTES = 1024 * 1024;
 
 /**
@@ -22,20 +29,51 @@ export function prepareFolder(folder: string): void {
     throw error;
   }
   try {
-    checkFile(file);
+    checkFile(file, folder);
   } finally {
     closeSync(file);
   }
 }
 
-function checkFile(file: number): void {
+function checkFile(file: number, folder: string): void {
   const { size } = fstatSync(file);
   if (size === 0) return;
-  const start = Buffer.alloc(FIRST_BYTES);
-  readSync(file, start, { position: 0 });
-  if (!start.includes(MAGIC)) {
+  const first = readMeta(file, 0);
+  if (first === undefined) {
     throw new PlainError('data.mdb is no LMDB file; move it away, or set another path');
   }
+  const second = readMeta(file, first.pageSize);
+  const newest = second !== undefined && second.transaction > first.transaction ? second : first;
+  const wholeSize = (newest.lastPage + 1) * newest.pageSize;
+  if (second !== undefined && (size >= wholeSize || canBeRead(folder))) return;
+  throw new PlainError(
+    `data.mdb was cut off: it has ${size} of ${wholeSize} bytes; restore it, or move it away and lose what waits in it`,
+  );
+}
+
+/** LMDB need not write pages at the end that were free again before their transaction ended. */
+function canBeRead(folder: string): boolean {
+  const probe = fileURLToPath(new URL('./probe.js', import.meta.url));
+  return spawnSync(process.execPath, [probe, folder], { stdio: 'ignore' }).status === 0;
+}
+
+interface Meta {
+  readonly pageSize: number;
+  readonly lastPage: number;
+  readonly transaction: number;
+}
+
+/** Of LMDB's first two pages, the one with the higher number of its transaction says what belongs to the file. */
+function readMeta(file: number, position: number): Meta | undefined {
+  const page = Buffer.alloc(MAGIC_AT + META_BYTES);
+  const length = readSync(file, page, { position });
+  const meta = page.subarray(MAGIC_AT);
+  if (length < page.length || !meta.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  return {
+    pageSize: meta.readUInt32LE(PAGE_SIZE_AT),
+    lastPage: Number(meta.readBigUInt64LE(LAST_PAGE_AT)),
+    transaction: Number(meta.readBigUInt64LE(TRANSACTION_AT)),
+  };
 }
 
 /** What an operator can do about an error of the file system, in words. */
@@ -55,7 +93,7 @@ export function remedyFor(folder: string, { code, message }: NodeJS.ErrnoExcepti
 }
 
 /** LMDB reports a full disk as an input/output error. */
-export function isNearlyFull(folder: string): boolean {
+function isNearlyFull(folder: string): boolean {
   try {
     const { bavail, bsize } = statfsSync(folder);
     return bavail * bsize < LITTLE_FREE_BYTES;

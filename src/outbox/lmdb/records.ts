@@ -82,6 +82,12 @@ export class LmdbRecords implements Records {
     });
   }
 
+  /** To be called when somebody else has removed records: nothing at hand is sure any more. */
+  forgetAll(): void {
+    this.#atHand.clear();
+    this.#atHandBytes = 0;
+  }
+
   #forget(key: number): void {
     const notification = this.#atHand.get(key);
     if (notification === undefined) return;

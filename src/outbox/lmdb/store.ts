@@ -5,7 +5,6 @@ import { LocalOutbox } from '../local-outbox.ts';
 import { Connection } from './connection.ts';
 import { type LedgerKey, openDatabase, type Operation } from './database.js';
 import { decodeLetter, decodeSummary, encodeLetter } from './encoding.ts';
-import { isNearlyFull } from './folder.ts';
 import type { Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
 import { type Mismatch, SelfTest } from './self-test.ts';
@@ -23,7 +22,9 @@ export class LmdbStore implements OutboxStore {
   readonly #options: EngineOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #outboxes = new Map<string, LocalOutbox>();
+  readonly #records: LmdbRecords[] = [];
   readonly #beingRedelivered = new Set<string>();
+  #erasures = 0;
   #lastKey = 0;
   #cancelLook = (): void => undefined;
   #closed: Promise<void> | undefined;
@@ -42,6 +43,7 @@ export class LmdbStore implements OutboxStore {
       deadLetterCapacity,
       nextKey,
     });
+    this.#records.push(records);
     const outbox = new LocalOutbox(records, options, this.#surroundings);
     this.#outboxes.set(options.pool, outbox);
     return outbox;
@@ -105,9 +107,7 @@ export class LmdbStore implements OutboxStore {
   problem(): string | undefined {
     const { problem } = this.#connection.writing;
     if (problem === undefined) return undefined;
-    const { folder } = this.#options;
-    const full = isNearlyFull(folder) ? ' (the disk is full: make room)' : '';
-    return `the outbox cannot write to ${folder}: ${problem}${full}`;
+    return `the outbox cannot write to ${this.#options.folder}: ${problem}`;
   }
 
   close(): Promise<void> {
@@ -127,6 +127,10 @@ export class LmdbStore implements OutboxStore {
     if (writing.problem !== undefined) void this.#write({ do: 'probe' });
     // Another process wrote them, after the snapshot that reads share.
     database.root.resetReadTxn();
+    const erasures = database.meta.get('erasures') ?? 0;
+    // What an operator has removed must not be sent from memory.
+    if (erasures !== this.#erasures) for (const records of this.#records) records.forgetAll();
+    this.#erasures = erasures;
     for (const { key: id, value } of database.redeliveries.getRange({ limit: MOST_AT_A_LOOK })) {
       if (this.#beingRedelivered.has(id)) continue;
       this.#beingRedelivered.add(id);

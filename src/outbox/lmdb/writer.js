@@ -1,13 +1,25 @@
 // @ts-check
 // The writer's thread: it alone waits for the disk, so that sockets are read and requests sent meanwhile.
+import { statfsSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { apply, openDatabase } from './database.js';
 
-/** @typedef {import('./database.js').Operation} Operation */
+/**
+ * @typedef {import('./database.js').Operation} Operation
+ *
+ * @typedef {Record<'lastPageNumber' | 'pageSize' | 'treeBranchPageCount' | 'treeLeafPageCount' | 'overflowPages', number>} PageCounts
+ */
 
+const DISK_FULL = 'no space left on device (the disk is full: make room)';
+/** Left free for what makes room: ends of notifications. */
+const RESERVE_BYTES = 1024 * 1024;
+/** In UTF-8, and as much again for pages that are copied to be changed. */
+const BYTES_A_CHARACTER = 6;
+
+const { folder } = /** @type {{ folder: string }} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 try {
-  serve(openDatabase(/** @type {{ folder: string }} */ (workerData).folder));
+  serve(openDatabase(folder));
 } catch (error) {
   port.postMessage({ problem: describe(error) });
 }
@@ -25,30 +37,57 @@ function serve(database) {
 }
 
 /**
- * Writes operations in one transaction; where that fails, each for itself, so that on a full disk what frees pages
- * still goes through.
+ * Writes operations in one transaction. What takes room is refused before the disk is full, because LMDB's own way to
+ * fail then may corrupt the memory of the process (lmdb 3.5.6: several pages of 20 kB, then one more try).
  * @param {import('./database.js').Database} database
  * @param {Operation[]} operations
  * @returns {string[] | undefined} For each operation why it failed, or ''; undefined if none did.
  */
 function write(database, operations) {
-  const inTransaction = (/** @type {Operation[]} */ some) =>
-    database.root.transactionSync(() => {
-      for (const operation of some) apply(database, operation);
-    });
+  const needed = operations.reduce((sum, operation) => sum + roomFor(operation), 0);
+  const isRoom = needed === 0 || needed < roomOnDisk() || needed < roomOnDisk() + roomInside(database);
+  const written = isRoom ? operations : operations.filter((operation) => roomFor(operation) === 0);
   try {
-    inTransaction(operations);
-    return undefined;
-  } catch {
-    return operations.map((operation) => {
-      try {
-        inTransaction([operation]);
-        return '';
-      } catch (error) {
-        return describe(error);
-      }
-    });
+    if (written.length > 0) {
+      database.root.transactionSync(() => {
+        for (const operation of written) apply(database, operation);
+      });
+    }
+    return isRoom ? undefined : operations.map((operation) => (roomFor(operation) === 0 ? '' : DISK_FULL));
+  } catch (error) {
+    return operations.map(() => describe(error));
   }
+}
+
+/**
+ * Bytes on disk that an operation may take, at most; 0 if it takes none for long.
+ * @param {Operation} operation
+ * @returns {number}
+ */
+function roomFor(operation) {
+  if (operation.do === 'add') return BYTES_A_CHARACTER * operation.notification.length;
+  if (operation.do === 'bury') return BYTES_A_CHARACTER * operation.letter.length;
+  return operation.do === 'probe' ? 1 : 0;
+}
+
+function roomOnDisk() {
+  const { bavail, bsize } = statfsSync(folder);
+  return Math.max(0, bavail * bsize - RESERVE_BYTES);
+}
+
+/**
+ * Half of what the file has in pages that hold nothing any more; they may lie too scattered to use all.
+ * @param {import('./database.js').Database} database
+ * @returns {number}
+ */
+function roomInside({ root, ...tables }) {
+  const { lastPageNumber, pageSize } = /** @type {PageCounts} */ (root.getStats());
+  let used = 0;
+  for (const table of Object.values(tables)) {
+    const counts = /** @type {PageCounts} */ (table.getStats());
+    used += counts.treeBranchPageCount + counts.treeLeafPageCount + counts.overflowPages;
+  }
+  return ((lastPageNumber - used) * pageSize) / 2;
 }
 
 /**

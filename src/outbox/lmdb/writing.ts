@@ -28,13 +28,19 @@ export class Writing {
   #gathered: Pending[] = [];
   #beingWritten: readonly Pending[] = [];
   #isScheduled = false;
+  #hasEnded = false;
+  /** The operation that came last: when it is done, all are. */
+  #last: Promise<void> = Promise.resolve();
   #problem: string | undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
     worker.on('message', ({ failures }: Message) => this.#written(failures));
     worker.on('error', (error) => this.#fail(error.message));
-    worker.on('exit', () => this.#fail('the thread that writes has ended'));
+    worker.on('exit', () => {
+      this.#hasEnded = true;
+      this.#fail('the thread that writes has ended');
+    });
   }
 
   /** @throws PlainError if the database cannot be opened. */
@@ -54,16 +60,22 @@ export class Writing {
 
   /** Resolves once the operation is on disk. */
   do(operation: Operation): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const done = new Promise<void>((resolve, reject) => {
       this.#gathered.push({ operation, resolve, reject });
-      if (this.#isScheduled || this.#beingWritten.length > 0) return;
+    });
+    if (this.#hasEnded) this.#fail('the thread that writes has ended');
+    else if (!this.#isScheduled && this.#beingWritten.length === 0) {
       this.#isScheduled = true;
       setImmediate(() => this.#write());
-    });
+    }
+    this.#last = done;
+    return done;
   }
 
   /** Ends the thread, when all is written. */
   async close(): Promise<void> {
+    await this.#last.catch(() => undefined);
+    if (this.#hasEnded) return;
     const ended = once(this.#worker, 'exit');
     this.#worker.postMessage('close');
     await ended;
