@@ -94,6 +94,15 @@ describe('the README says what is true', () => {
     );
   });
 
+  it('names for every promise a test that is there', () => {
+    const promises = tableOf('promise');
+    expect(promises.length).toBeGreaterThan(5);
+    for (const [promise = '', test = ''] of promises) {
+      const [file = '', title = ''] = test.split(': ');
+      expect(read(file), promise).toContain(title);
+    }
+  });
+
   it('links only to what is there', () => {
     const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => target ?? '');
     for (const target of targets.filter((target) => !target.startsWith('http'))) {

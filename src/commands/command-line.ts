@@ -1,33 +1,57 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
-import { type Command, exitCodes } from './command.ts';
+import { type Command, exitCodes, UsageError } from './command.ts';
+import { commandHelp, DEFAULT_FILE, groupHelp, help, NAME } from './help.ts';
 import { commands } from './index.ts';
-
-const NAME = 'xmpp-event-pusher';
-const DEFAULT_FILE = 'config/event-pusher.yaml';
 
 /** Does what the arguments say; resolves to the exit code of the process. */
 export async function runCommandLine(args: readonly string[], version: string): Promise<number> {
   const [first, ...rest] = args;
   if (first === '--version') return print(`${version}\n`);
-  if (first === '--help' || first === '-h') return print(help());
-  if (first === undefined) return refuse(help());
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
-  if (command === undefined) return refuse(unknownCommand(first));
+  if (isHelp(first)) return print(help(commands));
+  if (first === undefined) return refuse(help(commands));
+  const found = named(commands, first);
+  if (found === undefined) return refuse(unknownCommand(first, commands));
+  if ('run' in found) return runCommand({ name: first, command: found, version }, rest);
+  const [second, ...others] = rest;
+  if (isHelp(second)) return print(groupHelp(first, found));
+  if (second === undefined) return refuse(groupHelp(first, found));
+  const command = named(found.commands, second);
+  if (command === undefined) return refuse(unknownCommand(second, found.commands, first));
+  return runCommand({ name: `${first} ${second}`, command, version }, others);
+}
+
+interface NamedCommand {
+  readonly name: string;
+  readonly command: Command;
+  readonly version: string;
+}
+
+async function runCommand({ name, command, version }: NamedCommand, args: string[]): Promise<number> {
   try {
-    const { help: wantsHelp, config } = parseOptions(command, rest);
-    if (wantsHelp) return print(commandHelp(first, command));
-    return await command.run({ file: config ?? DEFAULT_FILE, version });
+    const { values, positionals } = parse(command, args);
+    const { help: wantsHelp, config, ...options } = values;
+    if (wantsHelp === true) return print(commandHelp(name, command));
+    const file = typeof config === 'string' ? config : DEFAULT_FILE;
+    return await command.run({ file, version, options, operands: positionals });
   } catch (error) {
+    if (error instanceof UsageError) return refuse(`${error.message}\n\n${commandHelp(name, command)}`);
     if (!isParseError(error)) throw error;
-    return refuse(`${firstSentence(error.message)}\n\n${commandHelp(first, command)}`);
+    return refuse(`${firstSentence(error.message)}\n\n${commandHelp(name, command)}`);
   }
 }
 
-function parseOptions(command: Command, args: string[]): { help?: boolean; config?: string } {
+function parse({ takesFile, options = {}, operands }: Command, args: string[]) {
+  const own = Object.entries(options).map(
+    ([name, { value }]) => [name, { type: value === undefined ? 'boolean' : 'string' }] as const,
+  );
   const help = { help: { type: 'boolean', short: 'h' } } as const;
   const file = { config: { type: 'string', short: 'c' } } as const;
-  return parseArgs({ args, options: command.takesFile ? { ...help, ...file } : help }).values;
+  return parseArgs({
+    args,
+    options: { ...Object.fromEntries(own), ...help, ...(takesFile && file) },
+    allowPositionals: operands !== undefined,
+  });
 }
 
 /** Node's own errors about arguments all have such a code. */
@@ -42,6 +66,14 @@ function firstSentence(message: string): string {
   return message.split(/\. |\n/, 1).join();
 }
 
+function isHelp(argument: string | undefined): boolean {
+  return argument === '--help' || argument === '-h';
+}
+
+function named<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function print(text: string): number {
   process.stdout.write(text);
   return exitCodes.success;
@@ -52,31 +84,12 @@ function refuse(text: string): number {
   return exitCodes.failure;
 }
 
-function unknownCommand(name: string): string {
-  const names = Object.keys(commands);
+function unknownCommand(name: string, known: object, group?: string): string {
+  const names = Object.keys(known);
   const meant = nearest(name, names);
   const guess = meant === undefined ? '' : `; did you mean ${meant}?`;
   const kind = name.startsWith('-') ? 'option' : 'command';
-  return `unknown ${kind} ${name}${guess}\nthe commands are ${names.join(', ')}; see ${NAME} --help\n`;
-}
-
-function help(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`);
-  return `Usage: ${NAME} COMMAND [OPTIONS]
-
-${lines.join('\n')}
-
-Options:
-  -c, --config FILE   the configuration file (${DEFAULT_FILE})
-  -h, --help          this text, or that of a command
-  --version           the version
-
-Exit codes: ${exitCodes.success} success, ${exitCodes.badConfiguration} bad configuration, ${exitCodes.failure} anything else.
-`;
-}
-
-function commandHelp(name: string, { summary, takesFile }: Command): string {
-  const file = takesFile ? ' [-c FILE]' : '';
-  const fileLine = takesFile ? `\n  -c, --config FILE   the configuration file (${DEFAULT_FILE})\n` : '';
-  return `Usage: ${NAME} ${name}${file}\n\n  ${summary}\n${fileLine}`;
+  const [path, all] =
+    group === undefined ? [NAME, 'the commands'] : [`${NAME} ${group}`, `the commands of ${group}`];
+  return `unknown ${kind} ${name}${guess}\n${all} are ${names.join(', ')}; see ${path} --help\n`;
 }

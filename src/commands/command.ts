@@ -1,8 +1,22 @@
+/** The values of a command's options, by their names; a switch that was given is true. */
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+
 /** What a command is told. */
 export interface CommandContext {
   /** The configuration file as the user gave it, or the default. */
   readonly file: string;
   readonly version: string;
+  readonly options: OptionValues;
+  /** What stood there beside the options. */
+  readonly operands: readonly string[];
+}
+
+/** An option of one command. */
+export interface Option {
+  /** What stands for its value in `--help`; without it the option is a switch. */
+  readonly value?: string;
+  /** One line for `--help`. */
+  readonly summary: string;
 }
 
 /** Something that the command line can do. */
@@ -11,9 +25,28 @@ export interface Command {
   readonly summary: string;
   /** Whether it takes `-c FILE`. */
   readonly takesFile: boolean;
-  /** Does it; resolves to the exit code of the process. */
+  /** By name, without the dashes; default none but `--help`. */
+  readonly options?: Readonly<Record<string, Option>>;
+  /** Its operands as `--help` shows them; without it there are none. */
+  readonly operands?: string;
+  /**
+   * Does it; resolves to the exit code of the process.
+   * @throws UsageError if options and operands make no sense together.
+   */
   run(context: CommandContext): Promise<number>;
+}
+
+/** Commands that belong together, under one name. */
+export interface CommandGroup {
+  /** One line for `--help`. */
+  readonly summary: string;
+  readonly commands: Readonly<Record<string, Command>>;
 }
 
 /** Exit codes; 78 is EX_CONFIG of sysexits.h. */
 export const exitCodes = { success: 0, failure: 1, badConfiguration: 78 } as const;
+
+/** A command was given what it cannot do; the message is shown above its `--help`. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

@@ -1,6 +1,7 @@
 import { loadBackends } from '../backends/load.ts';
 import type { Backend } from '../backends/request.ts';
-import type { Configuration, Problem } from '../config/configuration.ts';
+import type { Configuration, OutboxConfiguration, Problem } from '../config/configuration.ts';
+import { loadOutbox } from '../config/load-outbox.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
 
 /** All that is known before anything connects. */
@@ -27,6 +28,14 @@ export async function prepare(file: string): Promise<Prepared | undefined> {
 export async function readConfiguration(file: string): Promise<Configuration | undefined> {
   const loaded = await loadConfiguration(file, process.env);
   if ('configuration' in loaded) return loaded.configuration;
+  printProblems(loaded.problems);
+  return undefined;
+}
+
+/** Loads what a configuration says of the outbox; tells all problems on stderr, and gives undefined if that is not good. */
+export async function readOutboxConfiguration(file: string): Promise<OutboxConfiguration | undefined> {
+  const loaded = await loadOutbox(file, process.env);
+  if (!('problems' in loaded)) return loaded;
   printProblems(loaded.problems);
   return undefined;
 }

@@ -23,6 +23,7 @@ describe('the command line', () => {
         check        tells whether the configuration file is good, and every problem if it is not
         schema       prints the JSON Schema of the configuration file, for editors
         healthcheck  succeeds while a running sidecar is ready, for containers
+        dead-letters lists, shows, redelivers or drops notifications that failed for good
 
       Options:
         -c, --config FILE   the configuration file (config/event-pusher.yaml)
@@ -56,10 +57,16 @@ describe('the command line', () => {
   it.each([
     [
       ['chek'],
-      'unknown command chek; did you mean check?\nthe commands are run, check, schema, healthcheck; ',
+      'unknown command chek; did you mean check?\nthe commands are run, check, schema, healthcheck, dead-letters; ',
     ],
-    [['explain'], 'unknown command explain\nthe commands are run, check, schema, healthcheck; '],
-    [['constructor'], 'unknown command constructor\nthe commands are run, check, schema, healthcheck; '],
+    [
+      ['explain'],
+      'unknown command explain\nthe commands are run, check, schema, healthcheck, dead-letters; ',
+    ],
+    [
+      ['constructor'],
+      'unknown command constructor\nthe commands are run, check, schema, healthcheck, dead-letters; ',
+    ],
     [['--colour'], 'unknown option --colour\n'],
     [['check', '--colour'], "Unknown option '--colour'\n\nUsage: xmpp-event-pusher check [-c FILE]\n"],
     [['check', 'file.yaml'], "Unexpected argument 'file.yaml'\n\nUsage: "],

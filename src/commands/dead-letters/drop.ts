@@ -1,0 +1,38 @@
+import { type Command, type CommandContext, UsageError } from '../command.ts';
+import { choiceOptions, counted, settleChosen, told } from './choice.ts';
+import { bareJid, hasFilters } from './filters.ts';
+import { withDeadLetters } from './open.ts';
+
+export const drop: Command = {
+  summary: 'removes dead letters for good',
+  takesFile: true,
+  options: {
+    ...choiceOptions,
+    jid: {
+      value: 'JID',
+      summary: 'all that is stored of this person: dead letters, and what waits to be sent',
+    },
+  },
+  operands: '[ID…]',
+  run(context) {
+    const { jid } = context.options;
+    if (typeof jid === 'string') return erase(context, jid);
+    return settleChosen(context, 'drop', 'dropped');
+  },
+};
+
+function erase(context: CommandContext, text: string): Promise<number> {
+  const { options, operands } = context;
+  if (operands.length > 0 || options['all'] === true || hasFilters(options)) {
+    throw new UsageError('--jid goes with neither ids, --all nor filters');
+  }
+  const jid = bareJid(text);
+  if (jid === '') throw new UsageError('--jid needs a JID');
+  return withDeadLetters(context, 'write', async (letters) => {
+    const { deadLetters, redeliveries, notifications } = await letters.erase(jid);
+    return told(
+      `of ${jid}: ${counted(deadLetters, 'dead letter')}, ${counted(redeliveries, 'letter')} waiting for redelivery, ` +
+        `${counted(notifications, 'waiting notification')} dropped`,
+    );
+  });
+}

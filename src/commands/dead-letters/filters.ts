@@ -1,0 +1,103 @@
+import type { DeadLetter } from '../../core/dead-letter.ts';
+import type { Outcome } from '../../core/delivery.ts';
+import { parseJid, prepareDomain } from '../../core/jid.ts';
+import { type Option, type OptionValues, UsageError } from '../command.ts';
+
+const outcomes = [
+  '3xx',
+  '4xx',
+  '5xx',
+  'timeout',
+  'refused',
+  'reset',
+  'dns',
+  'tls',
+  'other',
+] as const satisfies Outcome[];
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** The options that choose among dead letters. */
+export const filterOptions = {
+  backend: { value: 'NAME', summary: 'only those of this backend' },
+  host: { value: 'DOMAIN', summary: 'only those whose sender has this domain' },
+  since: {
+    value: 'TIME',
+    summary: 'only those that died since then: 90m, 24h, 7d, or an ISO 8601 date or time',
+  },
+  status: {
+    value: 'CODE',
+    summary: `only those whose last attempt ended so: an HTTP status, ${outcomes.join(', ')}`,
+  },
+  receiver: { value: 'JID', summary: 'only those to this bare JID, or to this local part' },
+} as const satisfies Readonly<Record<string, Option>>;
+
+type FilterName = keyof typeof filterOptions;
+type Filter = (letter: DeadLetter) => boolean;
+
+/** Whether any filter was given. */
+export function hasFilters(options: OptionValues): boolean {
+  return Object.keys(filterOptions).some((name) => options[name] !== undefined);
+}
+
+/**
+ * Whether a letter passes all filters that were given.
+ * @throws UsageError if one makes no sense.
+ */
+export function filterOf(options: OptionValues, nowMs: number): Filter {
+  const filters: Filter[] = [];
+  for (const name of Object.keys(filterOptions) as FilterName[]) {
+    const value = options[name];
+    if (typeof value === 'string') filters.push(makers[name](value, nowMs));
+  }
+  return (letter) => filters.every((passes) => passes(letter));
+}
+
+const makers: Readonly<Record<FilterName, (value: string, nowMs: number) => Filter>> = {
+  backend:
+    (name) =>
+    ({ notification }) =>
+      notification.backend === name,
+  host: (domain) => {
+    const prepared = prepareDomain(domain, ignore);
+    return ({ notification }) => notification.host === prepared;
+  },
+  since: (text, nowMs) => {
+    const sinceMs = timeOf(text, nowMs);
+    return ({ diedAtMs }) => diedAtMs >= sinceMs;
+  },
+  status: (text) => {
+    if (/^[1-5]\d\d$/.test(text)) return ({ attempt }) => attempt?.status === Number(text);
+    const outcome = outcomes.find((known) => known === text.toLowerCase());
+    if (outcome === undefined) {
+      throw new UsageError(`--status ${text} is neither an HTTP status nor one of ${outcomes.join(', ')}`);
+    }
+    return ({ attempt }) => attempt?.outcome === outcome;
+  },
+  receiver: (text) => {
+    const jid = bareJid(text);
+    if (text.includes('@')) return ({ notification }) => notification.receiver === jid;
+    const local = `${parseJid(`${text}@localhost`, ignore).local}@`;
+    return ({ notification: { receiver } }) => receiver === jid || receiver.startsWith(local);
+  },
+};
+
+/** A JID as notifications have it: prepared, without its resource. */
+export function bareJid(text: string): string {
+  return parseJid(text, ignore).bare().toString();
+}
+
+/** Unix time in milliseconds. */
+function timeOf(text: string, nowMs: number): number {
+  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  if (count !== undefined) return nowMs - Number(count) * (UNIT_MS[unit] ?? 0);
+  const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d\S*)?$/.test(text) ? Date.parse(text) : NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new UsageError(
+    `--since ${text} is neither a duration (90m, 24h, 7d) nor a time (2026-11-24, 2026-11-24T08:30:00Z)`,
+  );
+}
+
+function ignore(): void {
+  // What cannot be prepared is compared in the form in which it was stored.
+}

@@ -1,0 +1,33 @@
+import type { DeadLetter } from '../../core/dead-letter.ts';
+import { systemClock } from '../../system-clock.ts';
+import { type Command, exitCodes } from '../command.ts';
+import { filterOf, filterOptions } from './filters.ts';
+import { withDeadLetters } from './open.ts';
+import { heading, recordOf, rowOf } from './print.ts';
+
+export const list: Command = {
+  summary: 'lists the dead letters, one a line, the newest last; without their bodies',
+  takesFile: true,
+  options: { json: { summary: 'one JSON object a line' }, ...filterOptions },
+  run(context) {
+    const { options } = context;
+    const matches = filterOf(options, systemClock.now());
+    const lineOf =
+      options['json'] === true ? (letter: DeadLetter) => JSON.stringify(recordOf(letter)) : rowOf;
+    return withDeadLetters(context, 'read', async (letters) => {
+      // Whoever counts lines counts letters; only a person needs to be told the columns.
+      if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
+      for (const page of letters.pages(matches)) {
+        if (!(await written(page.map((letter) => `${lineOf(letter)}\n`).join('')))) break;
+      }
+      return exitCodes.success;
+    });
+  },
+};
+
+/** Resolves once the text is gone, so that no more is read than somebody takes; to false if nobody does. */
+function written(text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    process.stdout.write(text, (error) => resolve(!error));
+  });
+}

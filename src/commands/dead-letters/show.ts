@@ -1,0 +1,22 @@
+import { type Command, exitCodes, UsageError } from '../command.ts';
+import { unknownIds, withDeadLetters } from './open.ts';
+import { wholeRecordOf, wholeText } from './print.ts';
+
+export const show: Command = {
+  summary: 'shows the whole request of a dead letter with its body, or the stanza of which none was made',
+  takesFile: true,
+  options: { json: { summary: 'as a JSON object' } },
+  operands: 'ID',
+  run(context) {
+    const { options, operands } = context;
+    const [id, ...others] = operands;
+    if (id === undefined || others.length > 0) throw new UsageError('give one id');
+    return withDeadLetters(context, 'read', (letters) => {
+      const letter = letters.find(id);
+      if (letter === undefined) return unknownIds([id]);
+      const text = options['json'] === true ? JSON.stringify(wholeRecordOf(letter)) : wholeText(letter);
+      process.stdout.write(`${text}\n`);
+      return exitCodes.success;
+    });
+  },
+};
