@@ -22,7 +22,7 @@ export async function openComposeStage(scene) {
   const compose = (...parameters) => run('docker', ['compose', ...parameters], { env });
   scene.signal.throwIfAborted();
   scene.undo(() => compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5'));
-  const { code, output } = await compose('up', '--build', '--detach', '--wait');
+  const { code, output } = await compose('up', '--build', '--detach', '--wait', 'sidecar');
   if (code !== 0) {
     const logs = await compose('logs', '--tail', '5');
     throw new Error(`docker compose up failed:\n${lastLines(output)}\n${lastLines(logs.output)}`);

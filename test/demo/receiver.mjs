@@ -6,11 +6,16 @@ import { fileURLToPath } from 'node:url';
 
 /** Calls `onNotification` with every request; resolves to its port and what ends it. Port 0 is any free one. */
 export async function startReceiver({ host, port, onNotification }) {
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const { method, url, headers } = request;
-    const body = await text(request);
-    response.writeHead(204).end();
-    onNotification({ method, url, headers, body });
+    text(request).then(
+      (body) => {
+        response.writeHead(204).end();
+        onNotification({ method, url, headers, body });
+      },
+      // Whoever sent it has died meanwhile.
+      () => undefined,
+    );
   });
   server.listen(port, host);
   await once(server, 'listening');
