@@ -1,0 +1,76 @@
+// `npm run bench`: ratios to a bare HTTP client in the same run. It needs a build, and nothing but loopback.
+//   npm run bench                         everything; exit code 1 if a target is missed
+//   npm run bench -- --quick              under a minute; exit code 1 if a ratio is worse than 1.5 x its target
+//   npm run bench -- --only memory,lmdb   some measurements
+//   npm run bench -- --json               machine-readable
+import { mkdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Bench } from './bench.mjs';
+import { common, measurements } from './measurements.mjs';
+import { cores } from './processes.mjs';
+import { judge, machine, table } from './report.mjs';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
+});
+
+async function main() {
+  const names = values.only?.split(',') ?? usual().map(({ name }) => name);
+  const unknown = names.filter((name) => !measurements.some((measurement) => measurement.name === name));
+  if (unknown.length > 0) {
+    const known = measurements.map(({ name }) => name).join(', ');
+    throw new Error(`there is no measurement ${unknown.join(', ')}; there are ${known}`);
+  }
+  mkdirSync(new URL('../../.cache/', import.meta.url), { recursive: true });
+  const { errors, figures } = await measure(names);
+  const rows = [...common, ...measurements.flatMap((measurement) => measurement.rows)];
+  const results = judge(rows, figures, values.quick);
+  const notRun = measurements.map(({ name }) => name).filter((name) => !names.includes(name));
+  const date = new Date().toISOString();
+  print({ ...machine(), date, quick: values.quick, pinned: cores, results, notRun, errors });
+  process.exitCode = errors.length > 0 || results.some(({ failed }) => failed) ? 1 : 0;
+}
+
+function usual() {
+  return measurements.filter(({ inQuick }) => !values.quick || inQuick !== false);
+}
+
+async function measure(names) {
+  const errors = [];
+  const bench = new Bench({ isQuick: values.quick, log });
+  for (const { name, run } of measurements.filter((measurement) => names.includes(measurement.name))) {
+    const from = performance.now();
+    try {
+      await run(bench);
+    } catch (error) {
+      errors.push({ name, error: error.stack });
+    }
+    log(`${name}: ${((performance.now() - from) / 1000).toFixed(1)} s`);
+  }
+  await bench.stop();
+  return { errors, figures: bench.figures };
+}
+
+/** Beside the result, so that stdout holds the table only. */
+function log(text) {
+  process.stderr.write(`${text}\n`);
+}
+
+function print(result) {
+  if (values.json) return void process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  const { node, cpu, pinned, date, results, notRun, errors } = result;
+  const where =
+    pinned === undefined ? 'not pinned' : `measured on core ${pinned.measured}, all else on ${pinned.others}`;
+  console.log(
+    `Node ${node}, ${cpu}, ${result.cores} cores (${where}), ${date}${values.quick ? ', quick' : ''}\n`,
+  );
+  console.log(table(results));
+  if (notRun.length > 0) console.log(`\nNot run: ${notRun.join(', ')}`);
+  for (const { name, error } of errors) console.log(`\n${name} did not run: ${error}`);
+}
+
+await main();
