@@ -12,7 +12,7 @@ import {
   prepareRequest,
   type PreparedRequest,
 } from './request.ts';
-import { Room } from './room.ts';
+import { type Hold, Room } from './room.ts';
 import type { Destination, RouterOptions, RouterSurroundings } from './router-options.ts';
 import { weightOf } from './weight.ts';
 
@@ -30,7 +30,12 @@ interface Offer {
 interface Turn {
   /** Resolves once the notification is as safe as its outbox promises. */
   readonly written: Promise<void> | undefined;
+  /** About what waits in memory until then. */
+  readonly bytes: number;
 }
+
+/** About what a notification takes beside its body. */
+const FRAME_BYTES = 1000;
 
 const NO_ROOM = 'too much waits for its callbacks and its outbox';
 /** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
@@ -126,20 +131,23 @@ export class Router {
   #offer(offer: Offer, size: number): Promise<void> {
     const { backend, event } = offer;
     const key = `${backend.name}\n${bareText(event.from)}`;
-    const weight = weightOf(event.packet, size);
-    this.#room.take(backend, weight);
+    const hold = this.#room.hold(backend, weightOf(event.packet, size));
     const turn = this.#takeTurn(offer, this.#latest.get(key));
     this.#latest.set(key, turn);
-    return this.#open.track(this.#end(turn, key)).finally(() => this.#room.give(backend, weight));
+    return this.#open.track(this.#end(turn, key, hold));
   }
 
-  async #end(turn: Promise<Turn>, key: string): Promise<void> {
+  async #end(turn: Promise<Turn>, key: string, hold: Hold): Promise<void> {
     try {
-      const { written } = await turn;
+      const { written, bytes } = await turn;
       if (this.#latest.get(key) === turn) this.#latest.delete(key);
+      // The stanza can go; only the notification waits for the disk.
+      hold.changeTo(bytes);
       await written;
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
+    } finally {
+      hold.changeTo(0);
     }
   }
 
@@ -154,12 +162,14 @@ export class Router {
       request = await prepareRequest(backend, event, answer, this.#limit);
     } catch (error) {
       this.#observeFailure(backend, error as CallbackError);
-      return { written: this.#bury(letterOf(backend, event, this.#frame(offer))) };
+      const letter = letterOf(backend, event, this.#frame(offer));
+      return { written: this.#bury(letter), bytes: FRAME_BYTES + (letter.stanza?.xml.length ?? 0) };
     } finally {
       // Also if this one failed: the next one waits for no other than this.
       await earlier;
     }
-    return { written: request && this.#accept(offer, request) };
+    if (request === undefined) return { written: undefined, bytes: 0 };
+    return { written: this.#accept(offer, request), bytes: FRAME_BYTES + request.body.length };
   }
 
   #accept(offer: Offer, request: PreparedRequest): Promise<void> {
@@ -170,9 +180,8 @@ export class Router {
     return this.#bury({ notification, reason: 'no-pool', diedAtMs: notification.acceptedAtMs, attempts: 0 });
   }
 
-  #destinationOf({ backend, event }: Offer): Destination | undefined {
-    return this.#options.destinationOf(backend.poolName, event.host);
-  }
+  #destinationOf = ({ backend, event }: Offer): Destination | undefined =>
+    this.#options.destinationOf(backend.poolName, event.host);
 
   #frame(offer: Offer): NotificationFrame {
     const pool = this.#destinationOf(offer)?.pool ?? offer.backend.poolName;

@@ -377,7 +377,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     }
     expect(ledger.entry('chats').delivered).toBe(waiting);
     const before = ledger.entry('chats').dropped;
-    await outbox.put(notification('after', { body: large('after') }));
+    await outbox.put(large('after'));
     expect(ledger.entry('chats').dropped).toBe(before);
     expect(store.problem()).toBeUndefined();
     await opened.close();
