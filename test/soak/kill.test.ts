@@ -98,7 +98,7 @@ class Soak {
     const peer = await server.welcome();
     const bursts = 1 + this.#random(12);
     for (let burst = 0; burst < bursts; burst += 1) {
-      const size = 1 + this.#random(70);
+      const size = 1 + this.#random(150);
       await peer.flush(Array.from({ length: size }, () => this.#message()).join(''));
       await sleep(this.#random(100));
     }

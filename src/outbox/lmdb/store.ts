@@ -12,7 +12,7 @@ import { type Mismatch, SelfTest } from './self-test.ts';
 /** How often it is looked whether an operator's command, another process, has left something to do. */
 const LOOK_INTERVAL_MS = 500;
 /** So many letters are handed over at a time. */
-const MOST_AT_A_LOOK = 100;
+const MOST_AT_A_LOOK = 1000;
 
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
@@ -121,11 +121,20 @@ export class LmdbStore implements OutboxStore {
     await this.#ownership.release();
   }
 
-  /** Looks for letters to deliver again, and, while writing fails, whether it would succeed again. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
-    const { database, writing } = this.#connection;
-    if (writing.problem !== undefined) void this.#write({ do: 'probe' });
-    // Another process wrote them, after the snapshot that reads share.
+    try {
+      if (this.#connection.writing.problem === undefined) this.#lookForLetters(redeliver);
+      else void this.#write({ do: 'probe' });
+    } catch (error) {
+      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+    }
+    this.#cancelLook = this.#surroundings.clock.after(LOOK_INTERVAL_MS, () => this.#look(redeliver));
+  }
+
+  /** Looks what an operator wants removed or delivered again. */
+  #lookForLetters(redeliver: (letter: DeadLetter) => Promise<void>): void {
+    const { database } = this.#connection;
+    // Another process wrote it, after the snapshot that reads share.
     database.root.resetReadTxn();
     const erasures = database.meta.get('erasures') ?? 0;
     // What an operator has removed must not be sent from memory.
@@ -136,7 +145,6 @@ export class LmdbStore implements OutboxStore {
       this.#beingRedelivered.add(id);
       void this.#redeliver(decodeLetter(value), redeliver);
     }
-    this.#cancelLook = this.#surroundings.clock.after(LOOK_INTERVAL_MS, () => this.#look(redeliver));
   }
 
   /** First accepted again, then forgotten as a letter: dying between, it is delivered once more, not lost. */
