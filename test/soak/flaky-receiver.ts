@@ -10,7 +10,7 @@ export interface Receipt {
   readonly id: string;
   /** The number that its message had. */
   readonly number: number;
-  /** Of the sidecar: how many kills were before. */
+  /** How many sidecars were killed before the one that sent it. */
   readonly round: number;
   readonly atMs: number;
   /** The status that was answered, whether or not the sidecar got it; undefined while, or if, there is none. */
@@ -20,8 +20,6 @@ export interface Receipt {
 export interface FlakyReceiver {
   readonly url: string;
   readonly receipts: readonly Receipt[];
-  /** From now on receipts are of this round of the sidecar. */
-  round: number;
   /** From now on it accepts everything but what it has refused for good. */
   tame(): void;
 }
@@ -46,14 +44,14 @@ export async function startFlakyReceiver(seed: number): Promise<FlakyReceiver> {
     else if (behaviour === 'fails') answer(500 + (receipt.number % 5 === 1 ? 0 : receipt.number % 5));
     else if (behaviour === 'resets') response.socket?.resetAndDestroy();
   };
-  const state = { round: 0 };
   const receiver = await startReceiver({
-    respond: ({ headers, body }, response) => {
+    respond: ({ path, headers, body }, response) => {
       const number = Number(new URLSearchParams(body).get('message'));
       const receipt: Receipt = {
         id: String(headers['webhook-id']),
         number,
-        round: state.round,
+        // Said by the sidecar: what a killed one has sent may be read when the next one runs already.
+        round: Number(/^\/round-(\d+)\//.exec(path)?.[1]),
         atMs: performance.now(),
         status: undefined,
       };
@@ -65,12 +63,6 @@ export async function startFlakyReceiver(seed: number): Promise<FlakyReceiver> {
   return {
     url: receiver.url,
     receipts,
-    get round() {
-      return state.round;
-    },
-    set round(round) {
-      state.round = round;
-    },
     tame: () => {
       isTame = true;
     },

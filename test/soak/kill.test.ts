@@ -45,6 +45,7 @@ class Soak {
   readonly #random = seededRandom(SEED);
   readonly #receiver: FlakyReceiver;
   readonly #file: string;
+  #round = 0;
 
   constructor(receiver: FlakyReceiver) {
     this.#receiver = receiver;
@@ -67,7 +68,7 @@ class Soak {
     cpSync(join(this.folder, 'data.mdb'), join(copy, 'data.mdb'));
     this.contents.push(await readFolder(copy));
     rmSync(copy, { recursive: true });
-    this.#receiver.round += 1;
+    this.#round += 1;
   }
 
   /** Starts it once more with a receiver that accepts, and stops it when it has nothing left. */
@@ -89,7 +90,7 @@ class Soak {
   /** The server is a new one each time, so that no connection of a killed sidecar waits there. */
   async #start(): Promise<{ sidecar: SidecarProcess; server: XmppServer }> {
     const server = await startXmppServer();
-    writeFileSync(this.#file, JSON.stringify(configurationOf(server, this.#receiver, this.folder)));
+    writeFileSync(this.#file, JSON.stringify(this.#configuration(server)));
     return { sidecar: startSidecarProcess(this.#file), server };
   }
 
@@ -108,7 +109,7 @@ class Soak {
   #message(): string {
     const number = this.sent.length;
     const sender = this.#random(SENDERS);
-    this.sent.push({ sender, round: this.#receiver.round });
+    this.sent.push({ sender, round: this.#round });
     return (
       `<message from='sender${sender}@localhost/home' to='bot@push.example.com' type='chat'>` +
       `<body>${number}</body></message>`
@@ -123,37 +124,38 @@ class Soak {
       this.accepted.add(id);
     }
   }
+
+  #configuration(server: XmppServer): object {
+    return {
+      component: {
+        service: server.service,
+        domain: 'push.example.com',
+        secret: 'secret',
+        trusted_domains: ['localhost'],
+        taps: ['direct'],
+      },
+      outgoing_pools: [
+        {
+          type: 'http',
+          tag: 'http_pool',
+          server: this.#receiver.url,
+          path_prefix: `/round-${this.#round}/`,
+          workers: WORKERS,
+          request_timeout: REQUEST_TIMEOUT_MS,
+          retry: { first_delay: 50, max_delay: 400 },
+        },
+      ],
+      mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
+      outbox: { engine: 'lmdb', options: { path: this.folder }, dead_letters: 1_000_000 },
+      telemetry: { listen: '127.0.0.1:0' },
+      log: { level: 'trace' },
+    };
+  }
 }
 
 async function scrape(port: number) {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);
   return parseMetrics(await response.text());
-}
-
-function configurationOf(server: XmppServer, receiver: FlakyReceiver, folder: string): object {
-  return {
-    component: {
-      service: server.service,
-      domain: 'push.example.com',
-      secret: 'secret',
-      trusted_domains: ['localhost'],
-      taps: ['direct'],
-    },
-    outgoing_pools: [
-      {
-        type: 'http',
-        tag: 'http_pool',
-        server: receiver.url,
-        workers: WORKERS,
-        request_timeout: REQUEST_TIMEOUT_MS,
-        retry: { first_delay: 50, max_delay: 400 },
-      },
-    ],
-    mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
-    outbox: { engine: 'lmdb', options: { path: folder }, dead_letters: 1_000_000 },
-    telemetry: { listen: '127.0.0.1:0' },
-    log: { level: 'trace' },
-  };
 }
 
 /** Asserts the oracle on what one kill (or the end) has left: `content` is that of the disk after round `round`. */

@@ -42,6 +42,10 @@ export class DeadLetterFile {
    */
   static async open(folder: string, access: 'read' | 'write'): Promise<DeadLetterFile | undefined> {
     try {
+      // Asked for itself, because what a path through a file says differs between versions of Node.
+      if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) {
+        throw new PlainError('it is not a folder; set another path');
+      }
       if (!statSync(join(folder, 'data.mdb'), { throwIfNoEntry: false })?.size) return undefined;
       prepareFolder(folder);
       const database = openDatabase(folder, { readOnly: access === 'read' });
