@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { notification as anyNotification } from './support/notification.ts';
 import { loadBackends } from '../src/backends/load.ts';
 import { commands } from '../src/commands/index.ts';
 import { loadConfiguration } from '../src/config/load.ts';
@@ -133,18 +134,7 @@ function scrapeOfEverything(): Promise<string> {
     isWritable: () => true,
     nowMs: () => 0,
   });
-  const notification = {
-    id: 'id',
-    backend: 'chats',
-    pool: 'http_pool',
-    sender: 'alice@localhost',
-    receiver: 'bob@example.com',
-    host: 'localhost',
-    path: '',
-    headers: {},
-    body: '',
-    acceptedAtMs: 0,
-  };
+  const notification = anyNotification();
   const attempt = { outcome: '2xx', status: 200, durationSeconds: 1 } as const;
   metrics.observe({ kind: 'stanza-received', tap: 'direct' });
   metrics.observe({ kind: 'event-made', dir: 'in' });

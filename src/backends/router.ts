@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../core/dead-letter.ts';
+import { roughBytes } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { UnderWay } from '../core/under-way.ts';
@@ -33,9 +34,6 @@ interface Turn {
   /** About what waits in memory until then. */
   readonly bytes: number;
 }
-
-/** About what a notification takes beside its body. */
-const FRAME_BYTES = 1000;
 
 const NO_ROOM = 'too much waits for its callbacks and its outbox';
 /** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
@@ -163,13 +161,13 @@ export class Router {
     } catch (error) {
       this.#observeFailure(backend, error as CallbackError);
       const letter = letterOf(backend, event, this.#frame(offer));
-      return { written: this.#bury(letter), bytes: FRAME_BYTES + (letter.stanza?.xml.length ?? 0) };
+      return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
     } finally {
       // Also if this one failed: the next one waits for no other than this.
       await earlier;
     }
     if (request === undefined) return { written: undefined, bytes: 0 };
-    return { written: this.#accept(offer, request), bytes: FRAME_BYTES + request.body.length };
+    return { written: this.#accept(offer, request), bytes: roughBytes(request) };
   }
 
   #accept(offer: Offer, request: PreparedRequest): Promise<void> {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { BackendConfiguration, Configuration, Position } from './configuration.ts';
+import type { BackendConfiguration, Configuration, OutboxConfiguration, Position } from './configuration.ts';
 import type { CheckedFile } from './schema.ts';
 import { retryPolicy } from './schema-retry.ts';
 
@@ -18,24 +18,31 @@ export interface Surroundings {
 /** Joins a checked file with what it names, and fills in what one section takes from another. */
 export function completeConfiguration(file: CheckedFile, surroundings: Surroundings): Configuration {
   const { outgoing_pools: pools, mod_event_pusher: pusher, retry } = file;
-  const { path, ...outbox } = file.outbox;
   return {
     component: { ...file.component, secret: file.component.secret ?? surroundings.secret ?? '' },
     outgoingPools: pools.map((pool) => ({
       ...pool,
       retry: retryPolicy(retry, pool.retry),
-      whenFull: pool.whenFull ?? outbox.whenFull,
+      whenFull: pool.whenFull ?? file.outbox.whenFull,
     })),
     backends: completeBackends(
       pusher.backends.map(({ http }) => http),
       surroundings,
     ),
     callbackTimeoutMs: pusher.callback_timeout,
-    outbox: { ...outbox, folder: resolve(surroundings.folder, path) },
+    outbox: completeOutbox(file.outbox, surroundings.folder),
     telemetry: file.telemetry,
     log: file.log,
     shutdownTimeoutMs: file.shutdown_timeout,
   };
+}
+
+/** The section `outbox`, its path resolved from `folder`, that of the file. */
+export function completeOutbox(
+  { path, ...outbox }: CheckedFile['outbox'],
+  folder: string,
+): OutboxConfiguration {
+  return { ...outbox, folder: resolve(folder, path) };
 }
 
 type CheckedBackend = CheckedFile['mod_event_pusher']['backends'][number]['http'];

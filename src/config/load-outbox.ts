@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { completeOutbox } from './complete.ts';
 import type { OutboxConfiguration, Problem } from './configuration.ts';
 import { parseSource, unreadableContent } from './document.ts';
 import { loadConfiguration } from './load.ts';
@@ -29,7 +30,5 @@ async function loadAlone(file: string, environment: Environment): Promise<Outbox
   replaceVariables(source, environment);
   if (unreadableContent(source) !== undefined) return undefined;
   const checked = fileSchema.shape.outbox.safeParse(field(source.document.toJS(), 'outbox'));
-  if (!checked.success) return undefined;
-  const { path, ...outbox } = checked.data;
-  return { ...outbox, folder: resolve(dirname(resolve(file)), path) };
+  return checked.success ? completeOutbox(checked.data, dirname(resolve(file))) : undefined;
 }

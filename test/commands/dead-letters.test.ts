@@ -4,6 +4,7 @@ import { open } from 'lmdb';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Notification } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
@@ -16,19 +17,13 @@ const DIED_AT = Date.UTC(2026, 10, 23, 12);
 const HOUR = 3_600_000;
 
 function notification(id: string, changes: Partial<Notification> = {}): Notification {
-  return {
+  return anyNotification({
     id,
-    backend: 'chats',
-    pool: 'http_pool',
-    sender: 'alice@example.com',
-    receiver: 'bob@example.com',
-    host: 'example.com',
-    path: '/notifications',
     headers: { 'content-type': 'text/plain', authorization: 'Bearer of-the-ring' },
     body: 'a secret of theirs',
     acceptedAtMs: DIED_AT - HOUR,
     ...changes,
-  };
+  });
 }
 
 function letter(id: string, changes: Partial<DeadLetter> = {}, of: Partial<Notification> = {}): DeadLetter {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Attempt, Delivery, Notification, Outcome } from '../../src/core/delivery.ts';
+import type { Attempt, Delivery, Outcome } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { judge } from '../../src/core/judge.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
 
@@ -15,19 +16,7 @@ const capMs = policy.maxDelayMs * 6;
 const nearlyOne = 1 - Number.EPSILON / 2;
 
 function delivery(attempts = 0, acceptedAtMs = nowMs): Delivery {
-  const notification: Notification = {
-    id: 'id',
-    backend: 'backend',
-    pool: 'pool',
-    sender: 'alice@example.com',
-    receiver: 'bob@example.com',
-    host: 'example.com',
-    path: '',
-    headers: {},
-    body: '',
-    acceptedAtMs,
-  };
-  return { notification, attempts };
+  return { notification: anyNotification({ acceptedAtMs }), attempts };
 }
 
 function answer(status: number, retryAfter?: string): Attempt {

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
@@ -112,18 +113,8 @@ class Bench {
 
 /** `alice1` is Alice's. */
 function notification(id: string, acceptedAtMs: number): Notification {
-  return {
-    id,
-    backend: 'chats',
-    pool: 'http_pool',
-    sender: `${id.replace(/\d+$/, '')}@example.com`,
-    receiver: 'bob@example.com',
-    host: 'example.com',
-    path: '/notifications',
-    headers: {},
-    body: `body of ${id}`,
-    acceptedAtMs,
-  };
+  const sender = `${id.replace(/\d+$/, '')}@example.com`;
+  return anyNotification({ id, sender, body: `body of ${id}`, acceptedAtMs });
 }
 
 async function openBench(engine: EngineName, options: Partial<OutboxOptions> = {}): Promise<Bench> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { openDatabase } from '../../src/outbox/lmdb/database.js';
 import { own } from '../../src/outbox/lmdb/owner.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
@@ -16,19 +17,8 @@ import { describeWithSmallDisk } from '../support/small-disk.ts';
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
-const notification = (id: string, fields: Partial<Notification> = {}): Notification => ({
-  id,
-  backend: 'chats',
-  pool: 'http_pool',
-  sender: 'alice@example.com',
-  receiver: 'bob@example.com',
-  host: 'example.com',
-  path: '',
-  headers: {},
-  body: id,
-  acceptedAtMs: 0,
-  ...fields,
-});
+const notification = (id: string, fields: Partial<Notification> = {}): Notification =>
+  anyNotification({ id, body: id, ...fields });
 
 describe('what the engine lmdb has accepted', () => {
   it('is there after the process was killed, once each, and what was delivered is not', async () => {

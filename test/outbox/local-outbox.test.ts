@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
@@ -65,18 +66,7 @@ function openBench(capacity = 10, order: DeliveryOrder = 'none') {
   return { records, ledger, observed, outbox, check };
 }
 
-const notification = (id: string): Notification => ({
-  id,
-  backend: 'chats',
-  pool: 'http_pool',
-  sender: 'alice@example.com',
-  receiver: 'bob@example.com',
-  host: 'example.com',
-  path: '',
-  headers: {},
-  body: '',
-  acceptedAtMs: 0,
-});
+const notification = (id: string): Notification => anyNotification({ id });
 
 it('counts and observes what cannot be written, and takes the next', async () => {
   const { outbox, records, ledger, observed, check } = openBench();

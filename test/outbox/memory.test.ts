@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { memoryOutbox } from '../support/outbox.ts';
@@ -10,18 +11,8 @@ import { ManualClock } from '../support/clock.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const notificationOf = (index: number): Notification => ({
-  id: `${index}`,
-  backend: 'chats',
-  pool: 'http_pool',
-  sender: 'alice@localhost',
-  receiver: 'bob@example.com',
-  host: 'localhost',
-  path: '',
-  headers: {},
-  body: Buffer.alloc(10_000, 'x').toString(),
-  acceptedAtMs: 0,
-});
+const notificationOf = (index: number): Notification =>
+  anyNotification({ id: `${index}`, body: Buffer.alloc(10_000, 'x').toString() });
 
 it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
   'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',

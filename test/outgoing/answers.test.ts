@@ -7,7 +7,8 @@ import { ManualClock } from '../support/clock.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { onRawRequest } from '../support/receiver.ts';
-import { answerSeen, notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { notification } from '../support/notification.ts';
+import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
 
 /** POSTs once to a receiver that answers with these bytes and then does as told. */
 async function postTo(answer: string, then: (socket: Socket) => void = () => undefined): Promise<Attempt> {

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/core/clock.ts';
-import type { Attempt, Notification } from '../../src/core/delivery.ts';
+import type { Attempt } from '../../src/core/delivery.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { openPool, type OutgoingPool, type PoolOptions } from '../../src/outgoing/pool.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -78,23 +78,3 @@ export function answerSeen(port: number): Promise<void> {
 
 /** Node publishes here when the head of an answer was parsed. */
 const ANSWER_CHANNEL = 'http.client.response.finish';
-
-let made = 0;
-
-/** A notification with an id of its own. */
-export function notification(changes: Partial<Notification> = {}): Notification {
-  made += 1;
-  return {
-    id: `id-${made}`,
-    backend: 'chats',
-    pool: 'http_pool',
-    sender: 'alice@example.com',
-    receiver: 'bob@example.com',
-    host: 'example.com',
-    path: '/notifications',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: 'author=alice&server=example.com&receiver=bob&message=Hi%2C+Bob%21',
-    acceptedAtMs: 0,
-    ...changes,
-  };
-}

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
-import { answerSeen, notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { notification } from '../support/notification.ts';
+import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
 
 const noContent = 'HTTP/1.1 204 No Content\r\n\r\n';
 /** More than the buffers between the two ends take. */

@@ -10,7 +10,8 @@ import { ManualClock } from '../support/clock.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import type { ReceivedRequest, Respond } from '../support/receiver.ts';
-import { notification, testReceiver } from './bench.ts';
+import { notification } from '../support/notification.ts';
+import { testReceiver } from './bench.ts';
 
 interface LaneOptions {
   readonly workers?: number;

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { prepareRequest } from '../../src/backends/request.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { onRawRequest, startReceiver } from '../support/receiver.ts';
-import { notification, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { notification } from '../support/notification.ts';
+import { testPool, testRawReceiver, testReceiver } from './bench.ts';
 
 describe('the request', () => {
   it('is exactly this on the wire', async () => {

@@ -15,7 +15,8 @@ import {
   watchConnections,
   watchMemory,
 } from '../support/zoo.ts';
-import { answerSeen, notification, testRawReceiver, testReceiver } from './bench.ts';
+import { notification } from '../support/notification.ts';
+import { answerSeen, testRawReceiver, testReceiver } from './bench.ts';
 
 const MB = 1024 ** 2;
 const DAY_MS = 86_400_000;

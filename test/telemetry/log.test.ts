@@ -2,25 +2,20 @@ import { ManualClock } from '../support/clock.ts';
 import assert from 'node:assert';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { Attempt, Notification } from '../../src/core/delivery.ts';
+import type { Attempt } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { PlainError } from '../../src/core/errors.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { logObservations } from '../../src/telemetry/log.ts';
 
 const secrets = ['hunter2', 'Meet me at noon', 'alice', 'bob@example.net', 'Bearer', 's3cr3t'];
 
-const notification: Notification = {
+const notification = anyNotification({
   id: 'id-1',
-  backend: 'chats',
-  pool: 'http_pool',
-  sender: 'alice@example.com',
-  receiver: 'bob@example.com',
-  host: 'example.com',
   path: '/notifications?key=s3cr3t',
   headers: { authorization: 'Bearer hunter2' },
   body: 'author=alice&receiver=bob@example.net&message=Meet me at noon',
-  acceptedAtMs: 0,
-};
+});
 const attempt: Attempt = { outcome: '5xx', status: 503, durationSeconds: 0.1, retryAfter: 'Meet me at noon' };
 const text = `alice to bob@example.net: Meet me at noon`;
 

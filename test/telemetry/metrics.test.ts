@@ -1,6 +1,7 @@
 import assert from 'node:assert';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Attempt, Notification, Outcome } from '../../src/core/delivery.ts';
+import type { Attempt, Outcome } from '../../src/core/delivery.ts';
+import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
@@ -36,18 +37,7 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_internal_errors_total', 'counter', 'where'],
 ];
 
-const notification: Notification = {
-  id: 'id',
-  backend: 'chats',
-  pool: 'http_pool',
-  sender: 'alice@example.com',
-  receiver: 'bob@example.com',
-  host: 'example.com',
-  path: '',
-  headers: {},
-  body: '',
-  acceptedAtMs: 0,
-};
+const notification = anyNotification({ id: 'id' });
 const attempt: Attempt = { outcome: '2xx', status: 204, durationSeconds: 0.03 };
 
 /** One of each that moves a metric. */

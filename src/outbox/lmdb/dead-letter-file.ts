@@ -7,7 +7,7 @@ import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import { apply, type Database, dropLetter, FORMAT, lastKey, openDatabase } from './database.js';
 import { decodeLetter, decodeSummary } from './encoding.ts';
-import { prepareFolder, remedyFor } from './folder.ts';
+import { cannotOpen, prepareFolder } from './folder.ts';
 
 /** So much is read, or changed in one transaction, at a time: a running sidecar waits no longer than for that. */
 const MOST_AT_A_TIME = 1000;
@@ -56,8 +56,7 @@ export class DeadLetterFile {
       if (format === undefined) return undefined;
       throw new PlainError(`it was written by a newer version (format ${format}, this one knows ${FORMAT})`);
     } catch (error) {
-      const reason = error instanceof PlainError ? error.message : remedyFor(folder, error as Error);
-      throw new PlainError(`outbox.options.path: cannot open ${folder}: ${reason}`, { cause: error });
+      throw cannotOpen(folder, error);
     }
   }
 

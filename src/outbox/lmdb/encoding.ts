@@ -1,6 +1,7 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
 import type { RecordSummary } from '../records.ts';
+import type { Operation } from './database.js';
 
 /** A body of bytes in JSON. */
 interface Base64 {
@@ -19,6 +20,13 @@ export function decodeNotification(text: string): Notification {
 export function encodeLetter(letter: DeadLetter): string {
   return JSON.stringify({ ...letter, notification: plain(letter.notification) });
 }
+
+/** The operation that buries a letter; `place` is where it comes from and what it is counted under. */
+export function burial(letter: DeadLetter, place: Pick<Burial, 'key' | 'ledger' | 'capacity'>): Burial {
+  return { do: 'bury', id: letter.notification.id, letter: encodeLetter(letter), ...place };
+}
+
+type Burial = Extract<Operation, { do: 'bury' }>;
 
 export function decodeLetter(text: string): DeadLetter {
   const letter = JSON.parse(text) as DeadLetter;

@@ -76,8 +76,14 @@ function readMeta(file: number, position: number): Meta | undefined {
   };
 }
 
+/** The error for an operator whose folder cannot be opened: which, why, and what to do. */
+export function cannotOpen(folder: string, error: unknown): PlainError {
+  const reason = error instanceof PlainError ? error.message : remedyFor(folder, error as Error);
+  return new PlainError(`outbox.options.path: cannot open ${folder}: ${reason}`, { cause: error });
+}
+
 /** What an operator can do about an error of the file system, in words. */
-export function remedyFor(folder: string, { code, message }: NodeJS.ErrnoException): string {
+function remedyFor(folder: string, { code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'EACCES':
     case 'EPERM':

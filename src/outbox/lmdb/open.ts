@@ -1,7 +1,7 @@
 import { PlainError } from '../../core/errors.ts';
 import type { EngineOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
 import { FORMAT, openDatabase } from './database.js';
-import { prepareFolder, remedyFor } from './folder.ts';
+import { cannotOpen, prepareFolder } from './folder.ts';
 import { own, type Ownership } from './owner.ts';
 import { LmdbStore } from './store.ts';
 
@@ -19,8 +19,7 @@ export async function openLmdbStore(
     return new LmdbStore(ownership, options, surroundings);
   } catch (error) {
     await ownership?.release();
-    const reason = error instanceof PlainError ? error.message : remedyFor(folder, error as Error);
-    throw new PlainError(`outbox.options.path: cannot open ${folder}: ${reason}`, { cause: error });
+    throw cannotOpen(folder, error);
   }
 }
 

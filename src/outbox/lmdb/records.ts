@@ -1,14 +1,12 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import type { Notification } from '../../core/delivery.ts';
+import { type Notification, roughBytes } from '../../core/delivery.ts';
 import type { Records, RecordSummary } from '../records.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerKey } from './database.js';
-import { decodeNotification, encodeLetter, encodeNotification, encodeSummary } from './encoding.ts';
+import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
 
 /** So much of what waits is kept at hand, since most notifications are sent soon after they were accepted. */
 const MOST_AT_HAND_BYTES = 16 * 1024 * 1024;
-/** About what a notification takes beside its body. */
-const FRAME_BYTES = 1000;
 
 /** What the records of all pools share. */
 export interface RecordsContext {
@@ -43,7 +41,7 @@ export class LmdbRecords implements Records {
     });
     if (this.#atHandBytes < MOST_AT_HAND_BYTES) {
       this.#atHand.set(key, notification);
-      this.#atHandBytes += FRAME_BYTES + notification.body.length;
+      this.#atHandBytes += roughBytes(notification);
     }
     return key;
   }
@@ -72,14 +70,8 @@ export class LmdbRecords implements Records {
   bury({ key, backend }: RecordSummary, letter: DeadLetter): Promise<void> {
     const { connection, deadLetterCapacity } = this.#context;
     this.#forget(key);
-    return connection.writing.do({
-      do: 'bury',
-      key,
-      ledger: this.#ledgerKey(backend),
-      id: letter.notification.id,
-      letter: encodeLetter(letter),
-      capacity: deadLetterCapacity,
-    });
+    const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
+    return connection.writing.do(burial(letter, place));
   }
 
   /** To be called when somebody else has removed records: nothing at hand is sure any more. */
@@ -92,7 +84,7 @@ export class LmdbRecords implements Records {
     const notification = this.#atHand.get(key);
     if (notification === undefined) return;
     this.#atHand.delete(key);
-    this.#atHandBytes -= FRAME_BYTES + notification.body.length;
+    this.#atHandBytes -= roughBytes(notification);
   }
 
   #ledgerKey(backend: string): LedgerKey {

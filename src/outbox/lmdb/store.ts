@@ -3,8 +3,8 @@ import type { Outbox } from '../../core/outbox.ts';
 import type { EngineOptions, OutboxOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
 import { LocalOutbox } from '../local-outbox.ts';
 import { Connection } from './connection.ts';
-import { type LedgerKey, openDatabase, type Operation } from './database.js';
-import { decodeLetter, decodeSummary, encodeLetter } from './encoding.ts';
+import { openDatabase, type Operation } from './database.js';
+import { burial, decodeLetter, decodeSummary } from './encoding.ts';
 import type { Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
 import { type Mismatch, SelfTest } from './self-test.ts';
@@ -88,20 +88,12 @@ export class LmdbStore implements OutboxStore {
   }
 
   bury(letter: DeadLetter): Promise<void> {
-    const { id, backend, pool } = letter.notification;
-    const key: LedgerKey = [pool, backend];
+    const { backend, pool } = letter.notification;
     const { ledger } = this.#surroundings;
     const { deadLetterCapacity: capacity } = this.#options;
     ledger.count(backend, 'accepted');
     ledger.count(backend, 'dead');
-    return this.#write({
-      do: 'bury',
-      key: undefined,
-      ledger: key,
-      id,
-      letter: encodeLetter(letter),
-      capacity,
-    });
+    return this.#write(burial(letter, { key: undefined, ledger: [pool, backend], capacity }));
   }
 
   problem(): string | undefined {

@@ -45,7 +45,7 @@ function serve(database) {
  */
 function write(database, operations) {
   const needed = operations.reduce((sum, operation) => sum + roomFor(operation), 0);
-  const isRoom = needed === 0 || needed < roomOnDisk() || needed < roomOnDisk() + roomInside(database);
+  const isRoom = needed === 0 || isRoomFor(database, needed);
   const written = isRoom ? operations : operations.filter((operation) => roomFor(operation) === 0);
   try {
     if (written.length > 0) {
@@ -70,9 +70,16 @@ function roomFor(operation) {
   return operation.do === 'probe' ? 1 : 0;
 }
 
-function roomOnDisk() {
+/**
+ * Looks into the file only when the disk alone has not enough.
+ * @param {import('./database.js').Database} database
+ * @param {number} needed
+ * @returns {boolean}
+ */
+function isRoomFor(database, needed) {
   const { bavail, bsize } = statfsSync(folder);
-  return Math.max(0, bavail * bsize - RESERVE_BYTES);
+  const onDisk = Math.max(0, bavail * bsize - RESERVE_BYTES);
+  return needed < onDisk || needed < onDisk + roomInside(database);
 }
 
 /**
