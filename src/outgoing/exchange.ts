@@ -1,15 +1,20 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import type { Attempt } from '../core/delivery.ts';
+import type { Deadlines } from './deadlines.ts';
 import { outcomeOfError, outcomeOfStatus } from './outcome.ts';
 
-/** What is sent, and how long it may take. */
+/** What is sent. */
 export interface ExchangeOptions {
   /** Makes the request, whole but for its body. */
   readonly start: () => ClientRequest;
   readonly body: string | Uint8Array;
+}
+
+export interface ExchangeSurroundings {
+  readonly clock: Clock;
   /** For the whole exchange, connecting and the answer's body included. */
-  readonly timeoutMs: number;
+  readonly deadlines: Deadlines;
 }
 
 export interface ExchangeResult {
@@ -26,37 +31,42 @@ const MOST_ANSWER_BYTES = 64 * 1024;
  * then hangs or breaks off, since the receiver has taken the notification. An answer that comes early does not end the
  * sending, for some receivers answer first and read then.
  */
-export function exchange(options: ExchangeOptions, clock: Clock): Promise<ExchangeResult> {
+export function exchange(
+  { start, body }: ExchangeOptions,
+  { clock, deadlines }: ExchangeSurroundings,
+): Promise<ExchangeResult> {
   return new Promise((resolve) => {
     const startMs = clock.monotonic();
-    let status: number | undefined;
-    let retryAfter: string | undefined;
+    let answer: IncomingMessage | undefined;
     let isOver = false;
     let hasTimedOut = false;
-    const request = options.start();
+    const request = start();
 
     const finish = (error?: NodeJS.ErrnoException): void => {
       if (isOver) return;
       isOver = true;
-      cancelTimeout();
+      deadlines.end(deadline);
       const durationSeconds = (clock.monotonic() - startMs) / 1000;
-      const code = hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN');
-      const wasStale = status === undefined && request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(code);
-      resolve({ attempt: { ...resultOf(status, code, retryAfter), durationSeconds }, wasStale });
+      if (answer !== undefined) {
+        resolve({ attempt: answered(answer, durationSeconds), wasStale: false });
+        return;
+      }
+      const errorCode = hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN');
+      const attempt: Attempt = { outcome: outcomeOfError(errorCode), errorCode, durationSeconds };
+      resolve({ attempt, wasStale: request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(errorCode) });
     };
-    const cancelTimeout = clock.after(options.timeoutMs, () => {
+    const deadline = deadlines.begin(() => {
       hasTimedOut = true;
       request.destroy();
       finish();
     });
     request.on('error', finish);
     request.on('close', finish);
-    request.on('response', (answer) => {
-      status = answer.statusCode;
-      retryAfter = answer.headers['retry-after'];
-      drain(answer);
+    request.on('response', (response) => {
+      answer = response;
+      drain(response);
     });
-    request.end(options.body);
+    request.end(body);
   });
 }
 
@@ -71,12 +81,11 @@ function drain(answer: IncomingMessage): void {
   answer.on('error', () => undefined);
 }
 
-function resultOf(
-  status: number | undefined,
-  errorCode: string,
-  retryAfter: string | undefined,
-): Omit<Attempt, 'durationSeconds'> {
-  if (status === undefined) return { outcome: outcomeOfError(errorCode), errorCode };
+function answered(answer: IncomingMessage, durationSeconds: number): Attempt {
+  const status = answer.statusCode ?? 0;
   const outcome = outcomeOfStatus(status);
-  return retryAfter === undefined ? { outcome, status } : { outcome, status, retryAfter };
+  // Node sorts an answer's headers when they are first asked for, which success need not pay for.
+  const retryAfter = outcome === '2xx' ? undefined : answer.headers['retry-after'];
+  if (retryAfter === undefined) return { outcome, status, durationSeconds };
+  return { outcome, status, retryAfter, durationSeconds };
 }

@@ -250,6 +250,7 @@ describe('the time limit', () => {
     clock.advance(299);
     finish?.();
     expect(await posted).toMatchObject({ outcome: '2xx' });
+    pool.close();
     expect(clock.timers).toBe(0);
   });
 

@@ -68,7 +68,7 @@ export function answerSeen(port: number): Promise<void> {
   return new Promise((resolve) => {
     const look = (message: unknown): void => {
       const { request } = message as { readonly request: ClientRequest };
-      if (request.getHeader('host') !== `127.0.0.1:${port}`) return;
+      if (request.socket?.remotePort !== port) return;
       unsubscribe(ANSWER_CHANNEL, look);
       resolve();
     };

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
+import { LOOK_INTERVAL_MS } from '../../src/outgoing/kept-connections.ts';
 import { notification } from '../support/notification.ts';
 import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
 
@@ -86,6 +87,30 @@ describe('connections', () => {
     const attempt = await pool.post(notification({ body: large }));
     expect(attempt).toMatchObject({ outcome: '4xx', status: 413 });
     expect(await pool.post(notification())).toMatchObject({ outcome: '2xx' });
+  });
+
+  it('end when they were idle from one look to the next, and not while they are used', async () => {
+    const clock = new ManualClock();
+    const ends: Promise<void>[] = [];
+    const receiver = await testRawReceiver((socket) => {
+      onRawRequest(socket, () => socket.write(noContent));
+      ends.push(new Promise((resolve) => socket.on('end', resolve)));
+    });
+    const { pool } = testPool(receiver.url, { clock, workers: 2 });
+    await Promise.all([pool.post(notification()), pool.post(notification())]);
+    clock.advance(LOOK_INTERVAL_MS);
+    await pool.post(notification());
+    clock.advance(LOOK_INTERVAL_MS);
+    await Promise.race(ends);
+    await pool.post(notification());
+    expect(receiver.connections, 'the one that was used is used again').toBe(2);
+    clock.advance(LOOK_INTERVAL_MS);
+    clock.advance(LOOK_INTERVAL_MS);
+    await Promise.all(ends);
+    clock.advance(LOOK_INTERVAL_MS);
+    expect(clock.timers, 'nobody looks where nothing is').toBe(0);
+    await pool.post(notification());
+    expect(receiver.connections).toBe(3);
   });
 
   it('carry the whole request to a receiver that answers first and reads then', async () => {

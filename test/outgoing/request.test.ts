@@ -18,11 +18,11 @@ describe('the request', () => {
     await pool.post(notification({ id: '0f7c-1' }));
     expect(requests).toEqual([
       'POST /webservice/notifications HTTP/1.1\r\n' +
+        `host: 127.0.0.1:${receiver.port}\r\n` +
         'user-agent: xmpp-event-pusher/1.2.3\r\n' +
         'content-type: application/x-www-form-urlencoded\r\n' +
         'webhook-id: 0f7c-1\r\n' +
         'content-length: 65\r\n' +
-        `Host: 127.0.0.1:${receiver.port}\r\n` +
         'Connection: keep-alive\r\n' +
         '\r\n' +
         'author=alice&server=example.com&receiver=bob&message=Hi%2C+Bob%21',

@@ -113,9 +113,14 @@ export function watchConnections(port: number): { readonly most: number } {
   const sockets = new Set<Socket>();
   const watched = { most: 0 };
   const look = (message: unknown): void => {
-    const { request } = message as { readonly request: ClientRequest };
-    if (request.getHeader('host') !== `127.0.0.1:${port}` || request.socket === null) return;
-    sockets.add(request.socket);
+    const { socket } = (message as { readonly request: ClientRequest }).request;
+    if (socket === null) return;
+    if (socket.connecting) socket.once('connect', () => add(socket));
+    else add(socket);
+  };
+  const add = (socket: Socket): void => {
+    if (socket.remotePort !== port) return;
+    sockets.add(socket);
     // One that the client has ended or destroyed is gone, even if the receiver has not heard of it yet.
     const open = [...sockets].filter((socket) => socket.writable);
     watched.most = Math.max(watched.most, open.length);

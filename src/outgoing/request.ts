@@ -1,0 +1,83 @@
+import http from 'node:http';
+import https from 'node:https';
+import got from 'got';
+import type { Notification } from '../core/delivery.ts';
+import { joinUrl } from './url.ts';
+
+export interface RequestOptions {
+  /** `http://…` or `https://…`, with or without a path. */
+  readonly server: string;
+  readonly pathPrefix: string;
+  readonly userAgent: string;
+}
+
+/** Makes a notification's request, whole but for its body. */
+export type MakeRequest = (notification: Notification, agent?: http.Agent) => http.ClientRequest;
+
+/** What all requests with one path have in common. */
+interface Prepared {
+  readonly options: http.RequestOptions;
+  /** Those that a callback may replace. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * One got instance keeps the pool's agent, headers and options, and prepares each path once; its handler gives what it
+ * has prepared instead of sending it, because got's own way for each request costs four times as much as the request and
+ * lacks a total timeout, a bound on the answer and a retry on stale connections.
+ */
+export function makeRequests(options: RequestOptions, kept: http.Agent): MakeRequest {
+  const { request: start } = options.server.startsWith('https:') ? https : http;
+  const instance = got.extend({
+    method: 'POST',
+    isStream: true,
+    agent: { http: kept, https: kept as https.Agent },
+    headers: { 'user-agent': options.userAgent },
+    handlers: [
+      ({ url, method, headers, agent }) =>
+        prepared(url as URL, { method, headers, agent: agent.http }) as never,
+    ],
+  });
+  // As many as there are backends.
+  const known = new Map<string, Prepared>();
+  const prepare = (path: string): Prepared => {
+    let request = known.get(path);
+    if (request === undefined) {
+      request = instance(joinUrl(options.server, options.pathPrefix, path)) as unknown as Prepared;
+      known.set(path, request);
+    }
+    return request;
+  };
+  return (notification, agent) => {
+    const request = prepare(notification.path);
+    const headers = headersOf(notification, request.headers);
+    return start(
+      agent === undefined ? { ...request.options, headers } : { ...request.options, headers, agent },
+    );
+  };
+}
+
+function prepared({ protocol, hostname, port, host, pathname, search }: URL, options: object): Prepared {
+  const { method, headers, agent } = options as http.RequestOptions;
+  return {
+    // Without the brackets of an IPv6 address, which are part of the URL only.
+    options: {
+      protocol,
+      hostname: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: pathname + search,
+      method,
+      agent,
+    },
+    headers: { host, ...(headers as Record<string, string>) },
+  };
+}
+
+/** Names and values in one row, which Node writes as they stand; a header object it would copy and look through twice. */
+function headersOf({ id, headers, body }: Notification, defaults: Prepared['headers']): string[] {
+  const row: string[] = [];
+  for (const name in defaults) if (headers[name] === undefined) row.push(name, defaults[name]!);
+  for (const name in headers) row.push(name, headers[name]!);
+  row.push('webhook-id', id, 'content-length', String(Buffer.byteLength(body)));
+  return row;
+}
