@@ -3,6 +3,7 @@ import type { CallbackOptions, CompleteCallbackModule } from '../core/callback.t
 import type { Clock } from '../core/clock.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { PlainError } from '../core/errors.ts';
+import { type Eventually, isThenable } from './eventually.ts';
 import { ownBody, ownText } from './own-copy.ts';
 import type { CallbackName } from '../core/observation.ts';
 
@@ -32,38 +33,62 @@ export class CallbackError extends Error {
   }
 }
 
+/** What the callbacks made of an event; undefined: it is not wanted. */
+export type Prepared = PreparedRequest | CallbackError | undefined;
+
 /**
- * Asks the callbacks of one backend for the rest of the request, once `shouldMakeReq` has given its `answer`.
- * @throws CallbackError
+ * Asks the callbacks of one backend for the rest of the request, once `shouldMakeReq` has given its `answer`. Never throws
+ * nor rejects.
  */
-export async function prepareRequest(
-  backend: Backend,
+export function prepareRequest(
+  { callback, options }: Backend,
   event: StanzaEvent,
   answer: unknown,
   limit: CallbackLimit,
-): Promise<PreparedRequest | undefined> {
-  const { callback, options } = backend;
-  const should = await attempt('shouldMakeReq', () => limit(answer));
-  if (should !== true) return undefined;
-  const headers = await attempt('prepareHeaders', async () =>
-    checkHeaders(await limit(callback.prepareHeaders(event, options))),
-  );
-  const body = await attempt('prepareBody', async () =>
-    checkBody(await limit(callback.prepareBody(event, options))),
-  );
-  return { headers, body };
+): Eventually<Prepared> {
+  const should = ask('shouldMakeReq', limit, () => answer, isTrue);
+  return whenWell(should, (isWanted) => {
+    if (!isWanted) return undefined;
+    const gave = ask('prepareHeaders', limit, () => callback.prepareHeaders(event, options), checkHeaders);
+    return whenWell(gave, (headers) => {
+      const body = ask('prepareBody', limit, () => callback.prepareBody(event, options), checkBody);
+      return whenWell(body, (there) => ({ headers, body: there }));
+    });
+  });
 }
 
-async function attempt<T>(callback: CallbackName, run: () => T | Promise<T>): Promise<T> {
+/** What one callback gives, checked; or how it failed. */
+function ask<T>(
+  name: CallbackName,
+  limit: CallbackLimit,
+  call: () => unknown,
+  check: (value: unknown) => T,
+): Eventually<T | CallbackError> {
+  const failed = (cause: unknown): CallbackError => new CallbackError(name, cause);
   try {
-    return await run();
+    const value = limit(call());
+    return isThenable(value) ? value.then(check).catch(failed) : check(value);
   } catch (error) {
-    throw new CallbackError(callback, error);
+    return failed(error);
   }
 }
 
+/** Goes on with what a callback gave, unless it failed. */
+function whenWell<T, R>(
+  value: Eventually<T | CallbackError>,
+  goOn: (value: T) => Eventually<R | CallbackError>,
+): Eventually<R | CallbackError> {
+  const look = (there: T | CallbackError): Eventually<R | CallbackError> =>
+    there instanceof CallbackError ? there : goOn(there);
+  return isThenable(value) ? value.then(look) : look(value);
+}
+
+function isTrue(value: unknown): boolean {
+  return value === true;
+}
+
 /** Gives a promise a time limit; anything else passes as it is. */
-export type CallbackLimit = <T>(value: T | Promise<T>) => T | Promise<T>;
+export type CallbackLimit = <T>(value: Eventually<T>) => Eventually<T>;
 
 /** Makes a `CallbackLimit` of `limitMs` milliseconds. */
 export function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
@@ -75,10 +100,6 @@ export function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
       Promise.resolve(value).then(resolve, reject).finally(cancel);
     });
   };
-}
-
-export function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
 }
 
 /** Headers that frame the message or name the notification are ours: a wrong one would break the connection. */

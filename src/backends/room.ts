@@ -1,8 +1,3 @@
-/** What one thing under way takes. */
-export interface Hold {
-  changeTo(bytes: number): void;
-}
-
 /** Memory for what is under way, in equal shares: one slow holder may not take the room of the others. */
 export class Room<Holder> {
   readonly #share: number;
@@ -17,13 +12,11 @@ export class Room<Holder> {
     return (this.#taken.get(holder) ?? 0) < this.#share;
   }
 
-  hold(holder: Holder, bytes: number): Hold {
-    let held = 0;
-    const changeTo = (now: number): void => {
-      this.#taken.set(holder, (this.#taken.get(holder) ?? 0) + now - held);
-      held = now;
-    };
-    changeTo(bytes);
-    return { changeTo };
+  take(holder: Holder, bytes: number): void {
+    this.#taken.set(holder, (this.#taken.get(holder) ?? 0) + bytes);
+  }
+
+  giveBack(holder: Holder, bytes: number): void {
+    this.take(holder, -bytes);
   }
 }

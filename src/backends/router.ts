@@ -3,18 +3,20 @@ import { roughBytes } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { UnderWay } from '../core/under-way.ts';
-import { bareText, letterOf, notificationOf, type NotificationFrame } from './letters.ts';
+import { isThenable } from './eventually.ts';
+import { bareText, letterOf, notificationOf } from './letters.ts';
 import {
   type Backend,
   CallbackError,
   type CallbackLimit,
   callbackLimit,
-  isThenable,
-  prepareRequest,
+  type Prepared,
   type PreparedRequest,
+  prepareRequest,
 } from './request.ts';
-import { type Hold, Room } from './room.ts';
-import type { Destination, RouterOptions, RouterSurroundings } from './router-options.ts';
+import { Room } from './room.ts';
+import type { RouterOptions, RouterSurroundings } from './router-options.ts';
+import { SenderOrder } from './sender-order.ts';
 import { weightOf } from './weight.ts';
 
 /** An event for which a backend has not said no. */
@@ -27,14 +29,13 @@ interface Offer {
   readonly answer: unknown;
 }
 
-/** The end of a turn: the next notification of the same sender may follow. */
-interface Turn {
-  /** Resolves once the notification is as safe as its outbox promises. */
+/** What became of an offer, and about what it takes in memory until it is as safe as its outbox promises. */
+interface Given {
   readonly written: Promise<void> | undefined;
-  /** About what waits in memory until then. */
   readonly bytes: number;
 }
 
+const NOTHING: Given = { written: undefined, bytes: 0 };
 const NO_ROOM = 'too much waits for its callbacks and its outbox';
 /** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
@@ -44,7 +45,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #surroundings: RouterSurroundings;
   readonly #limit: CallbackLimit;
-  readonly #latest = new Map<string, Promise<unknown>>();
+  readonly #order = new SenderOrder();
   readonly #open = new UnderWay();
   readonly #room: Room<Backend>;
 
@@ -126,64 +127,64 @@ export class Router {
     }
   }
 
+  /** Resolves once what came of the offer is safe; an offer with a slow callback holds up its sender's next ones. */
   #offer(offer: Offer, size: number): Promise<void> {
     const { backend, event } = offer;
-    const key = `${backend.name}\n${bareText(event.from)}`;
-    const hold = this.#room.hold(backend, weightOf(event.packet, size));
-    const turn = this.#takeTurn(offer, this.#latest.get(key));
-    this.#latest.set(key, turn);
-    return this.#open.track(this.#end(turn, key, hold));
+    const kind = (): string => `${backend.name}\n${bareText(event.from)}`;
+    const prepared = prepareRequest(backend, event, offer.answer, this.#limit);
+    const given = this.#order.inTurn(kind, prepared, (there) => this.#give(offer, there));
+    return this.#open.track(
+      isThenable(given)
+        ? this.#whilePrepared(backend, weightOf(event.packet, size), given)
+        : this.#whileWritten(backend, given),
+    );
   }
 
-  async #end(turn: Promise<Turn>, key: string, hold: Hold): Promise<void> {
+  async #whilePrepared(backend: Backend, weight: number, turn: Promise<Given>): Promise<void> {
+    this.#room.take(backend, weight);
+    const given = await turn;
+    // The stanza can go; only the notification waits for the disk.
+    this.#room.giveBack(backend, weight);
+    await this.#whileWritten(backend, given);
+  }
+
+  #whileWritten(backend: Backend, { written, bytes }: Given): Promise<void> {
+    if (written === undefined) return Promise.resolve();
+    this.#room.take(backend, bytes);
+    return written.then(
+      () => this.#room.giveBack(backend, bytes),
+      (error: unknown) => {
+        this.#room.giveBack(backend, bytes);
+        this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
+      },
+    );
+  }
+
+  #give(offer: Offer, prepared: Prepared): Given {
     try {
-      const { written, bytes } = await turn;
-      if (this.#latest.get(key) === turn) this.#latest.delete(key);
-      // The stanza can go; only the notification waits for the disk.
-      hold.changeTo(bytes);
-      await written;
+      return prepared === undefined ? NOTHING : this.#accept(offer, prepared);
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
-    } finally {
-      hold.changeTo(0);
+      return NOTHING;
     }
   }
 
-  /**
-   * Waits for `earlier`, the same sender's turn before this one, so that slow callbacks keep the order; the turn ends
-   * when the outbox was given the notification, not when it has written it.
-   */
-  async #takeTurn(offer: Offer, earlier: Promise<unknown> | undefined): Promise<Turn> {
-    const { backend, event, answer } = offer;
-    let request: PreparedRequest | undefined;
-    try {
-      request = await prepareRequest(backend, event, answer, this.#limit);
-    } catch (error) {
-      this.#observeFailure(backend, error as CallbackError);
-      const letter = letterOf(backend, event, this.#frame(offer));
+  /** Gives what was prepared to the outbox; from then on its place in the order is sure. */
+  #accept(offer: Offer, prepared: PreparedRequest | CallbackError): Given {
+    const { backend, event, id } = offer;
+    const destination = this.#options.destinationOf(backend.poolName, event.host);
+    const acceptedAtMs = this.#surroundings.clock.now();
+    const frame = { id, pool: destination?.pool ?? backend.poolName, acceptedAtMs };
+    if (prepared instanceof CallbackError) {
+      this.#observeFailure(backend, prepared);
+      const letter = letterOf(backend, event, frame);
       return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
-    } finally {
-      // Also if this one failed: the next one waits for no other than this.
-      await earlier;
     }
-    if (request === undefined) return { written: undefined, bytes: 0 };
-    return { written: this.#accept(offer, request), bytes: roughBytes(request) };
-  }
-
-  #accept(offer: Offer, request: PreparedRequest): Promise<void> {
-    const { backend, event } = offer;
-    const destination = this.#destinationOf(offer);
-    const notification = notificationOf(backend, event, request, this.#frame(offer));
-    if (destination !== undefined) return destination.outbox.put(notification);
-    return this.#bury({ notification, reason: 'no-pool', diedAtMs: notification.acceptedAtMs, attempts: 0 });
-  }
-
-  #destinationOf = ({ backend, event }: Offer): Destination | undefined =>
-    this.#options.destinationOf(backend.poolName, event.host);
-
-  #frame(offer: Offer): NotificationFrame {
-    const pool = this.#destinationOf(offer)?.pool ?? offer.backend.poolName;
-    return { id: offer.id, pool, acceptedAtMs: this.#surroundings.clock.now() };
+    const notification = notificationOf(backend, event, prepared, frame);
+    const bytes = roughBytes(notification);
+    if (destination !== undefined) return { written: destination.outbox.put(notification), bytes };
+    const end = { reason: 'no-pool', diedAtMs: acceptedAtMs, attempts: 0 } as const;
+    return { written: this.#bury({ notification, ...end }), bytes };
   }
 
   #bury(letter: DeadLetter): Promise<void> {

@@ -1,23 +1,28 @@
 /** Keeps account of operations that are not done yet. */
 export class UnderWay {
-  readonly #operations = new Set<Promise<unknown>>();
+  #count = 0;
+  #onSettled: (() => void)[] = [];
 
   get count(): number {
-    return this.#operations.size;
+    return this.#count;
   }
 
-  /** Gives the operation back, and counts it until it is done. */
-  async track<T>(operation: Promise<T>): Promise<T> {
-    this.#operations.add(operation);
-    try {
-      return await operation;
-    } finally {
-      this.#operations.delete(operation);
-    }
+  /** Gives the operation back, and counts it until it is done; what fails is told to those who wait for it. */
+  track<T>(operation: Promise<T>): Promise<T> {
+    this.#count += 1;
+    operation.then(this.#done, this.#done);
+    return operation;
   }
 
-  /** Resolves once nothing is under way any more; what fails is told to those who wait for it. */
-  async settled(): Promise<void> {
-    while (this.#operations.size > 0) await Promise.allSettled(this.#operations);
+  /** Resolves once nothing is under way any more. */
+  settled(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onSettled.push(resolve));
   }
+
+  readonly #done = (): void => {
+    this.#count -= 1;
+    if (this.#count > 0) return;
+    for (const resolve of this.#onSettled.splice(0)) resolve();
+  };
 }

@@ -24,8 +24,7 @@ export class GuardedRecords {
     try {
       return this.#records.read(key);
     } catch (error) {
-      this.#fail(error);
-      return undefined;
+      return this.#fail(error);
     }
   }
 
@@ -41,16 +40,16 @@ export class GuardedRecords {
     return this.#try(() => this.#records.bury(record, letter));
   }
 
-  async #try<T>(operation: () => Promise<T>): Promise<T | undefined> {
+  #try<T>(operation: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await operation();
+      return operation().catch(this.#fail);
     } catch (error) {
-      this.#fail(error);
-      return undefined;
+      return Promise.resolve(this.#fail(error));
     }
   }
 
-  #fail(error: unknown): void {
+  readonly #fail = (error: unknown): undefined => {
     this.#observe({ kind: 'internal-error', where: 'outbox', error });
-  }
+    return undefined;
+  };
 }

@@ -120,9 +120,12 @@ export class LocalOutbox implements Outbox {
     await Promise.all(drops);
   }
 
-  async #write(notification: Notification): Promise<void> {
+  #write(notification: Notification): Promise<void> {
     this.#beingWritten += 1;
-    const key = await this.#records.add(notification);
+    return this.#records.add(notification).then((key) => this.#written(notification, key));
+  }
+
+  #written(notification: Notification, key: number | undefined): void {
     this.#beingWritten -= 1;
     if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
     const { backend, sender, acceptedAtMs } = notification;
@@ -144,10 +147,11 @@ export class LocalOutbox implements Outbox {
     return true;
   }
 
-  async #finish(entry: Entry): Promise<boolean> {
-    await this.#records.remove(entry, 'delivered');
-    this.#tally.end(entry, 'delivered');
-    return true;
+  #finish(entry: Entry): Promise<boolean> {
+    return this.#records.remove(entry, 'delivered').then(() => {
+      this.#tally.end(entry, 'delivered');
+      return true;
+    });
   }
 
   async #bury(entry: Entry, letter: DeadLetter): Promise<boolean> {

@@ -555,6 +555,23 @@ describe('the order of one sender', () => {
     },
   );
 
+  it('is kept while only the first takes long and the next are ready at once', async () => {
+    const gate = openGates();
+    const { take, router, deliver } = await openRouter([
+      {
+        prepareBody: ({ message }) => (message === 'one' ? gate('one').opened.then(() => message) : message),
+      },
+    ]);
+    for (const name of names) take(chat(name));
+    await idle();
+    expect(await deliver()).toEqual([]);
+    gate('one').open();
+    await router.settled();
+    take(chat('five'));
+    await router.settled();
+    expect(bodies(await deliver())).toEqual([...names, 'five']);
+  });
+
   it('is kept around one that fails in between', async () => {
     const gate = openGates();
     const { take, router, deliver, failures } = await openRouter([
@@ -705,11 +722,11 @@ describe('the bound on what is under way', () => {
     [
       'outboxes',
       (ready: Promise<void>) => ({
-        backend: {},
+        backend: { prepareBody: () => 'x'.repeat(stanzaSize) },
         setting: { wrap: (outbox: Outbox) => slowOutbox(outbox, ready) },
       }),
     ],
-  ])('is 64 MiB of stanzas for slow %s, and there is room again afterwards', async (_what, settingOf) => {
+  ])('is 64 MiB for slow %s, and there is room again afterwards', async (_what, settingOf) => {
     const gate = openGates();
     const { backend, setting } = settingOf(gate('ready').opened);
     const { take, router, deliver } = await openRouter([backend], setting);

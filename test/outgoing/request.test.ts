@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { prepareRequest } from '../../src/backends/request.ts';
+import { CallbackError, prepareRequest } from '../../src/backends/request.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { onRawRequest, startReceiver } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
@@ -166,5 +166,6 @@ async function headersOfCallback(headers: Record<string, string>): Promise<Recor
     callback: { shouldMakeReq: () => true, prepareHeaders: () => headers, prepareBody: () => '' },
   };
   const prepared = await prepareRequest(backend, {} as StanzaEvent, true, (value) => value);
+  if (prepared instanceof CallbackError) throw prepared;
   return prepared!.headers;
 }

@@ -62,24 +62,28 @@ export async function store(
     database.meta.putSync('format', FORMAT);
     for (const letter of letters) {
       const { id, pool, backend } = letter.notification;
-      apply(database, {
-        do: 'bury',
-        key: undefined,
-        ledger: [pool, backend],
-        id,
-        letter: encodeLetter(letter),
-        capacity: 1_000_000,
-      });
+      apply(database, [
+        {
+          do: 'bury',
+          key: undefined,
+          ledger: [pool, backend],
+          id,
+          letter: encodeLetter(letter),
+          capacity: 1_000_000,
+        },
+      ]);
     }
     for (const notification of waiting) {
       const { pool, backend } = notification;
-      apply(database, {
-        do: 'add',
-        key: lastKey(database.summaries) + 1,
-        ledger: [pool, backend],
-        summary: encodeSummary(pool, { ...notification, attempts: 0 }, 0),
-        notification: encodeNotification(notification),
-      });
+      apply(database, [
+        {
+          do: 'add',
+          key: lastKey(database.summaries) + 1,
+          ledger: [pool, backend],
+          summary: encodeSummary(pool, { ...notification, attempts: 0 }, 0),
+          notification: encodeNotification(notification),
+        },
+      ]);
     }
   });
   await database.root.close();

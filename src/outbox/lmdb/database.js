@@ -65,18 +65,37 @@ export function lastKey(table) {
 }
 
 /**
- * Makes one change, within a transaction: records, dead letters and ledger change together or not at all.
+ * What operations change in the ledger. Those that are counted under one key are written once.
+ *
+ * @typedef {Map<LedgerKey, Partial<Counts>>} LedgerChanges
+ */
+
+/**
+ * Makes changes, within a transaction: records, dead letters and ledger change together or not at all.
  * @param {Database} database
- * @param {Operation} operation
+ * @param {readonly Operation[]} operations
  * @returns {void}
  */
-export function apply(database, operation) {
+export function apply(database, operations) {
+  /** @type {LedgerChanges} */
+  const changes = new Map();
+  for (const operation of operations) change(database, operation, changes);
+  for (const [key, more] of changes) count(database, key, more);
+}
+
+/**
+ * @param {Database} database
+ * @param {Operation} operation
+ * @param {LedgerChanges} changes
+ * @returns {void}
+ */
+function change(database, operation, changes) {
   const { summaries, notifications, redeliveries, meta } = database;
   switch (operation.do) {
     case 'add':
       summaries.putSync(operation.key, operation.summary);
       notifications.putSync(operation.key, operation.notification);
-      return count(database, operation.ledger, { accepted: 1 });
+      return note(changes, operation.ledger, 'accepted', 1);
     case 'postpone':
       if (summaries.doesExist(operation.key)) summaries.putSync(operation.key, operation.summary);
       return;
@@ -84,14 +103,14 @@ export function apply(database, operation) {
       // An operator may have removed it already, and counted that.
       if (!summaries.removeSync(operation.key)) return;
       notifications.removeSync(operation.key);
-      return count(database, operation.ledger, { [operation.end]: 1 });
+      return note(changes, operation.ledger, operation.end, 1);
     case 'bury':
-      return bury(database, operation);
+      return bury(database, operation, changes);
     case 'redelivered':
       redeliveries.removeSync(operation.id);
       return;
     case 'correct':
-      return count(database, operation.ledger, { accepted: operation.accepted });
+      return note(changes, operation.ledger, 'accepted', operation.accepted);
     case 'probe':
       meta.putSync('probe', Date.now());
       return;
@@ -103,13 +122,15 @@ export function apply(database, operation) {
 /**
  * @param {Database} database
  * @param {Extract<Operation, { do: 'bury' }>} operation
+ * @param {LedgerChanges} changes
  * @returns {void}
  */
-function bury(database, { key, ledger, id, letter, capacity }) {
+function bury(database, { key, ledger, id, letter, capacity }, changes) {
   const { summaries, notifications, letters, letterNumbers } = database;
   if (key !== undefined && !summaries.removeSync(key)) return;
-  if (key !== undefined) notifications.removeSync(key);
-  count(database, ledger, { accepted: key === undefined ? 1 : 0, dead: 1 });
+  if (key === undefined) note(changes, ledger, 'accepted', 1);
+  else notifications.removeSync(key);
+  note(changes, ledger, 'dead', 1);
   const former = letterNumbers.get(id);
   if (former !== undefined) letters.removeSync(former);
   const number = lastKey(letters) + 1;
@@ -133,13 +154,25 @@ export function dropLetter({ letters, letterNumbers }, number, letter) {
 }
 
 /**
- * Counts in the ledger, within a transaction.
+ * @param {LedgerChanges} changes
+ * @param {LedgerKey} key
+ * @param {keyof Counts} state
+ * @param {number} more
+ * @returns {void}
+ */
+function note(changes, key, state, more) {
+  let counts = changes.get(key);
+  if (counts === undefined) changes.set(key, (counts = {}));
+  counts[state] = (counts[state] ?? 0) + more;
+}
+
+/**
  * @param {Database} database
  * @param {LedgerKey} key
  * @param {Partial<Counts>} more
  * @returns {void}
  */
-export function count({ ledger }, key, more) {
+function count({ ledger }, key, more) {
   const { accepted = 0, delivered = 0, dead = 0, dropped = 0 } = ledger.get(key) ?? {};
   ledger.putSync(key, {
     accepted: accepted + (more.accepted ?? 0),

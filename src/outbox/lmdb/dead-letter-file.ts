@@ -139,7 +139,7 @@ export class DeadLetterFile {
     const summary = summaries.get(key);
     if (summary === undefined) return notifications.removeSync(key);
     const [pool, backend] = decodeSummary(summary);
-    apply(this.#database, { do: 'remove', key, ledger: [pool, backend], end: 'dropped' });
+    apply(this.#database, [{ do: 'remove', key, ledger: [pool, backend], end: 'dropped' }]);
     // The sidecar that runs looks at this, and then no longer trusts what it has at hand.
     meta.putSync('erasures', (meta.get('erasures') ?? 0) + 1);
     return true;

@@ -23,27 +23,28 @@ export class LmdbRecords implements Records {
   readonly #context: RecordsContext;
   readonly #atHand = new Map<number, Notification>();
   #atHandBytes = 0;
+  readonly #ledgerKeys = new Map<string, LedgerKey>();
 
   constructor(pool: string, context: RecordsContext) {
     this.#pool = pool;
     this.#context = context;
   }
 
-  async add(notification: Notification): Promise<number> {
+  add(notification: Notification): Promise<number> {
     const { nextKey, connection } = this.#context;
+    const { backend, sender, acceptedAtMs } = notification;
     const key = nextKey();
-    await connection.writing.do({
+    const written = connection.writing.do({
       do: 'add',
       key,
-      ledger: this.#ledgerKey(notification.backend),
-      summary: encodeSummary(this.#pool, { ...notification, attempts: 0 }, 0),
+      ledger: this.#ledgerKey(backend),
+      summary: encodeSummary(this.#pool, { backend, sender, acceptedAtMs, attempts: 0 }, 0),
       notification: encodeNotification(notification),
     });
-    if (this.#atHandBytes < MOST_AT_HAND_BYTES) {
-      this.#atHand.set(key, notification);
-      this.#atHandBytes += roughBytes(notification);
-    }
-    return key;
+    return written.then(() => {
+      this.#keepAtHand(key, notification);
+      return key;
+    });
   }
 
   read(key: number): Notification | undefined {
@@ -80,6 +81,12 @@ export class LmdbRecords implements Records {
     this.#atHandBytes = 0;
   }
 
+  #keepAtHand(key: number, notification: Notification): void {
+    if (this.#atHandBytes >= MOST_AT_HAND_BYTES) return;
+    this.#atHand.set(key, notification);
+    this.#atHandBytes += roughBytes(notification);
+  }
+
   #forget(key: number): void {
     const notification = this.#atHand.get(key);
     if (notification === undefined) return;
@@ -87,7 +94,10 @@ export class LmdbRecords implements Records {
     this.#atHandBytes -= roughBytes(notification);
   }
 
+  /** The same array for one backend each time: then a message to the writer's thread holds it once. */
   #ledgerKey(backend: string): LedgerKey {
-    return [this.#pool, backend];
+    let key = this.#ledgerKeys.get(backend);
+    if (key === undefined) this.#ledgerKeys.set(backend, (key = [this.#pool, backend]));
+    return key;
   }
 }

@@ -49,9 +49,7 @@ function write(database, operations) {
   const written = isRoom ? operations : operations.filter((operation) => roomFor(operation) === 0);
   try {
     if (written.length > 0) {
-      database.root.transactionSync(() => {
-        for (const operation of written) apply(database, operation);
-      });
+      database.root.transactionSync(() => apply(database, written));
     }
     return isRoom ? undefined : operations.map((operation) => (roomFor(operation) === 0 ? '' : DISK_FULL));
   } catch (error) {
