@@ -1,28 +1,37 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { notification as anyNotification } from './support/notification.ts';
+import { blocksOf, readPage } from './support/pages.ts';
 import { loadBackends } from '../src/backends/load.ts';
 import { commands } from '../src/commands/index.ts';
+import { knownKeys } from '../src/config/json-schema.ts';
 import { loadConfiguration } from '../src/config/load.ts';
 import { discardReasons } from '../src/core/observation.ts';
 import { Ledger } from '../src/core/ledger.ts';
+import { FORMAT } from '../src/outbox/lmdb/database.js';
 import { logEvents } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { taps } from '../src/xmpp/taps/index.ts';
 import { eventOf } from './support/stanza.ts';
 
 const root = new URL('..', import.meta.url);
-const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
-const readme = read('README.md');
+const readme = readPage('README.md');
+/** Every page for operators, by its path. */
+const pages = [
+  'README.md',
+  ...readdirSync(new URL('config', root), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `config/${name}`),
+];
 
-/** The rows of the README's table with this first heading, as cells of plain text. */
-function tableOf(heading: string): string[][] {
-  const lines = readme.split('\n');
+/** The rows of a page's table with this first heading, as cells of plain text. */
+function tableOf(heading: string, page = readme): string[][] {
+  const lines = page.split('\n');
   const start = lines.findIndex((line) => line.startsWith(`| ${heading} |`));
-  expect(start, `the README has a table "${heading}"`).toBeGreaterThan(0);
+  expect(start, `the page has a table "${heading}"`).toBeGreaterThan(0);
   const rows: string[][] = [];
   for (const line of lines.slice(start + 2)) {
     if (!line.startsWith('|')) break;
@@ -61,7 +70,7 @@ describe('the README says what is true', () => {
   });
 
   it('gives a reason for every dependency', () => {
-    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
+    const { dependencies } = JSON.parse(readPage('package.json')) as { dependencies: object };
     expect(firstCells('dependency').toSorted(byText)).toEqual(Object.keys(dependencies).toSorted(byText));
   });
 
@@ -74,8 +83,10 @@ describe('the README says what is true', () => {
     onTestFinished(() => rm(folder, { recursive: true }));
     const file = join(folder, 'event-pusher.yaml');
     await mkdir(join(folder, 'callbacks'));
-    await writeFile(join(folder, 'callbacks/alerts.mjs'), blockOf('js'));
-    const [wholeFile, oneBackend] = blocksOf('yaml');
+    const readmeBlocks = (language: string): string[] =>
+      blocksOf(readme).flatMap((block) => (block.language === language ? [block.text] : []));
+    await writeFile(join(folder, 'callbacks/alerts.mjs'), readmeBlocks('js')[0] ?? '');
+    const [wholeFile, oneBackend] = readmeBlocks('yaml');
     await writeFile(file, `${wholeFile}${oneBackend?.replace('alerts.js', 'alerts.mjs')}`);
     const loaded = await loadConfiguration(file, { XMPP_COMPONENT_SECRET: 'secret' });
     if ('problems' in loaded) expect.unreachable(JSON.stringify(loaded.problems));
@@ -94,32 +105,47 @@ describe('the README says what is true', () => {
       '{"sender":"alice","receiver":"bob","message":"urgent!"}',
     );
   });
-
-  it('names for every promise a test that is there', () => {
-    const promises = tableOf('promise');
-    expect(promises.length).toBeGreaterThan(5);
-    for (const [promise = '', test = ''] of promises) {
-      const [file = '', title = ''] = test.split(': ');
-      expect(read(file), promise).toContain(title);
-    }
-  });
-
-  it('links only to what is there', () => {
-    const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => target ?? '');
-    for (const target of targets.filter((target) => !target.startsWith('http'))) {
-      expect(existsSync(new URL(target, root)), target).toBe(true);
-    }
-  });
 });
 
-/** The README's blocks of code in this language. */
-function blocksOf(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(
-    ([, code]) => code ?? '',
+describe('the pages for operators', () => {
+  it.each(['README.md', 'config/security.md', 'config/upgrade.md'])(
+    'name for every promise a test that is there (%s)',
+    (path) => {
+      const promises = tableOf('promise', readPage(path));
+      expect(promises.length).toBeGreaterThan(5);
+      for (const [promise = '', test = ''] of promises) {
+        const [, file = '', title = ''] = /^(\S+): (.+)$/.exec(test) ?? [];
+        expect(readPage(file).includes(title), `${promise}: ${test}`).toBe(true);
+      }
+    },
   );
-}
 
-const blockOf = (language: string): string => blocksOf(language)[0] ?? '';
+  it.each(pages)('link only to what is there, and name only files that are there (%s)', (path) => {
+    const page = readPage(path);
+    const links = Array.from(page.matchAll(/\]\(([^)#]+)\)/g), ([, target = '']) => target);
+    for (const target of links.filter((target) => !target.startsWith('http'))) {
+      expect(existsSync(new URL(target, new URL(path, root))), target).toBe(true);
+    }
+    for (const [file] of page.matchAll(/\btest\/[\w/-]+\.[\w.]*\w/g)) {
+      expect(existsSync(new URL(file, root)), file).toBe(true);
+    }
+  });
+
+  it.each(pages)('name only keys that the configuration has (%s)', (path) => {
+    const keys = knownKeys().map(({ section, key }) => `${section}.${key}`);
+    const sections = new Set(keys.map((key) => key.split('.')[0]));
+    const named = Array.from(readPage(path).matchAll(/`([a-z_]+)((?:\.[a-z_]+)+)[`:]/g));
+    for (const [, section = '', rest = ''] of named.filter(([, section]) => sections.has(section))) {
+      expect(keys).toContain(section + rest);
+    }
+  });
+
+  it('say which format the outbox has', () => {
+    const upgrade = readPage('config/upgrade.md');
+    expect(upgrade).toContain(`(format ${FORMAT + 1}, this one knows ${FORMAT})`);
+    expect(upgrade).toContain(`one format, ${FORMAT},`);
+  });
+});
 
 /** A scrape in which every metric has a sample. */
 function scrapeOfEverything(): Promise<string> {

@@ -107,7 +107,9 @@ describe('the package', () => {
       'mongooseim',
       'prometheus',
       'prosody',
+      'security.md',
       'systemd',
+      'upgrade.md',
     ]);
     expect(
       paths.filter((path) => PRIVATE.includes(path) || /^config.*secret|^test|\.test\./.test(path)),

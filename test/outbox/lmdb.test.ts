@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it } from 'vitest';
@@ -130,6 +130,12 @@ describe('a ledger on disk that is off', () => {
 });
 
 describe('a folder of the engine lmdb', () => {
+  it('is made for this user alone', async () => {
+    const folder = join(temporaryFolder(), 'outbox');
+    await (await openFolder(folder)).close();
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+  });
+
   const ANOTHER = 'another sidecar works on it';
 
   it('has one owner in a process', async () => {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { sidecarLines } from '../support/pages.ts';
 import { type ReceivedRequest, type Receiver, startReceiver } from '../support/receiver.ts';
 import { describeWithServer } from '../support/servers/availability.ts';
 import type { Client } from '../support/servers/client.ts';
@@ -7,6 +9,7 @@ import { startProsody } from '../support/servers/prosody.ts';
 import {
   COMPONENT,
   COMPONENT_SECRET,
+  forTests,
   ROOMS,
   type RunningServer,
   type ServerName,
@@ -285,14 +288,14 @@ function chat(sender: Client, to: string, text: string): void {
   sender.send(`<message to='${to}' type='chat' id='${crypto.randomUUID()}'><body>${text}</body></message>`);
 }
 
+/** What the page about the server shows for this tap, and what it takes beside. */
 function configurationFor(server: RunningServer, receiver: Receiver, tap: string): object {
+  const shown = parse(forTests(sidecarLines(server.name, tap))) as { component: object };
   return {
     component: {
+      ...shown.component,
       service: `xmpp://127.0.0.1:${server.componentPort}`,
-      domain: COMPONENT,
       secret: COMPONENT_SECRET,
-      trusted_domains: ['localhost'],
-      taps: [tap, 'direct'],
     },
     outgoing_pools: [{ type: 'http', tag: 'http_pool', server: receiver.url, request_timeout: 20_000 }],
     mod_event_pusher: {

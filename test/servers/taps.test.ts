@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import xml from '@xmpp/xml';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { describeWithServer } from '../support/servers/availability.ts';
@@ -453,20 +452,6 @@ describeWithServer('ejabberd', 'the recipe for mod_service_log', () => {
     await alice.settled();
     expect(alice.received.filter((stanza) => stanza.startsWith('<message'))).toEqual([]);
     expect(await wholeLog(server(), login)).not.toMatch(/outbound s2s/i);
-  });
-});
-
-describe('the READMEs show what these tests run:', () => {
-  test.each([
-    ['prosody', 'prosody.example.cfg.lua'],
-    ['prosody', 'mod_firewall.example.cfg.lua'],
-    ['prosody', 'mod_firewall.pfw'],
-    ['ejabberd', 'mod_event_pusher_tap.yml'],
-    ['ejabberd', 'mod_service_log.yml'],
-  ])('%s/%s', async (folder, file) => {
-    const config = new URL('../../config/', import.meta.url);
-    const fragment = await readFile(new URL(`${folder}/${file}`, config), 'utf8');
-    expect(await readFile(new URL(`${folder}/README.md`, config), 'utf8')).toContain(`\n${fragment}\`\`\``);
   });
 });
 

@@ -20,7 +20,8 @@ const LITTLE_FREE_BYTES = 1024 * 1024;
  * @throws PlainError, NodeJS.ErrnoException
  */
 export function prepareFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  // It holds what users wrote: nobody else on this machine is to read it.
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   let file: number;
   try {
     file = openSync(join(folder, 'data.mdb'), 'r+');

@@ -23,12 +23,13 @@ export async function openLmdbStore(
   }
 }
 
+/** Marks the folder as one of this format, which older versions may not read. */
 async function checkFormat(folder: string): Promise<void> {
   const { root, meta } = openDatabase(folder);
-  const format = meta.get('format');
-  if (format === undefined) meta.putSync('format', FORMAT);
+  const format = meta.get('format') ?? 0;
+  if (format < FORMAT) meta.putSync('format', FORMAT);
   await root.close();
-  if (format === undefined || format <= FORMAT) return;
+  if (format <= FORMAT) return;
   throw new PlainError(
     `it was written by a newer version (format ${format}, this one knows ${FORMAT}); run that version, or set another path`,
   );

@@ -4,6 +4,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { blocksOf } from '../pages.ts';
 import { locate } from './availability.ts';
 import type { Command } from './server-process.ts';
 import {
@@ -109,14 +110,28 @@ async function fragment({ tap = 'none', buffer }: ServerOptions): Promise<string
   }
 }
 
-/** Compiles the tap as its README says, into a folder whose name Erlang does not take for the application "ejabberd". */
+/**
+ * Compiles the tap with the very lines of its README, but into a folder of the test and with the libraries of this
+ * machine.
+ */
 async function compileTap(folder: string, libraries: string): Promise<string> {
   const beams = `${folder}/beams`;
-  await mkdir(beams, { recursive: true });
-  const parameters = ['-I', await headers(libraries), '-o', beams, `${TAPS}mod_event_pusher_tap.erl`];
-  const { stdout, stderr } = await promisify(execFile)(ERLC, parameters, {
-    env: { ...process.env, ERL_LIBS: libraries },
-  });
+  const [lines] = blocksOf(await readFile(`${TAPS}README.md`, 'utf8')).filter(
+    ({ language }) => language === 'sh',
+  );
+  const here = {
+    erlc: ERLC,
+    '/usr/local/lib/event-pusher': beams,
+    '/usr/lib/$(uname -m)-linux-gnu': libraries,
+    '/usr/lib/erlang/lib/p1_xmpp-*/include': await headers(libraries),
+  };
+  let script = lines?.text ?? '';
+  for (const [shown, ours] of Object.entries(here)) {
+    if (!script.includes(shown))
+      throw new Error(`the lines of ${TAPS}README.md to compile the tap lack ${shown}`);
+    script = script.replaceAll(shown, () => `'${ours}'`);
+  }
+  const { stdout, stderr } = await promisify(execFile)('sh', ['-ec', script], { cwd: TAPS });
   if (stdout + stderr !== '') throw new Error(`erlc had something to say:\n${stdout}${stderr}`);
   return beams;
 }
