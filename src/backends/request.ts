@@ -1,10 +1,10 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { CallbackOptions, CompleteCallbackModule } from '../core/callback.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { PlainError } from '../core/errors.ts';
 import { type Eventually, isThenable } from './eventually.ts';
-import { ownBody, ownText } from './own-copy.ts';
+import { type HeaderCheck, headerCheck } from './headers.ts';
+import { ownBody } from './own-copy.ts';
 import type { CallbackName } from '../core/observation.ts';
 
 /** A configured backend with its callback module loaded. */
@@ -19,7 +19,7 @@ export interface Backend {
 
 /** What a backend's callbacks made of an event. */
 export interface PreparedRequest {
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
 }
 
@@ -33,6 +33,17 @@ export class CallbackError extends Error {
   }
 }
 
+/** How the callbacks of one backend are asked. */
+export interface AskSettings {
+  readonly limit: CallbackLimit;
+  readonly checkHeaders: HeaderCheck;
+}
+
+/** @param limitMs How long each callback may take, in milliseconds. */
+export function askSettings(limitMs: number, clock: Clock): AskSettings {
+  return { limit: callbackLimit(limitMs, clock), checkHeaders: headerCheck() };
+}
+
 /** What the callbacks made of an event; undefined: it is not wanted. */
 export type Prepared = PreparedRequest | CallbackError | undefined;
 
@@ -44,7 +55,7 @@ export function prepareRequest(
   { callback, options }: Backend,
   event: StanzaEvent,
   answer: unknown,
-  limit: CallbackLimit,
+  { limit, checkHeaders }: AskSettings,
 ): Eventually<Prepared> {
   const should = ask('shouldMakeReq', limit, () => answer, isTrue);
   return whenWell(should, (isWanted) => {
@@ -88,10 +99,10 @@ function isTrue(value: unknown): boolean {
 }
 
 /** Gives a promise a time limit; anything else passes as it is. */
-export type CallbackLimit = <T>(value: Eventually<T>) => Eventually<T>;
+type CallbackLimit = <T>(value: Eventually<T>) => Eventually<T>;
 
 /** Makes a `CallbackLimit` of `limitMs` milliseconds. */
-export function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
+function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
   return (value) => {
     if (!isThenable(value)) return value;
     return new Promise((resolve, reject) => {
@@ -100,34 +111,6 @@ export function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
       Promise.resolve(value).then(resolve, reject).finally(cancel);
     });
   };
-}
-
-/** Headers that frame the message or name the notification are ours: a wrong one would break the connection. */
-const reservedHeaders = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'webhook-id',
-]);
-
-function checkHeaders(headers: unknown): Record<string, string> {
-  // A Map or Headers would seem to hold nothing.
-  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
-    throw new PlainError('it did not give a plain object');
-  }
-  const checked: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const lowerCaseName = name.toLowerCase();
-    validateHeaderName(name);
-    if (typeof value !== 'string') throw new PlainError(`header ${name} is not a string`);
-    validateHeaderValue(name, value);
-    if (!reservedHeaders.has(lowerCaseName)) checked[ownText(lowerCaseName)] = ownText(value);
-  }
-  return checked;
 }
 
 function checkBody(body: unknown): string | Uint8Array {

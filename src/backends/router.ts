@@ -5,11 +5,12 @@ import type { StanzaEvent } from '../core/event.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { isThenable } from './eventually.ts';
 import { bareText, letterOf, notificationOf } from './letters.ts';
+import { ownText } from './own-copy.ts';
 import {
+  type AskSettings,
+  askSettings,
   type Backend,
   CallbackError,
-  type CallbackLimit,
-  callbackLimit,
   type Prepared,
   type PreparedRequest,
   prepareRequest,
@@ -30,10 +31,7 @@ interface Offer {
 }
 
 /** What became of an offer, and about what it takes in memory until it is as safe as its outbox promises. */
-interface Given {
-  readonly written: Promise<void> | undefined;
-  readonly bytes: number;
-}
+type Given = { readonly written: Promise<void> | undefined; readonly bytes: number };
 
 const NOTHING: Given = { written: undefined, bytes: 0 };
 const NO_ROOM = 'too much waits for its callbacks and its outbox';
@@ -44,7 +42,7 @@ const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 export class Router {
   readonly #options: RouterOptions;
   readonly #surroundings: RouterSurroundings;
-  readonly #limit: CallbackLimit;
+  readonly #settings = new Map<Backend, AskSettings>();
   readonly #order = new SenderOrder();
   readonly #open = new UnderWay();
   readonly #room: Room<Backend>;
@@ -53,8 +51,10 @@ export class Router {
     this.#options = options;
     this.#surroundings = surroundings;
     this.#room = new Room(MOST_UNDER_WAY_BYTES / options.backends.length);
-    this.#limit = callbackLimit(options.callbackTimeoutMs, surroundings.clock);
-    for (const { name } of options.backends) surroundings.ledger.entry(name);
+    for (const backend of options.backends) {
+      this.#settings.set(backend, askSettings(options.callbackTimeoutMs, surroundings.clock));
+      surroundings.ledger.entry(backend.name);
+    }
   }
 
   /** How many callbacks and outboxes have not done yet with an event. */
@@ -74,7 +74,7 @@ export class Router {
       const answer = this.#ask(backend, event);
       // Most stanzas end here: a refusal that is known at once costs no promise.
       if (answer === undefined) continue;
-      void this.#offer({ backend, event, answer, id: this.#surroundings.makeId() }, size);
+      void this.#offer({ backend, event, answer, id: ownText(this.#surroundings.makeId()) }, size);
     }
   }
 
@@ -131,7 +131,7 @@ export class Router {
   #offer(offer: Offer, size: number): Promise<void> {
     const { backend, event } = offer;
     const kind = (): string => `${backend.name}\n${bareText(event.from)}`;
-    const prepared = prepareRequest(backend, event, offer.answer, this.#limit);
+    const prepared = prepareRequest(backend, event, offer.answer, this.#settings.get(backend)!);
     const given = this.#order.inTurn(kind, prepared, (there) => this.#give(offer, there));
     return this.#open.track(
       isThenable(given)

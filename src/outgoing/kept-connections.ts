@@ -21,6 +21,8 @@ export class KeptConnections {
     const { Agent } = isSecure ? https : http;
     this.agent = new Agent({ keepAlive: true, maxSockets: most, maxFreeSockets: most });
     this.#clock = clock;
+    // All go to one server; Node would make a name of the address three times for each request.
+    this.agent.getName = () => 'server';
     const reuse = this.agent.reuseSocket.bind(this.agent);
     this.agent.reuseSocket = (socket, request) => {
       reuse(socket, request);

@@ -496,6 +496,45 @@ describe('headers', () => {
     ]);
   });
 
+  it('are those of this event, be they the same as the last ones or not', async () => {
+    const given: Record<string, string>[] = [
+      { a: '1' },
+      { a: '1' },
+      { a: '2' },
+      { b: '2' },
+      { a: '1', b: '2' },
+      { a: 'line\nbreak' },
+      { a: '1', b: '2' },
+      {},
+      { a: '1' },
+    ];
+    let count = 0;
+    const { take, router, deliver, failures } = await openRouter([{ prepareHeaders: () => given[count++]! }]);
+    for (const { a } of given) take(chat(`${a}`));
+    await router.settled();
+    const fine = given.filter(({ a }) => a !== 'line\nbreak');
+    expect((await deliver()).map(({ headers }) => headers)).toEqual(fine);
+    expect(failures()).toEqual(['chats prepareHeaders']);
+  });
+
+  it('do not change when a callback uses its object again', async () => {
+    const own: Record<string, string> = {};
+    const { take, router, deliver } = await openRouter([
+      {
+        prepareHeaders: ({ message }) => {
+          own['x-message'] = message;
+          return own;
+        },
+      },
+    ]);
+    for (const text of ['one', 'two']) take(chat(text));
+    await router.settled();
+    expect((await deliver()).map(({ headers }) => headers)).toEqual([
+      { 'x-message': 'one' },
+      { 'x-message': 'two' },
+    ]);
+  });
+
   it('that frame the message or name the notification are left out', async () => {
     const reserved = {
       Connection: 'close',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { headerCheck } from '../../src/backends/headers.ts';
 import { CallbackError, prepareRequest } from '../../src/backends/request.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { onRawRequest, startReceiver } from '../support/receiver.ts';
@@ -165,7 +166,10 @@ async function headersOfCallback(headers: Record<string, string>): Promise<Recor
     options: { pool_name: 'http_pool', path: '' },
     callback: { shouldMakeReq: () => true, prepareHeaders: () => headers, prepareBody: () => '' },
   };
-  const prepared = await prepareRequest(backend, {} as StanzaEvent, true, (value) => value);
+  const prepared = await prepareRequest(backend, {} as StanzaEvent, true, {
+    limit: (value) => value,
+    checkHeaders: headerCheck(),
+  });
   if (prepared instanceof CallbackError) throw prepared;
   return prepared!.headers;
 }
