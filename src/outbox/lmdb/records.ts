@@ -34,14 +34,14 @@ export class LmdbRecords implements Records {
     const { nextKey, connection } = this.#context;
     const { backend, sender, acceptedAtMs } = notification;
     const key = nextKey();
-    const written = connection.writing.do({
+    const operation = {
       do: 'add',
       key,
       ledger: this.#ledgerKey(backend),
       summary: encodeSummary(this.#pool, { backend, sender, acceptedAtMs, attempts: 0 }, 0),
       notification: encodeNotification(notification),
-    });
-    return written.then(() => {
+    } as const;
+    return connection.writing.do(operation, () => {
       this.#keepAtHand(key, notification);
       return key;
     });

@@ -3,17 +3,21 @@ import { Worker } from 'node:worker_threads';
 import { PlainError } from '../../core/errors.ts';
 import type { Operation } from './database.js';
 
-interface Pending {
-  readonly operation: Operation;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** Why each operation failed, '' if it did not; undefined: none failed. */
+type Failures = readonly string[] | undefined;
+
+/** Operations that share a transaction, and one promise: under load thousands of them wait at a time. */
+interface Batch {
+  readonly operations: Operation[];
+  readonly written: Promise<Failures>;
+  readonly end: (failures: Failures) => void;
 }
 
 /** What the writer's thread says: once how it started, then an answer to each batch. */
 interface Message {
   readonly opened?: true;
   readonly problem?: string;
-  readonly failures?: readonly string[];
+  readonly failures?: Failures;
 }
 
 /** So many operations at most share a flush, so that none waits long for it. */
@@ -32,12 +36,12 @@ const GATHER_MS = 4;
  */
 export class Writing {
   readonly #worker: Worker;
-  #gathered: Pending[] = [];
-  #beingWritten: readonly Pending[] = [];
+  readonly #gathered: Batch[] = [];
+  #beingWritten: Batch | undefined;
   #isScheduled = false;
   #hasEnded = false;
-  /** The operation that came last: when it is done, all are. */
-  #last: Promise<void> = Promise.resolve();
+  /** When the batch that began last is written, all are. */
+  #last: Promise<Failures> = Promise.resolve(undefined);
   #problem: string | undefined;
 
   private constructor(worker: Worker) {
@@ -65,56 +69,69 @@ export class Writing {
     return this.#problem;
   }
 
-  /** Resolves once the operation is on disk. */
-  do(operation: Operation): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
-      this.#gathered.push({ operation, resolve, reject });
-    });
+  /** Resolves to what `result` gives, which is called as soon as the operation is on disk. */
+  do<T = void>(operation: Operation, result?: () => T): Promise<T> {
+    const batch = this.#openBatch();
+    const index = batch.operations.push(operation) - 1;
     if (this.#hasEnded) this.#fail('the thread that writes has ended');
-    else if (!this.#isScheduled && this.#beingWritten.length === 0) {
+    else if (!this.#isScheduled && this.#beingWritten === undefined) {
       this.#isScheduled = true;
       setImmediate(this.#write);
     }
-    this.#last = done;
-    return done;
+    return batch.written.then((failures) => {
+      const failure = failures?.[index] ?? '';
+      if (failure !== '') throw new PlainError(`the outbox could not write: ${failure}`);
+      return result?.() as T;
+    });
   }
 
   /** Ends the thread, when all is written. */
   async close(): Promise<void> {
-    await this.#last.catch(() => undefined);
+    await this.#last;
     if (this.#hasEnded) return;
     const ended = once(this.#worker, 'exit');
     this.#worker.postMessage('close');
     await ended;
   }
 
+  #openBatch(): Batch {
+    const last = this.#gathered.at(-1);
+    if (last !== undefined && last.operations.length < MOST_IN_A_BATCH) return last;
+    const batch = newBatch();
+    this.#gathered.push(batch);
+    this.#last = batch.written;
+    return batch;
+  }
+
   readonly #write = (): void => {
     this.#isScheduled = false;
-    this.#beingWritten = this.#gathered.splice(0, MOST_IN_A_BATCH);
-    if (this.#beingWritten.length === 0) return;
-    this.#worker.postMessage(this.#beingWritten.map(({ operation }) => operation));
+    this.#beingWritten = this.#gathered.shift();
+    if (this.#beingWritten !== undefined) this.#worker.postMessage(this.#beingWritten.operations);
   };
 
-  #written(failures: readonly string[] | undefined): void {
+  #written(failures: Failures): void {
     const written = this.#beingWritten;
-    this.#beingWritten = [];
+    this.#beingWritten = undefined;
     this.#problem = failures?.findLast((failure) => failure !== '');
-    for (const [index, { resolve, reject }] of written.entries()) {
-      const failure = failures?.[index] ?? '';
-      if (failure === '') resolve();
-      else reject(new PlainError(`the outbox could not write: ${failure}`));
-    }
+    written?.end(failures);
     if (this.#gathered.length === 0) return;
     this.#isScheduled = true;
-    if (written.length < FEW_IN_A_BATCH) this.#write();
+    if (written === undefined || written.operations.length < FEW_IN_A_BATCH) this.#write();
     else setTimeout(this.#write, GATHER_MS);
   }
 
   #fail(problem: string): void {
     this.#problem = problem;
-    const failed = [...this.#beingWritten, ...this.#gathered];
-    this.#beingWritten = [];
-    this.#gathered = [];
-    for (const { reject } of failed) reject(new PlainError(`the outbox could not write: ${problem}`));
+    const failed = [this.#beingWritten, ...this.#gathered.splice(0)];
+    this.#beingWritten = undefined;
+    for (const batch of failed) batch?.end(batch.operations.map(() => problem));
   }
+}
+
+function newBatch(): Batch {
+  let end: Batch['end'] = () => undefined;
+  const written = new Promise<Failures>((resolve) => {
+    end = resolve;
+  });
+  return { operations: [], written, end };
 }
