@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { openDatabase } from '../../src/outbox/lmdb/database.js';
+import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { own } from '../../src/outbox/lmdb/owner.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { expectKept, idsIn, openFolder, readFolder, temporaryFolder } from '../support/outbox-folder.ts';
@@ -317,48 +318,54 @@ async function complaintOfOpening(folder: string, uid: number): Promise<string> 
 }
 
 describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
-  const large = (id: string) => notification(id, { body: id.padEnd(20_000, '.') });
+  const large = (id: string, length = 20_000) => notification(id, { body: id.padEnd(length, '.') });
 
-  it('answers every put, drops and counts what it cannot write, loses nothing else, and recovers', async () => {
-    const disk = makeDisk(4 * 1024 ** 2);
-    const { folder } = disk;
-    const opened = await openFolder(folder);
-    const { outbox, store, ledger, clock, observed } = opened;
-    expect(store.problem()).toBeUndefined();
-    const put = (id: string) => outbox.put(large(id));
-    for (let index = 0; store.problem() === undefined; index += 1) {
-      await Promise.all([put(`${index}a`), put(`${index}b`), put(`${index}c`)]);
-      expectLedgerBalanced(ledger, outbox.counts());
-    }
-    expect(store.problem()).toMatch(
-      new RegExp(`^the outbox cannot write to ${folder}: .* \\(the disk is full: make room\\)$`),
-    );
-    const dropped = new Set<string>();
-    for (const observation of observed) {
-      if (observation.kind !== 'notification-dropped') continue;
-      expect(observation.reason).toBe('unwritable');
-      dropped.add(observation.notification.id);
-    }
-    expect(dropped.size).toBeGreaterThan(0);
-    expect(ledger.entry('chats').dropped).toBe(dropped.size);
-    expect(opened.kinds()).toContain('internal-error');
-    const kept = ledger.entry('chats').accepted - dropped.size;
-    expect(outbox.counts().waiting).toBe(kept);
+  it.each([
+    [20_000, 4],
+    [1_000_000, 12],
+  ])(
+    'answers every put, drops and counts what it cannot write, loses nothing else, and recovers: bodies of %d bytes',
+    async (length, megabytes) => {
+      const disk = makeDisk(megabytes * 1024 ** 2);
+      const { folder } = disk;
+      const opened = await openFolder(folder);
+      const { outbox, store, ledger, clock, observed } = opened;
+      expect(store.problem()).toBeUndefined();
+      const put = (id: string) => outbox.put(large(id, length));
+      for (let index = 0; store.problem() === undefined; index += 1) {
+        await Promise.all([put(`${index}a`), put(`${index}b`), put(`${index}c`)]);
+        expectLedgerBalanced(ledger, outbox.counts());
+      }
+      expect(store.problem()).toMatch(
+        new RegExp(`^the outbox cannot write to ${folder}: .* \\(the disk is full: make room\\)$`),
+      );
+      const dropped = new Set<string>();
+      for (const observation of observed) {
+        if (observation.kind !== 'notification-dropped') continue;
+        expect(observation.reason).toBe('unwritable');
+        dropped.add(observation.notification.id);
+      }
+      expect(dropped.size).toBeGreaterThan(0);
+      expect(ledger.entry('chats').dropped).toBe(dropped.size);
+      expect(opened.kinds()).toContain('internal-error');
+      const kept = ledger.entry('chats').accepted - dropped.size;
+      expect(outbox.counts().waiting).toBe(kept);
 
-    // It looks by itself whether there is room again, and takes what comes then.
-    disk.grow();
-    clock.advance(500);
-    await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
-    await put('after');
-    await opened.close();
-    const again = await openFolder(folder);
-    expect(again.kinds()).toEqual([]);
-    const ids = await idsIn(again.outbox);
-    expect(ids).toHaveLength(kept + 1);
-    expect(ids.at(-1)).toBe('after');
-    expect(ids.filter((id) => dropped.has(id))).toEqual([]);
-    expectLedgerBalanced(again.ledger, again.outbox.counts());
-  });
+      // It looks by itself whether there is room again, and takes what comes then.
+      disk.grow();
+      clock.advance(500);
+      await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+      await put('after');
+      await opened.close();
+      const again = await openFolder(folder);
+      expect(again.kinds()).toEqual([]);
+      const ids = await idsIn(again.outbox);
+      expect(ids).toHaveLength(kept + 1);
+      expect(ids.at(-1)).toBe('after');
+      expect(ids.filter((id) => dropped.has(id))).toEqual([]);
+      expectLedgerBalanced(again.ledger, again.outbox.counts());
+    },
+  );
 
   it('can still end what it has, so that room is made', async () => {
     const disk = makeDisk(4 * 1024 ** 2);
@@ -380,5 +387,70 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const again = await openFolder(disk.folder);
     expect(again.kinds()).toEqual([]);
     expect(await idsIn(again.outbox)).toEqual(['after']);
+  });
+
+  it.each([500, 20_000, 1_000_000])(
+    'refuses puts, but writes ends, when somebody else takes what is free between two writes: bodies of %d bytes',
+    async (length) => {
+      const disk = makeDisk(32 * 1024 ** 2);
+      const opened = await openFolder(disk.folder);
+      const { outbox, store, ledger, clock } = opened;
+      const put = (id: string) => outbox.put(large(id, length));
+      const kept: string[] = [];
+      for (let round = 1; round <= 3; round += 1) {
+        for (let index = 1; index <= 5; index += 1) {
+          await Promise.all([put(`${round}:${index}a`), put(`${round}:${index}b`)]);
+        }
+        disk.fill();
+        for (let index = 1; store.problem() === undefined; index += 1) await put(`${round}:full${index}`);
+        expect(store.problem()).toMatch(/\(the disk is full: make room\)$/);
+        expectLedgerBalanced(ledger, outbox.counts());
+        // All that is due: one put off, some ended one by one, some together.
+        const due = outbox.counts().waiting - (round - 1);
+        const leases = await Promise.all(Array.from({ length: due }, () => outbox.lease()));
+        const [first, ...others] = leases.map((lease) => lease!);
+        kept.push(first!.notification.id);
+        await outbox.settle(first!, { kind: 'retry', afterMs: 1e9 });
+        const together = others.splice(0, others.length / 2);
+        for (const other of others) expect(await outbox.settle(other, { kind: 'delivered' })).toBe(true);
+        const settled = await Promise.all(together.map((each) => outbox.settle(each, { kind: 'delivered' })));
+        expect(settled).not.toContain(false);
+        expectLedgerBalanced(ledger, outbox.counts());
+
+        disk.unfill();
+        clock.advance(500);
+        await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+      }
+      await put('after');
+      const { accepted, delivered, dropped } = ledger.entry('chats');
+      await opened.close();
+      const content = await readFolder(disk.folder);
+      expect(content.ledger).toMatchObject({ delivered, dead: 0 });
+      expect(content.stored).toHaveLength(accepted - delivered - dropped);
+      expect(content.stored).toEqual(expect.arrayContaining([...kept, 'after']));
+    },
+  );
+
+  it('lets dead letters be dropped, and says if there is no room to redeliver them', async () => {
+    const disk = makeDisk(32 * 1024 ** 2);
+    const opened = await openFolder(disk.folder);
+    const { outbox, store } = opened;
+    for (let index = 1; index <= 200; index += 1) {
+      await outbox.put(large(`${index}`));
+      await outbox.settle((await outbox.lease())!, { kind: 'dead', reason: 'rejected' });
+    }
+    disk.fill();
+    for (let index = 1; store.problem() === undefined; index += 1) await outbox.put(large(`full${index}`));
+    const file = (await DeadLetterFile.open(disk.folder, 'write'))!;
+    await expect(file.settleAll(() => true, 'redeliver')).rejects.toThrow('the disk is full: make room');
+    const ids = [...file.pages(() => true)].flat().map((letter) => letter.notification.id);
+    expect(() => file.settle(ids, 'redeliver')).toThrow('the disk is full: make room');
+    expect(file.settle(ids.slice(0, 20), 'drop')).toEqual([]);
+    expect(await file.settleAll(() => true, 'drop')).toBe(ids.length - 20);
+    expect(await file.erase('bob@example.com')).toMatchObject({ deadLetters: 0 });
+    await file.close();
+    await opened.close();
+    const { letters } = await readFolder(disk.folder);
+    expect(letters).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
@@ -9,6 +9,10 @@ export interface SmallDisk {
   readonly folder: string;
   /** Makes it four times as large. */
   grow(): void;
+  /** Has somebody else take all that is free, to the last byte. */
+  fill(): void;
+  /** Takes that away again. */
+  unfill(): void;
 }
 
 /** A suite that needs to mount; skipped, saying so, where that is not possible. */
@@ -28,7 +32,27 @@ function makeDisk(bytes: number): SmallDisk {
     spawnSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true, force: true });
   });
-  return { folder, grow: () => mount('-o', `remount,size=${4 * bytes}`, folder) };
+  const other = join(folder, 'other');
+  return {
+    folder,
+    grow: () => mount('-o', `remount,size=${4 * bytes}`, folder),
+    fill: () => fill(other),
+    unfill: () => rmSync(other),
+  };
+}
+
+function fill(path: string): void {
+  const file = openSync(path, 'w');
+  const bytes = Buffer.alloc(65_536, 'x');
+  for (let length = bytes.length; length >= 1;) {
+    try {
+      writeSync(file, bytes, 0, length);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      length /= 2;
+    }
+  }
+  closeSync(file);
 }
 
 function mount(...parameters: readonly string[]): void {

@@ -3,15 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database as Table } from 'lmdb';
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import { apply, type Database, dropLetter, FORMAT, lastKey, openDatabase } from './database.js';
-import { decodeLetter, decodeSummary } from './encoding.ts';
+import { DiskRoom, NO_ROOM, type Way } from './disk-room.js';
+import { decodeLetter, decodeSummary, isOf } from './encoding.ts';
 import { cannotOpen, prepareFolder } from './folder.ts';
+import { pagesOf } from './pages.ts';
 
-/** So much is read, or changed in one transaction, at a time: a running sidecar waits no longer than for that. */
-const MOST_AT_A_TIME = 1000;
-const MOST_BYTES_AT_A_TIME = 4 * 1024 * 1024;
 /** The lock for writing is not fair: without a pause a running sidecar might never get it. */
 const PAUSE_MS = 5;
 
@@ -31,9 +29,11 @@ export interface Erased {
 /** An operator's way to what a sidecar has stored, beside that sidecar or without it. */
 export class DeadLetterFile {
   readonly #database: Database;
+  readonly #room: DiskRoom;
 
-  private constructor(database: Database) {
+  private constructor(folder: string, database: Database) {
     this.#database = database;
+    this.#room = new DiskRoom(folder, database);
   }
 
   /**
@@ -51,7 +51,7 @@ export class DeadLetterFile {
       const database = openDatabase(folder, { readOnly: access === 'read' });
       // To be read only, a database without our tables has none of them.
       const format = (database.meta as Database['meta'] | undefined)?.get('format');
-      if (format !== undefined && format <= FORMAT) return new DeadLetterFile(database);
+      if (format !== undefined && format <= FORMAT) return new DeadLetterFile(folder, database);
       await database.root.close();
       if (format === undefined) return undefined;
       throw new PlainError(`it was written by a newer version (format ${format}, this one knows ${FORMAT})`);
@@ -62,36 +62,47 @@ export class DeadLetterFile {
 
   /** The letters that there are now, oldest first, some at a time. */
   *pages(matches: Matches): Iterable<DeadLetter[]> {
-    for (const page of this.#pages(this.#database.letters, lastKey(this.#database.letters))) {
+    const { root, letters } = this.#database;
+    for (const page of pagesOf(root, letters, lastKey(letters))) {
       yield page.map(({ value }) => decodeLetter(value)).filter(matches);
     }
   }
 
   find(id: string): DeadLetter | undefined {
-    const { letters, letterNumbers } = this.#database;
-    const number = letterNumbers.get(id);
-    const text = number === undefined ? undefined : letters.get(number);
+    const text = this.#textOf(id);
     return text === undefined ? undefined : decodeLetter(text);
   }
 
-  /** In one transaction; if there is no letter for some of the ids, nothing changes, and these are given. */
+  /**
+   * In one transaction; if there is no letter for some of the ids, nothing changes, and these are given.
+   * @throws PlainError if the disk is full.
+   */
   settle(ids: readonly string[], fate: Fate): readonly string[] {
     const { root, letterNumbers } = this.#database;
     return root.transactionSync(() => {
       const unknown = ids.filter((id) => !letterNumbers.doesExist(id) || this.#isUnderWay(id, fate));
-      if (unknown.length === 0) for (const id of ids) this.#settle(id, fate);
+      if (unknown.length > 0) return unknown;
+      const bytes = ids.reduce((sum, id) => sum + this.#bytesOf(id, fate), 0);
+      if (!this.#room.isFor(ids.length, bytes)) throw new PlainError(NO_ROOM);
+      for (const id of ids) this.#settle(id, fate);
       return unknown;
     });
   }
 
-  /** Those that there are now; resolves to how many they were. */
+  /**
+   * Those that there are now; resolves to how many they were.
+   * @throws PlainError if the disk is full.
+   */
   async settleAll(matches: Matches, fate: Fate): Promise<number> {
     let count = 0;
     for (const letters of this.pages(matches)) {
       if (letters.length === 0) continue;
-      count += this.#database.root.transactionSync(
-        () => letters.filter(({ notification: { id } }) => this.#settle(id, fate)).length,
-      );
+      this.#write(letters, {
+        bytes: ({ notification: { id } }) => this.#bytesOf(id, fate),
+        change: (some) => {
+          count += some.filter(({ notification: { id } }) => this.#settle(id, fate)).length;
+        },
+      });
       await pause(PAUSE_MS);
     }
     return count;
@@ -115,14 +126,30 @@ export class DeadLetterFile {
   }
 
   close(): Promise<void> {
+    this.#room.close();
     return this.#database.root.close();
+  }
+
+  #write<Item>(items: readonly Item[], way: Way<Item>): void {
+    if (this.#room.writeInPortions(items, way).length > 0) throw new PlainError(NO_ROOM);
+  }
+
+  #textOf(id: string): string | undefined {
+    const { letters, letterNumbers } = this.#database;
+    const number = letterNumbers.get(id);
+    return number === undefined ? undefined : letters.get(number);
+  }
+
+  /** What settling it adds to the file. */
+  #bytesOf(id: string, fate: Fate): number {
+    return fate === 'drop' ? 0 : Buffer.byteLength(this.#textOf(id) ?? '');
   }
 
   /** False if it is no letter any more. */
   #settle(id: string, fate: Fate): boolean {
-    const { letters, letterNumbers, redeliveries } = this.#database;
+    const { letterNumbers, redeliveries } = this.#database;
     const number = letterNumbers.get(id);
-    const text = number === undefined ? undefined : letters.get(number);
+    const text = this.#textOf(id);
     if (number === undefined || text === undefined || this.#isUnderWay(id, fate)) return false;
     if (fate === 'redeliver') redeliveries.putSync(id, text);
     dropLetter(this.#database, number, text);
@@ -153,46 +180,17 @@ export class DeadLetterFile {
     // Most texts are not worth parsing.
     const inText = JSON.stringify(jid).slice(1, -1);
     let count = 0;
-    for (const page of this.#pages(table)) {
+    for (const page of pagesOf(this.#database.root, table)) {
       const meant = page.filter(({ value }) => value.includes(inText) && isOf(value, jid));
       if (meant.length === 0) continue;
-      count += this.#database.root.transactionSync(
-        () => meant.filter(({ key, value }) => remove(key, value)).length,
-      );
+      this.#write(meant, {
+        bytes: () => 0,
+        change: (some) => {
+          count += some.filter(({ key, value }) => remove(key, value)).length;
+        },
+      });
       await pause(PAUSE_MS);
     }
     return count;
   }
-
-  /** A table in pieces of bounded size, up to the key `last`; between them others may change it. */
-  *#pages<Key extends string | number>(
-    table: Table<string, Key>,
-    last?: Key,
-  ): Iterable<{ key: Key; value: string }[]> {
-    let after: Key | undefined;
-    do {
-      // Not an older snapshot, and none that is held while others write.
-      this.#database.root.resetReadTxn();
-      const page: { key: Key; value: string }[] = [];
-      let bytes = 0;
-      const start = after === undefined ? {} : { start: after, exclusiveStart: true };
-      after = undefined;
-      for (const { key, value } of table.getRange(start)) {
-        if (last !== undefined && key > last) break;
-        page.push({ key, value });
-        bytes += value.length;
-        if (page.length < MOST_AT_A_TIME && bytes < MOST_BYTES_AT_A_TIME) continue;
-        after = key;
-        break;
-      }
-      yield page;
-    } while (after !== undefined);
-  }
-}
-
-/** Whether a letter or a notification is one that this bare JID sent or received. */
-function isOf(text: string, jid: string): boolean {
-  const stored = JSON.parse(text) as DeadLetter | Notification;
-  const { sender, receiver } = 'notification' in stored ? stored.notification : stored;
-  return sender === jid || receiver === jid;
 }

@@ -69,3 +69,10 @@ function revived(notification: Notification): Notification {
   if (typeof body === 'string') return notification;
   return { ...notification, body: new Uint8Array(Buffer.from(body.base64, 'base64')) };
 }
+
+/** Whether a stored letter or notification is one that this bare JID sent or received. */
+export function isOf(text: string, jid: string): boolean {
+  const stored = JSON.parse(text) as DeadLetter | Notification;
+  const { sender, receiver } = 'notification' in stored ? stored.notification : stored;
+  return sender === jid || receiver === jid;
+}
