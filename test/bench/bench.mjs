@@ -8,20 +8,20 @@ const DEADLINE_MS = 120_000;
 export class Bench {
   /** Figures of all rounds by the key of their row. */
   figures = new Map();
-  #isQuick;
   #log;
   #receiver;
+  #apart;
   #clients = new Map();
 
   constructor({ isQuick, log }) {
-    this.#isQuick = isQuick;
+    this.isQuick = isQuick;
     this.#log = log;
     this.#receiver = startProgram('receiver');
   }
 
   /** One of two sizes: of the full run, or of the quick one. */
   size(full, quick) {
-    return this.#isQuick ? quick : full;
+    return this.isQuick ? quick : full;
   }
 
   say(text) {
@@ -36,14 +36,13 @@ export class Bench {
 
   /** Opens a port of the receivers' process: `at once` (204), `later` (204 after `delayMs`), `never`, `reset` or `flood`. */
   async openPort(mode = 'at once', delayMs = 0) {
-    const port = await this.#receiver.ask('open', { mode, delayMs });
-    return {
-      port,
-      change: (to) => this.#receiver.ask('change', { port, mode: to }),
-      restart: () => this.#receiver.ask('restart', { port }),
-      received: (count) => within(this.#receiver.ask('received', { port, count }), `${count} requests`),
-      state: () => this.#receiver.ask('state', { port }),
-    };
+    return openPortOf(this.#receiver, mode, delayMs);
+  }
+
+  /** The same in a process of its own, which takes no processor time from the others: as if it were another machine. */
+  async openPortApart(mode) {
+    this.#apart ??= startProgram('receiver', [], { isMeek: true });
+    return openPortOf(this.#apart, mode, 0);
   }
 
   /** CPU seconds of the receivers' process, to see that it is not what limits. */
@@ -57,7 +56,9 @@ export class Bench {
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
     const to = port ?? (await this.openPort()).port;
-    const program = startProgram('client', [kind, `http://127.0.0.1:${to}`, connections], 'measured');
+    const program = startProgram('client', [kind, `http://127.0.0.1:${to}`, connections], {
+      core: 'measured',
+    });
     this.#clients.set(key, program);
     if (port === undefined) await program.ask('run', { count: this.size(20_000, 5_000) });
     return program;
@@ -91,8 +92,20 @@ export class Bench {
 
   async stop() {
     for (const client of this.#clients.values()) await client.stop();
+    await this.#apart?.stop();
     await this.#receiver.stop();
   }
+}
+
+async function openPortOf(receiver, mode, delayMs) {
+  const port = await receiver.ask('open', { mode, delayMs });
+  return {
+    port,
+    change: (to) => receiver.ask('change', { port, mode: to }),
+    restart: () => receiver.ask('restart', { port }),
+    received: (count) => within(receiver.ask('received', { port, count }), `${count} requests`),
+    state: () => receiver.ask('state', { port }),
+  };
 }
 
 /**

@@ -38,6 +38,7 @@ function deliveryRows(engine, { cpu, rate }) {
   return [
     row(`${engine}-cpu`, `sidecar, ${engine}: CPU per notification / bare POST`, cpu),
     row(`${engine}-rate`, `sidecar, ${engine}: rate / bare client's`, rate),
+    row(`${engine}-rate-pinned`, `sidecar, ${engine}: the same with all its threads on one core`),
     figure('/s', `${engine}-per-second`, `sidecar, ${engine}: notifications per second`),
     figure('µs', `${engine}-microseconds`, `sidecar, ${engine}: CPU per notification`),
     figure('MB', `${engine}-memory`, `sidecar, ${engine}: most resident memory`),

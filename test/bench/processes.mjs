@@ -11,7 +11,10 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-/** What is measured runs on one core; receivers, and this process as the XMPP server, on another. */
+/**
+ * What is measured runs on one core; receivers, and this process as the XMPP server, on another. `any`: where the system puts
+ * its threads.
+ */
 export const cores = coresToUse();
 
 function coresToUse() {
@@ -23,15 +26,15 @@ function coresToUse() {
   try {
     if (list.length < 2 || availableParallelism() < 2) return undefined;
     execFileSync('taskset', ['-acp', String(list[1]), String(process.pid)], { stdio: 'ignore' });
-    return { measured: list[0], others: list[1] };
+    return { measured: list[0], others: list[1], any: list.join(',') };
   } catch {
     return undefined;
   }
 }
 
-/** Starts a Node program on one of the cores. */
-export function startNode(parameters, { core, stdio }) {
-  const command = [process.execPath, ...parameters];
+/** Starts a Node program on one of the cores; `isMeek`: it has what others leave of the processor. */
+export function startNode(parameters, { core, stdio, isMeek = false }) {
+  const command = [...(isMeek ? ['nice', '-n', '19'] : []), process.execPath, ...parameters];
   if (cores !== undefined) command.unshift('taskset', '-c', String(cores[core]));
   const child = spawn(command[0], command.slice(1), { stdio });
   running.add(child);
@@ -40,10 +43,11 @@ export function startNode(parameters, { core, stdio }) {
 }
 
 /** Starts one of our own programs, which answers questions. */
-export function startProgram(name, parameters = [], core = 'others') {
+export function startProgram(name, parameters = [], { core = 'others', isMeek } = {}) {
   const path = fileURLToPath(new URL(`programs/${name}.mjs`, import.meta.url));
   const child = startNode([path, ...parameters.map(String)], {
     core,
+    isMeek,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const waiting = new Map();

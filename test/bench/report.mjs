@@ -37,13 +37,21 @@ function meets(value, { atMost, atLeast }, tolerance) {
   return atMost === undefined ? value >= atLeast / tolerance : value <= atMost * tolerance;
 }
 
+export function labelOf({ what, unit }) {
+  return unit === '' ? what : `${what} (${unit})`;
+}
+
+export function targetOf({ atMost, atLeast }) {
+  if (atMost === undefined) return atLeast === undefined ? '' : `≥ ${number(atLeast)}`;
+  return `≤ ${number(atMost)}`;
+}
+
 export function table(results) {
   const lines = [['', 'median', 'min', 'max', 'target', '']];
   for (const { what, unit, median, min, max, atMost, atLeast, verdict, failed } of results) {
-    const target =
-      atMost === undefined ? (atLeast === undefined ? '' : `≥ ${number(atLeast)}`) : `≤ ${number(atMost)}`;
-    const name = unit === '' ? what : `${what} (${unit})`;
-    lines.push([name, number(median), number(min), number(max), target, failed ? `${verdict} !` : verdict]);
+    const figures = [median, min, max].map(number);
+    const target = targetOf({ atMost, atLeast });
+    lines.push([labelOf({ what, unit }), ...figures, target, failed ? `${verdict} !` : verdict]);
   }
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   return lines

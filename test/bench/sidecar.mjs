@@ -26,16 +26,16 @@ export function poolTo(port, changes = {}) {
 
 /**
  * Runs the sidecar until it is connected. `configuration` changes the defaults of this bench; `folder` is one that an
- * earlier run left its outbox in.
+ * earlier run left its outbox in; `core` is one of `cores`.
  */
-export async function runSidecar({ engine, configuration, domains = [DOMAIN], folder }) {
+export async function runSidecar({ engine, configuration, domains = [DOMAIN], folder, core = 'measured' }) {
   const server = await startComponentServer();
   const own = folder ?? (await makeFolder());
   const file = join(own.path, 'event-pusher.yaml');
   await writeFile(file, JSON.stringify({ ...defaults(engine, server.service, domains), ...configuration }));
   const from = performance.now();
   const child = startNode([...nodeOptions(), main, 'run', '-c', file], {
-    core: 'measured',
+    core,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stop = async () => {

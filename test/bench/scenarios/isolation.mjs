@@ -26,7 +26,7 @@ export async function isolation(bench) {
 
 async function withSibling(bench, mode, stanzas) {
   const healthy = await bench.openPort();
-  const sibling = await bench.openPort(mode);
+  const sibling = await bench.openPortApart(mode);
   const configuration = {
     outgoing_pools: [
       poolTo(healthy.port, { tag: 'healthy' }),
@@ -37,7 +37,7 @@ async function withSibling(bench, mode, stanzas) {
     },
   };
   return bench.withSidecar({ engine: 'memory', configuration }, async (sidecar) => {
-    const times = bench.size(15, 4);
+    const times = bench.size(15, 3);
     const burst = { stanzas, times, count: times * SENDERS };
     await deliver(sidecar, healthy, burst);
     await healthy.restart();
