@@ -66,3 +66,6 @@ export type Verdict =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'retry'; readonly afterMs: number }
   | { readonly kind: 'dead'; readonly reason: DeathReason };
+
+/** A verdict after which there is no other. */
+export type End = Exclude<Verdict, { kind: 'retry' }>;

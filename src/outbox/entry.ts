@@ -1,13 +1,17 @@
+import type { Delivery } from '../core/delivery.ts';
+import type { Handy } from './at-hand.ts';
 import type { RecordSummary } from './records.ts';
 import type { Counted } from './tally.ts';
 import type { Waiting } from './turns.ts';
 
-/** What is known in memory of a record; its headers and body stay where the records are. */
-export interface Entry extends RecordSummary, Waiting<Entry>, Counted {
+/** What is known in memory of a record; its headers and body stay where the records are, or are at hand. */
+export interface Entry extends RecordSummary, Waiting<Entry>, Counted, Handy {
   readonly backend: string;
   readonly sender: string;
   readonly acceptedAtMs: number;
   attempts: number;
+  /** While it is out. */
+  lease: Delivery | undefined;
 }
 
 export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: RecordSummary): Entry {
@@ -18,6 +22,8 @@ export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: Recor
     sender,
     acceptedAtMs,
     attempts,
+    lease: undefined,
+    notification: undefined,
     state: 'waiting',
     isEnded: false,
     isQueued: false,

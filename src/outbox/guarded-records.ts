@@ -8,10 +8,14 @@ import type { Records, RecordSummary } from './records.ts';
  * postponed goes on as if it had been; the next run finds the older state and delivers once more.
  */
 export class GuardedRecords {
+  readonly keepsWhatIsLeft: boolean;
+  readonly atHandBytes: number;
   readonly #records: Records;
   readonly #observe: Observe;
 
   constructor(records: Records, observe: Observe) {
+    this.keepsWhatIsLeft = records.keepsWhatIsLeft;
+    this.atHandBytes = records.atHandBytes;
     this.#records = records;
     this.#observe = observe;
   }

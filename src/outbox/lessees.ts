@@ -1,5 +1,5 @@
 import type { Delivery } from '../core/delivery.ts';
-import { Chain, type Linked } from './chain.ts';
+import { Chain, type Linked } from '../core/chain.ts';
 
 interface Lessee extends Linked<Lessee> {
   readonly resolve: (delivery: Delivery | undefined) => void;

@@ -1,11 +1,12 @@
-import type { DeadLetter } from '../core/dead-letter.ts';
-import type { Attempt, Delivery, Notification, Verdict } from '../core/delivery.ts';
+import type { Attempt, Delivery, End, Notification, Verdict } from '../core/delivery.ts';
 import type { Outbox, OutboxCounts } from '../core/outbox.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
+import { AtHand } from './at-hand.ts';
 import { type Entry, newEntry } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
+import { Leases } from './leases.ts';
 import { Lessees } from './lessees.ts';
 import type { Records, RecordSummary } from './records.ts';
 import { Tally } from './tally.ts';
@@ -17,13 +18,13 @@ import { Turns } from './turns.ts';
  */
 export class LocalOutbox implements Outbox {
   readonly #records: GuardedRecords;
-  readonly #keepsWhatIsLeft: boolean;
   readonly #options: OutboxOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #turns: Turns<Entry>;
   readonly #tally: Tally<Entry>;
   readonly #alarm: Alarm;
-  readonly #leased = new Map<Delivery, Entry>();
+  readonly #leases = new Leases();
+  readonly #atHand: AtHand;
   readonly #lessees = new Lessees();
   readonly #underWay = new UnderWay();
   #beingWritten = 0;
@@ -32,9 +33,9 @@ export class LocalOutbox implements Outbox {
 
   constructor(records: Records, options: OutboxOptions, surroundings: OutboxSurroundings) {
     this.#records = new GuardedRecords(records, surroundings.observe);
-    this.#keepsWhatIsLeft = records.keepsWhatIsLeft;
     this.#options = options;
     this.#surroundings = surroundings;
+    this.#atHand = new AtHand(this.#records);
     this.#turns = new Turns(options.order);
     this.#tally = new Tally(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
@@ -65,7 +66,9 @@ export class LocalOutbox implements Outbox {
       return Promise.resolve();
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
-    return this.#underWay.track(this.#write(notification));
+    this.#beingWritten += 1;
+    const written = this.#records.add(notification).then((key) => this.#written(notification, key));
+    return this.#underWay.track(written);
   }
 
   lease(): Promise<Delivery | undefined> {
@@ -75,20 +78,16 @@ export class LocalOutbox implements Outbox {
   }
 
   settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<boolean> {
-    const entry = this.#leased.get(delivery);
-    if (entry === undefined) return Promise.resolve(false);
     // At once, so that nothing settles or drops it a second time while its end is being written.
-    this.#leased.delete(delivery);
+    const entry = this.#leases.end(delivery);
+    if (entry === undefined) return Promise.resolve(false);
     entry.attempts += 1;
     if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
     this.#tally.move(entry, 'leaving');
     // Before the end is written: the sender's next need not wait for the disk.
     this.#turns.end(entry);
     this.#handOut();
-    if (verdict.kind === 'delivered') return this.#underWay.track(this.#finish(entry));
-    const diedAtMs = this.#surroundings.clock.now();
-    const end = { reason: verdict.reason, diedAtMs, attempts: entry.attempts, ...(attempt && { attempt }) };
-    return this.#underWay.track(this.#bury(entry, { notification: delivery.notification, ...end }));
+    return this.#underWay.track(this.#writeEnd(entry, delivery.notification, verdict, attempt));
   }
 
   counts(): OutboxCounts {
@@ -97,6 +96,12 @@ export class LocalOutbox implements Outbox {
 
   drained(): Promise<void> {
     return this.#tally.drained();
+  }
+
+  /** To be called when somebody else has removed records: nothing at hand is sure any more. */
+  forgetAll(): void {
+    const entries = [...this.#tally.allWaiting(), ...this.#leases.entries()];
+    for (const entry of entries) this.#atHand.forget(entry);
   }
 
   stopLeasing(): void {
@@ -113,16 +118,9 @@ export class LocalOutbox implements Outbox {
 
   async #close(): Promise<void> {
     await this.#underWay.settled();
-    for (const entry of this.#leased.values()) this.#tally.move(entry, 'waiting');
-    this.#leased.clear();
-    if (this.#keepsWhatIsLeft) return;
-    const drops = this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped'));
-    await Promise.all(drops);
-  }
-
-  #write(notification: Notification): Promise<void> {
-    this.#beingWritten += 1;
-    return this.#records.add(notification).then((key) => this.#written(notification, key));
+    for (const entry of this.#leases.endAll()) this.#tally.move(entry, 'waiting');
+    if (this.#records.keepsWhatIsLeft) return;
+    await Promise.all(this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
   }
 
   #written(notification: Notification, key: number | undefined): void {
@@ -130,45 +128,49 @@ export class LocalOutbox implements Outbox {
     if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
     const { backend, sender, acceptedAtMs } = notification;
     const entry = newEntry({ key, backend, sender, acceptedAtMs, attempts: 0 });
+    this.#atHand.keep(entry, notification);
     this.#tally.accept(entry);
     this.#surroundings.observe({ kind: 'notification-accepted', notification });
     this.#turns.add(entry);
     this.#handOut();
   }
 
-  async #postpone(entry: Entry, afterMs: number): Promise<boolean> {
+  #postpone(entry: Entry, afterMs: number): Promise<boolean> {
     const { clock } = this.#surroundings;
     const dueAtMs = clock.now() + afterMs;
     // Monotonic, so that setting the machine's clock neither delays nor hastens a retry of this run.
     this.#turns.putAside(entry, clock.monotonic() + afterMs);
     this.#tally.move(entry, 'waiting');
     this.#handOut();
-    await this.#records.postpone(entry, dueAtMs);
-    return true;
+    return this.#records.postpone(entry, dueAtMs).then(() => true);
   }
 
-  #finish(entry: Entry): Promise<boolean> {
-    return this.#records.remove(entry, 'delivered').then(() => {
-      this.#tally.end(entry, 'delivered');
-      return true;
-    });
+  #writeEnd(entry: Entry, notification: Notification, verdict: End, attempt?: Attempt): Promise<boolean> {
+    if (verdict.kind === 'delivered') {
+      return this.#records.remove(entry, 'delivered').then(() => this.#end(entry, 'delivered'));
+    }
+    const end = {
+      reason: verdict.reason,
+      diedAtMs: this.#surroundings.clock.now(),
+      attempts: entry.attempts,
+    };
+    const letter = { notification, ...end, ...(attempt && { attempt }) };
+    return this.#records.bury(entry, letter).then(() => this.#end(entry, 'dead'));
   }
 
-  async #bury(entry: Entry, letter: DeadLetter): Promise<boolean> {
-    await this.#records.bury(entry, letter);
-    this.#tally.end(entry, 'dead');
+  #end(entry: Entry, end: 'delivered' | 'dead' | 'dropped'): true {
+    this.#atHand.forget(entry);
+    this.#tally.end(entry, end);
     return true;
   }
 
   async #drop(entry: Entry, reason: 'full' | 'stopped'): Promise<void> {
     this.#tally.move(entry, 'leaving');
     this.#turns.remove(entry);
-    const notification = this.#records.read(entry.key);
+    const notification = this.#atHand.read(entry);
     await this.#records.remove(entry, 'dropped');
-    this.#tally.end(entry, 'dropped');
-    if (notification !== undefined) {
-      this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
-    }
+    this.#end(entry, 'dropped');
+    if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
     this.#handOut();
   }
 
@@ -186,15 +188,13 @@ export class LocalOutbox implements Outbox {
 
   /** Undefined if the record cannot be read: it is dropped, but not removed, so that it can be looked into. */
   #leaseOut(entry: Entry): Delivery | undefined {
-    const notification = this.#records.read(entry.key);
+    const notification = this.#atHand.read(entry);
     if (notification === undefined) {
       this.#turns.end(entry);
-      this.#tally.end(entry, 'dropped');
+      this.#end(entry, 'dropped');
       return undefined;
     }
     this.#tally.move(entry, 'in-flight');
-    const delivery: Delivery = { notification, attempts: entry.attempts };
-    this.#leased.set(delivery, entry);
-    return delivery;
+    return this.#leases.begin(entry, notification);
   }
 }

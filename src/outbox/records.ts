@@ -16,6 +16,8 @@ export interface RecordSummary {
 export interface Records {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
+  /** So much of what waits its outbox keeps at hand, in bytes; the rest is read. Infinity: it is kept nowhere else. */
+  readonly atHandBytes: number;
   /** Resolves to the record's key once it is as safe as the store promises. */
   add(notification: Notification): Promise<number>;
   /**

@@ -1,5 +1,5 @@
 import type { DeliveryOrder } from '../core/retry-policy.ts';
-import { Chain, type Linked } from './chain.ts';
+import { Chain, type Linked } from '../core/chain.ts';
 import { DueTimes, type Timed } from './due-times.ts';
 
 /** What a delivery must have to wait for its turn. */
@@ -11,12 +11,15 @@ export interface Waiting<T> extends Timed, Linked<T> {
 
 /** What waits of one sender. */
 interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
-  readonly key: string;
   readonly waiting: Chain<T>;
   /** One of them is out (or, with `strict`, waits for its next attempt): the others stand still. */
   isBusy: boolean;
   isReady: boolean;
+  isUnused: boolean;
 }
+
+/** So few queues may be kept without use that sweeping them out would not be worth it. */
+const FEW = 1000;
 
 /**
  * Says whose turn it is. `sender`: no two of one sender are out at a time and first attempts keep their order, but one
@@ -24,7 +27,8 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
  */
 export class Turns<T extends Waiting<T>> {
   readonly #order: DeliveryOrder;
-  readonly #queues = new Map<string, SenderQueue<T>>();
+  #queues = new Map<string, SenderQueue<T>>();
+  #unused = 0;
   readonly #ready = new Chain<SenderQueue<T>>();
   readonly #aside = new DueTimes<T>();
 
@@ -105,7 +109,7 @@ export class Turns<T extends Waiting<T>> {
     this.#update(queue);
   }
 
-  /** Keeps a queue among the ready ones while its first one may go, and forgets it when it has nothing left. */
+  /** Keeps a queue among the ready ones while its first one may go, and lets it go some time after it has nothing left. */
   #update(queue: SenderQueue<T>): void {
     const isEmpty = queue.waiting.isEmpty();
     const isReady = !isEmpty && !queue.isBusy;
@@ -114,7 +118,17 @@ export class Turns<T extends Waiting<T>> {
       else this.#ready.remove(queue);
       queue.isReady = isReady;
     }
-    if (isEmpty && !queue.isBusy) this.#queues.delete(queue.key);
+    const isUnused = isEmpty && !queue.isBusy;
+    if (isUnused === queue.isUnused) return;
+    queue.isUnused = isUnused;
+    this.#unused += isUnused ? 1 : -1;
+    if (this.#unused > FEW && this.#unused > this.#queues.size / 2) this.#sweep();
+  }
+
+  /** A new map: see `Chain` for what it costs when entries of one come and go. */
+  #sweep(): void {
+    this.#queues = new Map([...this.#queues].filter(([, { isUnused }]) => !isUnused));
+    this.#unused = 0;
   }
 
   #queueOf(item: T): SenderQueue<T> {
@@ -122,8 +136,9 @@ export class Turns<T extends Waiting<T>> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       const links = { previous: undefined, next: undefined };
-      queue = { key, waiting: new Chain(), isBusy: false, isReady: false, ...links };
+      queue = { waiting: new Chain(), isBusy: false, isReady: false, isUnused: true, ...links };
       this.#queues.set(key, queue);
+      this.#unused += 1;
     }
     return queue;
   }

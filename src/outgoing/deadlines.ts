@@ -1,17 +1,18 @@
+import { Chain, type Linked } from '../core/chain.ts';
 import type { Clock } from '../core/clock.ts';
 
 /** A time limit that has begun. */
-interface Deadline {
+interface Deadline extends Linked<Deadline> {
   readonly atMs: number;
   readonly expire: () => void;
+  isOpen: boolean;
 }
 
 /** Time limits of one length. They end in the order in which they begin, so one timer serves them all. */
 export class Deadlines {
   readonly #limitMs: number;
   readonly #clock: Clock;
-  /** In the order of their beginning, as sets are. */
-  readonly #open = new Set<Deadline>();
+  readonly #open = new Chain<Deadline>();
   #cancelTimer: (() => void) | undefined;
   #isClosed = false;
 
@@ -22,21 +23,24 @@ export class Deadlines {
 
   /** Calls `expire` when the limit is over, unless the deadline was ended before. */
   begin(expire: () => void): Deadline {
-    const deadline = { atMs: this.#clock.monotonic() + this.#limitMs, expire };
-    this.#open.add(deadline);
+    const atMs = this.#clock.monotonic() + this.#limitMs;
+    const deadline: Deadline = { atMs, expire, isOpen: true, previous: undefined, next: undefined };
+    this.#open.push(deadline);
     if (this.#cancelTimer === undefined) this.#wait(this.#limitMs);
     return deadline;
   }
 
   end(deadline: Deadline): void {
-    this.#open.delete(deadline);
+    if (!deadline.isOpen) return;
+    deadline.isOpen = false;
+    this.#open.remove(deadline);
     if (this.#isClosed) this.close();
   }
 
   /** To be called when no more will begin: the timer goes with the last one. */
   close(): void {
     this.#isClosed = true;
-    if (this.#open.size === 0) this.#cancelTimer?.();
+    if (this.#open.isEmpty()) this.#cancelTimer?.();
   }
 
   #wait(ms: number): void {
@@ -46,10 +50,10 @@ export class Deadlines {
   #look(): void {
     const nowMs = this.#clock.monotonic();
     this.#cancelTimer = undefined;
-    for (const deadline of this.#open) {
-      if (deadline.atMs > nowMs) return this.#wait(Math.ceil(deadline.atMs - nowMs));
-      this.#open.delete(deadline);
-      deadline.expire();
+    for (let first = this.#open.first; first !== undefined; first = this.#open.first) {
+      if (first.atMs > nowMs) return this.#wait(Math.ceil(first.atMs - nowMs));
+      this.end(first);
+      first.expire();
     }
   }
 }

@@ -20,6 +20,9 @@ export interface DispatcherSurroundings {
   readonly observe: Observe;
 }
 
+/** So many ends of one worker may wait for the disk, lest many requests go out once more if the process is killed. */
+const MOST_UNWRITTEN = 8;
+
 /** Takes deliveries from an outbox to its pool; resolves once the outbox hands out no more and all are settled. */
 export async function dispatch(
   options: DispatcherOptions,
@@ -31,16 +34,17 @@ export async function dispatch(
 async function work(options: DispatcherOptions, surroundings: DispatcherSurroundings): Promise<void> {
   const { outbox, pool, retry } = options;
   const { clock, random } = surroundings;
-  // While an end is being written the next request goes out already; one such step ahead bounds what is unwritten.
-  let settled: Promise<void> | undefined;
+  // While ends are being written the next requests go out already.
+  const ends: Promise<void>[] = [];
   for (;;) {
     const delivery = await outbox.lease();
-    if (delivery === undefined) return settled;
+    if (delivery === undefined) break;
     const attempt = await pool.post(delivery.notification);
     const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
-    await settled;
-    settled = settle({ delivery, attempt, verdict }, options, surroundings);
+    ends.push(settle({ delivery, attempt, verdict }, options, surroundings));
+    if (ends.length > MOST_UNWRITTEN) await ends.shift();
   }
+  await Promise.all(ends);
 }
 
 interface Judged {

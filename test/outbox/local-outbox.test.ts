@@ -13,6 +13,7 @@ import { expectLedgerBalanced } from '../support/ledger.ts';
 /** Records that answer when the test says so, and how. */
 class HeldRecords implements Records {
   readonly keepsWhatIsLeft = true;
+  readonly atHandBytes = 0;
   readonly stored = new Map<number, Notification>();
   readonly held: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #lastKey = 0;

@@ -1,7 +1,8 @@
-import type { Notification } from '../../core/delivery.ts';
 import type { OutboxEngine, OutboxStore } from '../engine.ts';
 import { LocalOutbox } from '../local-outbox.ts';
-import type { Records, RecordSummary } from '../records.ts';
+import type { Records } from '../records.ts';
+
+const DONE = Promise.resolve();
 
 /** Keeps deliveries in this process: fast, bounded, and gone with the process. Dead letters are counted, not kept. */
 export const memory: OutboxEngine = (_options, surroundings) => {
@@ -21,31 +22,30 @@ export const memory: OutboxEngine = (_options, surroundings) => {
   return Promise.resolve(store);
 };
 
+/** Keeps nothing beside what its outbox has at hand. */
 class MemoryRecords implements Records {
   readonly keepsWhatIsLeft = false;
-  readonly #notifications = new Map<number, Notification>();
+  readonly atHandBytes = Infinity;
   #lastKey = 0;
 
-  add(notification: Notification): Promise<number> {
+  add(): Promise<number> {
     this.#lastKey += 1;
-    this.#notifications.set(this.#lastKey, notification);
     return Promise.resolve(this.#lastKey);
   }
 
-  read(key: number): Notification | undefined {
-    return this.#notifications.get(key);
+  read(): undefined {
+    return undefined;
   }
 
   postpone(): Promise<void> {
-    return Promise.resolve();
+    return DONE;
   }
 
-  remove({ key }: RecordSummary): Promise<void> {
-    this.#notifications.delete(key);
-    return Promise.resolve();
+  remove(): Promise<void> {
+    return DONE;
   }
 
-  bury(record: RecordSummary): Promise<void> {
-    return this.remove(record);
+  bury(): Promise<void> {
+    return DONE;
   }
 }

@@ -1,12 +1,9 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import { type Notification, roughBytes } from '../../core/delivery.ts';
+import type { Notification } from '../../core/delivery.ts';
 import type { Records, RecordSummary } from '../records.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
-
-/** So much of what waits is kept at hand, since most notifications are sent soon after they were accepted. */
-const MOST_AT_HAND_BYTES = 16 * 1024 * 1024;
 
 /** What the records of all pools share. */
 export interface RecordsContext {
@@ -19,10 +16,9 @@ export interface RecordsContext {
 /** The records of one pool in the database; written by the writer's thread, read here. */
 export class LmdbRecords implements Records {
   readonly keepsWhatIsLeft = true;
+  readonly atHandBytes = 16 * 1024 * 1024;
   readonly #pool: string;
   readonly #context: RecordsContext;
-  readonly #atHand = new Map<number, Notification>();
-  #atHandBytes = 0;
   readonly #ledgerKeys = new Map<string, LedgerKey>();
 
   constructor(pool: string, context: RecordsContext) {
@@ -41,16 +37,11 @@ export class LmdbRecords implements Records {
       summary: encodeSummary(this.#pool, { backend, sender, acceptedAtMs, attempts: 0 }, 0),
       notification: encodeNotification(notification),
     } as const;
-    return connection.writing.do(operation, () => {
-      this.#keepAtHand(key, notification);
-      return key;
-    });
+    return connection.writing.do(operation, () => key);
   }
 
   read(key: number): Notification | undefined {
     const { root, notifications } = this.#context.connection.database;
-    const atHand = this.#atHand.get(key);
-    if (atHand !== undefined) return atHand;
     // Another thread wrote it, perhaps after the snapshot that reads share.
     if (!notifications.doesExist(key)) root.resetReadTxn();
     const text = notifications.get(key);
@@ -63,35 +54,14 @@ export class LmdbRecords implements Records {
   }
 
   remove({ key, backend }: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
-    this.#forget(key);
     const ledger = this.#ledgerKey(backend);
     return this.#context.connection.writing.do({ do: 'remove', key, ledger, end });
   }
 
   bury({ key, backend }: RecordSummary, letter: DeadLetter): Promise<void> {
     const { connection, deadLetterCapacity } = this.#context;
-    this.#forget(key);
     const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
     return connection.writing.do(burial(letter, place));
-  }
-
-  /** To be called when somebody else has removed records: nothing at hand is sure any more. */
-  forgetAll(): void {
-    this.#atHand.clear();
-    this.#atHandBytes = 0;
-  }
-
-  #keepAtHand(key: number, notification: Notification): void {
-    if (this.#atHandBytes >= MOST_AT_HAND_BYTES) return;
-    this.#atHand.set(key, notification);
-    this.#atHandBytes += roughBytes(notification);
-  }
-
-  #forget(key: number): void {
-    const notification = this.#atHand.get(key);
-    if (notification === undefined) return;
-    this.#atHand.delete(key);
-    this.#atHandBytes -= roughBytes(notification);
   }
 
   /** The same array for one backend each time: then a message to the writer's thread holds it once. */

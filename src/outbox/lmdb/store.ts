@@ -22,7 +22,6 @@ export class LmdbStore implements OutboxStore {
   readonly #options: EngineOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #outboxes = new Map<string, LocalOutbox>();
-  readonly #records: LmdbRecords[] = [];
   readonly #beingRedelivered = new Set<string>();
   #erasures = 0;
   #lastKey = 0;
@@ -43,7 +42,6 @@ export class LmdbStore implements OutboxStore {
       deadLetterCapacity,
       nextKey,
     });
-    this.#records.push(records);
     const outbox = new LocalOutbox(records, options, this.#surroundings);
     this.#outboxes.set(options.pool, outbox);
     return outbox;
@@ -130,7 +128,7 @@ export class LmdbStore implements OutboxStore {
     database.root.resetReadTxn();
     const erasures = database.meta.get('erasures') ?? 0;
     // What an operator has removed must not be sent from memory.
-    if (erasures !== this.#erasures) for (const records of this.#records) records.forgetAll();
+    if (erasures !== this.#erasures) for (const outbox of this.#outboxes.values()) outbox.forgetAll();
     this.#erasures = erasures;
     for (const { key: id, value } of database.redeliveries.getRange({ limit: MOST_AT_A_LOOK })) {
       if (this.#beingRedelivered.has(id)) continue;

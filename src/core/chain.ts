@@ -4,7 +4,11 @@ export interface Linked<T> {
   next: T | undefined;
 }
 
-/** Items in a row, from which any one is taken in constant time; an item is in one chain at most. */
+/**
+ * Items in a row, from which any one is taken in constant time; an item is in one chain at most. For what comes and goes with
+ * each notification it is this, not a Set or Map: V8 links each of their outgrown tables to the next one, and once a
+ * table is old, all that come after it, with what they held, live until the next full garbage collection.
+ */
 export class Chain<T extends Linked<T>> {
   #first: T | undefined;
   #last: T | undefined;
