@@ -8,6 +8,7 @@ COPY src ./src
 # npm makes no bill of materials where development tools are missing, and with --omit=dev leaves out what both they and the
 # product need; so package.json forgets them first.
 RUN npm run build \
+ && chmod +x dist/main.js \
  && npm prune --omit=dev \
  && npm pkg delete devDependencies \
  && npm sbom --sbom-type=application --sbom-format=cyclonedx > sbom.cdx.json
@@ -16,8 +17,10 @@ FROM node:24-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 # The default outbox, ./data beside the configuration file, leads to the volume: so a file that says nothing about it
-# works although the root file system may be read-only.
-RUN mkdir config /data && chown 1000:1000 /data && ln -s /data config/data
+# works although the root file system may be read-only. It holds what users wrote: nobody else is to read it.
+# The link is for `docker exec`.
+RUN mkdir config && install --directory --mode=0700 --owner=1000 --group=1000 /data && ln -s /data config/data \
+ && ln -s /app/dist/main.js /usr/local/bin/xmpp-event-pusher
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY --from=build /app/sbom.cdx.json ./

@@ -18,6 +18,11 @@ export interface DispatcherSurroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
+  /**
+   * For a worker whose attempt got no answer: else a receiver that refuses or resets at once would be tried thousands of
+   * times a second, at the cost of the other pools.
+   */
+  readonly pause: () => Promise<void>;
 }
 
 /** So many ends of one worker may wait for the disk, lest many requests go out once more if the process is killed. */
@@ -33,7 +38,7 @@ export async function dispatch(
 
 async function work(options: DispatcherOptions, surroundings: DispatcherSurroundings): Promise<void> {
   const { outbox, pool, retry } = options;
-  const { clock, random } = surroundings;
+  const { clock, random, pause } = surroundings;
   // While ends are being written the next requests go out already.
   const ends: Promise<void>[] = [];
   for (;;) {
@@ -43,6 +48,7 @@ async function work(options: DispatcherOptions, surroundings: DispatcherSurround
     const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
     ends.push(settle({ delivery, attempt, verdict }, options, surroundings));
     if (ends.length > MOST_UNWRITTEN) await ends.shift();
+    if (attempt.errorCode !== undefined) await pause();
   }
   await Promise.all(ends);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../bootstrap/command.mjs';
-import { until } from './stack.mjs';
+import { docker, until } from './stack.mjs';
 
 const packageJson = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 const secret = (await readFile(join(root, 'config/containers/component-secret'), 'utf8')).trim();
@@ -55,7 +55,12 @@ export const checks = [
   { title: 'what waits is kept over a stop and a new container', check: checkNewContainer },
   { title: 'what waits is kept over kill -9', check: checkKill },
   { title: 'a second sidecar on the same volume is refused', check: checkSecondSidecar },
+  {
+    title: 'dead letters are shown in its container, and from another one it is said where',
+    check: checkDeadLetters,
+  },
   { title: 'a file without an outbox section works on a read-only root', check: checkDefaultOutbox },
+  { title: 'an outbox that cannot be made is refused with what to do', check: checkNoOutbox },
   {
     title: 'beside ejabberd: the profile comes up, and a message becomes a notification',
     check: checkEjabberd,
@@ -156,6 +161,8 @@ async function checkHardening(stack) {
   }
   const { code, stderr } = await stack.tryInside('sidecar', 'echo x > /data/probe && rm /data/probe');
   assert.equal(code, 0, stderr);
+  const { stdout: mode } = await stack.tryInside('sidecar', 'stat --format="%a %u:%g" /data');
+  assert.equal(mode.trim(), '700 1000:1000');
 }
 
 async function checkSecret(stack) {
@@ -225,9 +232,10 @@ async function checkNewContainer(stack) {
   await stack.chat(texts);
   await waiting(stack, 30);
   const before = await stack.containerOf('sidecar');
-  await stack.compose('up', '--detach', '--wait', '--no-deps', '--force-recreate', 'sidecar');
+  await stack.compose('up', '--detach', '--wait', '--force-recreate', 'sidecar');
   assert.notEqual(await stack.containerOf('sidecar'), before);
   await waiting(stack, 30);
+  assert.ok(!(await stack.inspect('receiver')).State.Running, 'the receiver is still away');
   await stack.compose('start', 'receiver');
   assert.deepEqual(await arrived(stack, 'kept', 30), texts);
 }
@@ -254,21 +262,35 @@ async function checkSecondSidecar(stack) {
   await online(stack);
 }
 
+async function checkDeadLetters(stack) {
+  const command = ['xmpp-event-pusher', 'dead-letters', 'list'];
+  const inside = await stack.tryCompose(['exec', '-T', 'sidecar', ...command]);
+  assert.deepEqual(inside, { code: 0, stdout: '', stderr: '' });
+  const beside = await stack.tryCompose(['run', '--rm', '--no-deps', '-T', 'sidecar', ...command.slice(1)]);
+  assert.equal(beside.code, 1, beside.stderr);
+  assert.match(beside.stderr, /cannot open \/data: .*another container; run this in that container/);
+  await online(stack);
+}
+
+const hardened = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
+const anySecret = ['--env', 'XMPP_COMPONENT_SECRET=none'];
+
 async function checkDefaultOutbox(stack) {
-  const file = join(root, 'config/event-pusher.yaml');
-  const hardened = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
-  const setting = [
-    '--env',
-    'XMPP_COMPONENT_SECRET=none',
-    '--volume',
-    `${file}:/app/config/event-pusher.yaml:ro`,
-  ];
-  const id = await stack.start('sidecar', ...hardened, ...setting);
+  const file = `${join(root, 'config/event-pusher.yaml')}:/app/config/event-pusher.yaml:ro`;
+  const id = await stack.start('sidecar', ...hardened, ...anySecret, '--volume', file);
   const log = () => stack.docker('logs', id);
   await until('it runs', log, (lines) => lines.includes('"event":"component-connecting"'));
   assert.notEqual((await stack.docker('exec', id, 'ls', '/data')).trim(), '');
   await stack.docker('stop', '--time', '15', id);
   assert.equal((await stack.docker('inspect', '--format', '{{.State.ExitCode}}', id)).trim(), '0');
+}
+
+async function checkNoOutbox(stack) {
+  const folder = `${join(root, 'config')}:/app/config:ro`;
+  const id = await stack.start('sidecar', ...hardened, ...anySecret, '--volume', folder);
+  assert.equal((await stack.docker('wait', id)).trim(), '1');
+  const { stderr } = await docker(['logs', id]);
+  assert.match(stderr, /cannot open \/app\/config\/data: .*set (this|another) path/);
 }
 
 async function checkEjabberd(stack) {

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it } from 'vitest';
@@ -211,6 +219,14 @@ describe('a folder of the engine lmdb', () => {
     );
     const below = join(file, 'folder');
     await expect(openFolder(below)).rejects.toThrow(`cannot open ${below}: it is not a folder`);
+  });
+
+  it('is refused if it cannot be made', async () => {
+    const folder = join(temporaryFolder(), 'dangling');
+    symlinkSync(join(temporaryFolder(), 'nowhere'), folder);
+    await expect(openFolder(folder)).rejects.toThrow(
+      /ENOENT.*; set this path to a folder that can be written$/,
+    );
   });
 
   it('is refused if this user may not write there', async () => {

@@ -17,12 +17,13 @@ interface LaneOptions {
   readonly workers?: number;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: ManualClock;
+  readonly pause?: () => Promise<void>;
 }
 
 /** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
 async function openLane(
   server: string,
-  { workers = 10, retry = {}, clock = new ManualClock() }: LaneOptions = {},
+  { workers = 10, retry = {}, clock = new ManualClock(), pause = () => Promise.resolve() }: LaneOptions = {},
 ) {
   const ledger = new Ledger();
   const observations: Observation[] = [];
@@ -46,7 +47,10 @@ async function openLane(
     { server, pathPrefix: '/', workers, requestTimeoutMs: 2000, userAgent: 'test' },
     { clock, observe },
   );
-  const ended = dispatch({ outbox, pool, workers, retry: policy }, { clock, observe, random: () => 0 });
+  const ended = dispatch(
+    { outbox, pool, workers, retry: policy },
+    { clock, observe, random: () => 0, pause },
+  );
   onTestFinished(async () => {
     outbox.stopLeasing();
     pool.close();
@@ -124,6 +128,38 @@ describe('the dispatcher', () => {
     expect(receiver.requests.map(idOf)).toEqual(['alice1', 'alice1', 'alice1']);
     expect(new Set(receiver.requests.map(({ body }) => body)).size).toBe(1);
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
+  });
+
+  it('has a worker pause whose attempt got no answer, and no other', async () => {
+    let goOn: (() => void) | undefined;
+    let pauses = 0;
+    const pause = (): Promise<void> =>
+      new Promise((resolve) => {
+        pauses += 1;
+        goOn = resolve;
+      });
+    const answers = [204, 500, 404, 'reset', 204] as const;
+    let count = 0;
+    const receiver = await testReceiver({
+      respond: (_request, response) => {
+        const answer = answers[count++]!;
+        if (answer === 'reset') response.socket!.resetAndDestroy();
+        else response.writeHead(answer).end();
+      },
+    });
+    const lane = await openLane(receiver.url, { workers: 1, pause, retry: { order: 'none' } });
+    await lane.put(...[1, 2, 3, 4].map((number) => from('alice', number)));
+    // The last one's kept connection is reset, so it is sent once more at once, and answered.
+    await lane.seen('attempt-made', 5);
+    expect(pauses).toBe(0);
+    const dead = await openLane(`http://127.0.0.1:${await closedPort()}`, { workers: 1, pause });
+    await dead.put(from('alice'), from('bob'));
+    await dead.seen('notification-retried');
+    expect([pauses, dead.observations.filter(({ kind }) => kind === 'attempt-made').length]).toEqual([1, 1]);
+    goOn?.();
+    await dead.seen('notification-retried', 2);
+    expect(pauses).toBe(2);
+    goOn?.();
   });
 
   it('waits as long as the receiver asks for', async () => {

@@ -73,7 +73,10 @@ export async function openZooLane(options: ZooLaneOptions) {
   });
   await store.start(() => Promise.resolve());
   const pool = openPool({ ...options, pathPrefix: '/', userAgent: 'test' }, { clock, observe });
-  const ended = dispatch({ outbox, pool, workers, retry }, { clock, observe, random: () => 0 });
+  const ended = dispatch(
+    { outbox, pool, workers, retry },
+    { clock, observe, random: () => 0, pause: () => Promise.resolve() },
+  );
   onTestFinished(async () => {
     outbox.stopLeasing();
     pool.close();

@@ -381,7 +381,10 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     onTestFinished(() => pool.close());
     lanes.push({
       outbox,
-      ended: dispatch({ outbox, pool, workers: 4, retry }, { clock, random: Math.random, observe }),
+      ended: dispatch(
+        { outbox, pool, workers: 4, retry },
+        { clock, random: Math.random, observe, pause: () => Promise.resolve() },
+      ),
     });
   }
   const telemetry = await serveTelemetry({ host: '127.0.0.1', port: 0, metrics, unreadyReasons: () => [] });

@@ -13,6 +13,11 @@ const LAST_PAGE_AT = 120;
 const TRANSACTION_AT = 128;
 const META_BYTES = 136;
 const LITTLE_FREE_BYTES = 1024 * 1024;
+/**
+ * What comes of reading while a process with the same number reads, in another container: LMDB knows readers by number,
+ * and the first process in each container has the number 1.
+ */
+const SAME_NUMBER = /No current read transaction|No transaction to renew|null \(reading 'address'\)/;
 
 /**
  * Makes the folder, and refuses a database file that LMDB did not write or that was cut off: LMDB maps the file into
@@ -83,12 +88,17 @@ export function cannotOpen(folder: string, error: unknown): PlainError {
   return new PlainError(`outbox.options.path: cannot open ${folder}: ${reason}`, { cause: error });
 }
 
-/** What an operator can do about an error of the file system, in words. */
+/** What an operator can do about an error of LMDB or the file system, in words. */
 function remedyFor(folder: string, { code, message }: NodeJS.ErrnoException): string {
+  if (SAME_NUMBER.test(message)) {
+    return `a process with the same number (${process.pid}) uses it from another container; run this in that container, as with "docker exec"`;
+  }
   switch (code) {
     case 'EACCES':
     case 'EPERM':
       return `${message}: this user (${process.getuid?.() ?? 'unknown'}) may not write there; give it the folder, or set another path`;
+    case 'ENOENT':
+      return `${message}: it is not there and cannot be made (is the file system read-only?); set this path to a folder that can be written`;
     case 'EROFS':
       return 'the file system is read-only; mount it writable, or set another path';
     case 'ENOTDIR':

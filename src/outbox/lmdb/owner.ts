@@ -45,7 +45,8 @@ async function takeOver(folder: string, name: string, pathOf: (name: string) => 
   const { root, owner } = openDatabase(folder);
   try {
     for (;;) {
-      const former = owner.get('socket');
+      // In a transaction that writes: for one that reads, LMDB would take a sidecar in another container for this process.
+      const former = root.transactionSync(() => owner.get('socket'));
       if (former !== undefined && (await isAlive(pathOf(former)))) {
         throw new PlainError('another sidecar works on it; stop that one, or set another path');
       }

@@ -10,7 +10,7 @@ const LOAD = 2000;
 /** Each stanza goes to two pools, one of which has a receiver that misbehaves. */
 export async function isolation(bench) {
   const stanzas = chats(SENDERS);
-  for (let round = 0; round < bench.size(5, 1); round += 1) {
+  for (let round = 0; round < bench.size(3, 1); round += 1) {
     const figures = {};
     for (const mode of modes) figures[mode] = await withSibling(bench, mode, stanzas);
     const good = figures['at once'];
