@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { notification as anyNotification } from './support/notification.ts';
 import { blocksOf, readPage } from './support/pages.ts';
@@ -72,6 +74,15 @@ describe('the README says what is true', () => {
   it('gives a reason for every dependency', () => {
     const { dependencies } = JSON.parse(readPage('package.json')) as { dependencies: object };
     expect(firstCells('dependency').toSorted(byText)).toEqual(Object.keys(dependencies).toSorted(byText));
+  });
+
+  it('shows every target of the benchmark, and no other', () => {
+    const bench = fileURLToPath(new URL('test/bench/main.mjs', root));
+    const { stdout, stderr } = spawnSync(process.execPath, [bench, '--list'], { encoding: 'utf8' });
+    const rows = stdout.split('\n').map((line) => line.split('\t'));
+    const targets = rows.filter(([, target = '']) => target !== '');
+    expect(targets.length, stderr).toBeGreaterThan(10);
+    expect(tableOf('measured').map(([what, target]) => [what, target])).toEqual(targets);
   });
 
   it('lists every command', () => {

@@ -56,6 +56,8 @@ export interface Attempt {
   /** Node's error code (ECONNREFUSED, …), if there was no answer. */
   readonly errorCode?: string;
   readonly durationSeconds: number;
+  /** More of an answer came than is read, so that its connection was cut. */
+  readonly wasCut?: true;
 }
 
 /** Why a notification is dead; `callback`: a callback failed, so that there is no request, only the stanza. */

@@ -25,7 +25,6 @@ export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: Recor
     lease: undefined,
     notification: undefined,
     state: 'waiting',
-    isEnded: false,
     isQueued: false,
     dueAtMs: 0,
     heapIndex: -1,

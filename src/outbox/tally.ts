@@ -10,8 +10,7 @@ export interface Counted {
   readonly backend: string;
   readonly acceptedAtMs: number;
   /** `leaving`: it waits still as far as the counts say, but its end is being written. */
-  state: 'waiting' | 'leaving' | 'in-flight';
-  isEnded: boolean;
+  state: 'waiting' | 'leaving' | 'in-flight' | 'ended';
 }
 
 /** Counts what an outbox holds, in one step with the ledger. */
@@ -62,16 +61,16 @@ export class Tally<T extends Counted> {
     this.#add(entry.state, 1);
   }
 
-  move(entry: T, state: T['state']): void {
+  move(entry: T, state: Exclude<Counted['state'], 'ended'>): void {
     this.#add(entry.state, -1);
     entry.state = state;
     this.#add(state, 1);
   }
 
   end(entry: T, end: 'delivered' | 'dead' | 'dropped'): void {
-    entry.isEnded = true;
-    this.#ages.oneEnded();
     this.#add(entry.state, -1);
+    entry.state = 'ended';
+    this.#ages.oneEnded();
     this.#surroundings.ledger.count(entry.backend, end);
     this.#tellDrained();
   }

@@ -19,8 +19,8 @@ export interface DispatcherSurroundings {
   readonly random: Random;
   readonly observe: Observe;
   /**
-   * For a worker whose attempt got no answer: else a receiver that refuses or resets at once would be tried thousands of
-   * times a second, at the cost of the other pools.
+   * For a worker whose attempt got no answer, or one without an end: else a receiver that refuses, resets or floods at once
+   * would cost thousands of connections a second, which the other pools would feel.
    */
   readonly pause: () => Promise<void>;
 }
@@ -48,7 +48,7 @@ async function work(options: DispatcherOptions, surroundings: DispatcherSurround
     const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
     ends.push(settle({ delivery, attempt, verdict }, options, surroundings));
     if (ends.length > MOST_UNWRITTEN) await ends.shift();
-    if (attempt.errorCode !== undefined) await pause();
+    if (attempt.errorCode !== undefined || attempt.wasCut) await pause();
   }
   await Promise.all(ends);
 }

@@ -40,6 +40,7 @@ export function exchange(
     let answer: IncomingMessage | undefined;
     let isOver = false;
     let hasTimedOut = false;
+    let wasCut = false;
     const request = start();
 
     const finish = (error?: NodeJS.ErrnoException): void => {
@@ -48,7 +49,8 @@ export function exchange(
       deadlines.end(deadline);
       const durationSeconds = (clock.monotonic() - startMs) / 1000;
       if (answer !== undefined) {
-        resolve({ attempt: answered(answer, durationSeconds), wasStale: false });
+        const attempt = answered(answer, durationSeconds);
+        resolve({ attempt: wasCut ? { ...attempt, wasCut } : attempt, wasStale: false });
         return;
       }
       const errorCode = hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN');
@@ -64,18 +66,20 @@ export function exchange(
     request.on('close', finish);
     request.on('response', (response) => {
       answer = response;
-      drain(response);
+      drain(response, () => (wasCut = true));
     });
     request.end(body);
   });
 }
 
 /** Reads an answer's body to its end or to the limit; a connection with an unread rest cannot be used again. */
-function drain(answer: IncomingMessage): void {
+function drain(answer: IncomingMessage, onCut: () => void): void {
   let bytes = 0;
   answer.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MOST_ANSWER_BYTES) answer.destroy();
+    if (bytes <= MOST_ANSWER_BYTES) return;
+    onCut();
+    answer.destroy();
   });
   // The request's own `close` comes then, too.
   answer.on('error', () => undefined);

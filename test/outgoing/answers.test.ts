@@ -155,8 +155,8 @@ describe('the status decides, whatever becomes of the body', () => {
       respond: (_request, response) => response.writeHead(status).end(Buffer.alloc(64 * 1024 + 1)),
     });
     const { pool } = testPool(receiver.url, { workers: 1 });
-    expect(await pool.post(notification())).toMatchObject({ status });
-    expect(await pool.post(notification())).toMatchObject({ status });
+    expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
+    expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
     expect(receiver.connections).toBe(2);
   });
 
@@ -179,7 +179,7 @@ describe('the status decides, whatever becomes of the body', () => {
     });
     const { pool } = testPool(receiver.url, { workers: 1 });
     await pool.post(notification());
-    await pool.post(notification());
+    expect(await pool.post(notification())).not.toHaveProperty('wasCut');
     expect(receiver.connections).toBe(1);
   });
 

@@ -130,7 +130,7 @@ describe('the dispatcher', () => {
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
   });
 
-  it('has a worker pause whose attempt got no answer, and no other', async () => {
+  it('has a worker pause whose attempt got no answer, and none for an answer', async () => {
     let goOn: (() => void) | undefined;
     let pauses = 0;
     const pause = (): Promise<void> =>
@@ -160,6 +160,23 @@ describe('the dispatcher', () => {
     await dead.seen('notification-retried', 2);
     expect(pauses).toBe(2);
     goOn?.();
+  });
+
+  it('has a worker pause whose answer was larger than what is read', async () => {
+    let pauses = 0;
+    const pause = (): Promise<void> => {
+      pauses += 1;
+      return Promise.resolve();
+    };
+    const receiver = await testReceiver({
+      respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(64 * 1024 + 1)),
+    });
+    const lane = await openLane(receiver.url, { workers: 1, pause });
+    await lane.put(from('alice', 1), from('alice', 2));
+    await lane.seen('notification-delivered', 2);
+    lane.outbox.stopLeasing();
+    await lane.ended;
+    expect(pauses).toBe(2);
   });
 
   it('waits as long as the receiver asks for', async () => {

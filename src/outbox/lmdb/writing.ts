@@ -28,7 +28,7 @@ const FEW_IN_A_BATCH = 20;
  * Under load operations gather so long before a transaction, in milliseconds: each costs about 350 µs of CPU beside its
  * operations.
  */
-const GATHER_MS = 4;
+const GATHER_MS = 2;
 
 /**
  * The way to the writer's thread. Operations gather while it writes those before: all that come meanwhile share the
