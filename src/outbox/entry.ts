@@ -1,4 +1,3 @@
-import type { Delivery } from '../core/delivery.ts';
 import type { Handy } from './at-hand.ts';
 import type { RecordSummary } from './records.ts';
 import type { Counted } from './tally.ts';
@@ -10,8 +9,6 @@ export interface Entry extends RecordSummary, Waiting<Entry>, Counted, Handy {
   readonly sender: string;
   readonly acceptedAtMs: number;
   attempts: number;
-  /** While it is out. */
-  lease: Delivery | undefined;
 }
 
 export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: RecordSummary): Entry {
@@ -22,7 +19,6 @@ export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: Recor
     sender,
     acceptedAtMs,
     attempts,
-    lease: undefined,
     notification: undefined,
     state: 'waiting',
     isQueued: false,
