@@ -1,5 +1,4 @@
-import http from 'node:http';
-import https from 'node:https';
+import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 
@@ -11,20 +10,20 @@ export const LOOK_INTERVAL_MS = 2000;
 
 /** Connections of an outgoing pool that are kept alive. */
 export class KeptConnections {
-  readonly agent: http.Agent;
+  readonly #agent: Agent;
   readonly #clock: Clock;
   readonly #held: Socket[] = [];
   #written = new WeakMap<Socket, number>();
   #cancelLook: (() => void) | undefined;
 
-  constructor(isSecure: boolean, most: number, clock: Clock) {
-    const { Agent } = isSecure ? https : http;
-    this.agent = new Agent({ keepAlive: true, maxSockets: most, maxFreeSockets: most });
+  /** @param agent Has one server, and keeps connections alive; its ways of naming and using them again are changed. */
+  constructor(agent: Agent, clock: Clock) {
+    this.#agent = agent;
     this.#clock = clock;
     // All go to one server; Node would make a name of the address three times for each request.
-    this.agent.getName = () => 'server';
-    const reuse = this.agent.reuseSocket.bind(this.agent);
-    this.agent.reuseSocket = (socket, request) => {
+    agent.getName = () => 'server';
+    const reuse = agent.reuseSocket.bind(agent);
+    agent.reuseSocket = (socket, request) => {
       reuse(socket, request);
       this.#hold(socket as Socket);
     };
@@ -37,7 +36,7 @@ export class KeptConnections {
 
   close(): void {
     this.#cancelLook?.();
-    this.agent.destroy();
+    this.#agent.destroy();
   }
 
   /**
@@ -54,7 +53,7 @@ export class KeptConnections {
   }
 
   #look(): void {
-    const free = Object.values(this.agent.freeSockets).flatMap((sockets = []) => sockets);
+    const free = Object.values(this.#agent.freeSockets).flatMap((sockets = []) => sockets);
     const written = new WeakMap<Socket, number>();
     for (const socket of free) {
       if (this.#written.get(socket) === socket.bytesWritten) socket.destroy();
@@ -62,6 +61,6 @@ export class KeptConnections {
     }
     this.#written = written;
     this.#cancelLook = undefined;
-    if (free.length > 0 || Object.keys(this.agent.sockets).length > 0) this.touch();
+    if (free.length > 0 || Object.keys(this.#agent.sockets).length > 0) this.touch();
   }
 }

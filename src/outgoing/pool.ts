@@ -27,15 +27,17 @@ export function openPool(
   options: PoolOptions,
   { clock, observe }: { clock: Clock; observe: Observe },
 ): OutgoingPool {
-  const isSecure = options.server.startsWith('https:');
-  const kept = new KeptConnections(isSecure, options.workers, clock);
-  const fresh = new (isSecure ? https : http).Agent({ keepAlive: false });
+  const { Agent, request } = options.server.startsWith('https:') ? https : http;
+  const { workers } = options;
+  const agent = new Agent({ keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
+  const kept = new KeptConnections(agent, clock);
+  const fresh = new Agent({ keepAlive: false });
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
-  const makeRequest = makeRequests(options, kept.agent);
+  const makeRequest = makeRequests(options, agent, request);
   let isClosed = false;
 
-  const send = (notification: Notification, agent?: http.Agent): Promise<ExchangeResult> => {
-    const start = (): http.ClientRequest => makeRequest(notification, agent);
+  const send = (notification: Notification, other?: http.Agent): Promise<ExchangeResult> => {
+    const start = (): http.ClientRequest => makeRequest(notification, other);
     return exchange({ start, body: notification.body }, { clock, deadlines });
   };
 

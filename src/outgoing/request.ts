@@ -1,5 +1,5 @@
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
+import type https from 'node:https';
 import got from 'got';
 import type { Notification } from '../core/delivery.ts';
 import { joinUrl } from './url.ts';
@@ -11,7 +11,7 @@ export interface RequestOptions {
   readonly userAgent: string;
 }
 
-/** Makes a notification's request, whole but for its body. */
+/** Makes a notification's request, whole but for its body; through another agent than the pool's, if one is given. */
 export type MakeRequest = (notification: Notification, agent?: http.Agent) => http.ClientRequest;
 
 /** What all requests with one path have in common. */
@@ -26,8 +26,11 @@ interface Prepared {
  * has prepared instead of sending it, because got's own way for each request costs four times as much as the request and
  * lacks a total timeout, a bound on the answer and a retry on stale connections.
  */
-export function makeRequests(options: RequestOptions, kept: http.Agent): MakeRequest {
-  const { request: start } = options.server.startsWith('https:') ? https : http;
+export function makeRequests(
+  options: RequestOptions,
+  kept: http.Agent,
+  start: typeof http.request,
+): MakeRequest {
   const instance = got.extend({
     method: 'POST',
     isStream: true,
@@ -50,10 +53,8 @@ export function makeRequests(options: RequestOptions, kept: http.Agent): MakeReq
   };
   return (notification, agent) => {
     const request = prepare(notification.path);
-    const headers = headersOf(notification, request.headers);
-    return start(
-      agent === undefined ? { ...request.options, headers } : { ...request.options, headers, agent },
-    );
+    const ready = { ...request.options, headers: headersOf(notification, request.headers) };
+    return start(agent === undefined ? ready : { ...ready, agent });
   };
 }
 

@@ -8,24 +8,18 @@ const DEADLINE_MS = 120_000;
 export class Bench {
   /** Figures of all rounds by the key of their row. */
   figures = new Map();
-  #log;
   #receiver;
   #apart;
   #clients = new Map();
 
-  constructor({ isQuick, log }) {
+  constructor({ isQuick }) {
     this.isQuick = isQuick;
-    this.#log = log;
     this.#receiver = startProgram('receiver');
   }
 
   /** One of two sizes: of the full run, or of the quick one. */
   size(full, quick) {
     return this.isQuick ? quick : full;
-  }
-
-  say(text) {
-    this.#log(text);
   }
 
   record(key, figure) {

@@ -48,7 +48,7 @@ function usual() {
 async function measure(names) {
   const errors = [];
   const figures = new Map();
-  const bench = new Bench({ isQuick: values.quick, log });
+  const bench = new Bench({ isQuick: values.quick });
   for (const measurement of measurements.filter(({ name }) => names.includes(name))) {
     const from = performance.now();
     const measured = await measureOne(bench, measurement);

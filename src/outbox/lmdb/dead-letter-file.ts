@@ -69,8 +69,8 @@ export class DeadLetterFile {
   }
 
   find(id: string): DeadLetter | undefined {
-    const text = this.#textOf(id);
-    return text === undefined ? undefined : decodeLetter(text);
+    const stored = this.#stored(id);
+    return stored && decodeLetter(stored.text);
   }
 
   /**
@@ -134,25 +134,24 @@ export class DeadLetterFile {
     if (this.#room.writeInPortions(items, way).length > 0) throw new PlainError(NO_ROOM);
   }
 
-  #textOf(id: string): string | undefined {
+  #stored(id: string): { readonly number: number; readonly text: string } | undefined {
     const { letters, letterNumbers } = this.#database;
     const number = letterNumbers.get(id);
-    return number === undefined ? undefined : letters.get(number);
+    const text = number === undefined ? undefined : letters.get(number);
+    return number === undefined || text === undefined ? undefined : { number, text };
   }
 
   /** What settling it adds to the file. */
   #bytesOf(id: string, fate: Fate): number {
-    return fate === 'drop' ? 0 : Buffer.byteLength(this.#textOf(id) ?? '');
+    return fate === 'drop' ? 0 : Buffer.byteLength(this.#stored(id)?.text ?? '');
   }
 
   /** False if it is no letter any more. */
   #settle(id: string, fate: Fate): boolean {
-    const { letterNumbers, redeliveries } = this.#database;
-    const number = letterNumbers.get(id);
-    const text = this.#textOf(id);
-    if (number === undefined || text === undefined || this.#isUnderWay(id, fate)) return false;
-    if (fate === 'redeliver') redeliveries.putSync(id, text);
-    dropLetter(this.#database, number, text);
+    const stored = this.#stored(id);
+    if (stored === undefined || this.#isUnderWay(id, fate)) return false;
+    if (fate === 'redeliver') this.#database.redeliveries.putSync(id, stored.text);
+    dropLetter(this.#database, stored.number, stored.text);
     return true;
   }
 
