@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { isSupported } from './commands/node-version.ts';
+import { limitYoungGeneration } from './commands/young-generation.ts';
 
 const { version, engines } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
@@ -10,6 +11,8 @@ if (!isSupported(process.versions.node, engines.node)) {
   process.stderr.write(`xmpp-event-pusher needs Node ${engines.node}; this is ${process.versions.node}\n`);
   process.exit(1);
 }
+
+if (process.argv[2] === 'run') limitYoungGeneration(process);
 
 // Whoever reads our output may leave early, as `head` does, and a disk may be full: delivery goes on without a log.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

@@ -21,6 +21,11 @@ export class Chain<T extends Linked<T>> {
     return this.#first === undefined;
   }
 
+  /** Whether an item that is in no other chain is in this one. */
+  has(item: T): boolean {
+    return item.previous !== undefined || this.#first === item;
+  }
+
   /** Puts an item behind all others. */
   push(item: T): void {
     item.previous = this.#last;

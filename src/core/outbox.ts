@@ -6,7 +6,7 @@ export interface OutboxCounts {
   readonly waiting: number;
   /** Leased and not yet settled. */
   readonly inFlight: number;
-  /** Unix time in milliseconds at which the oldest of them was accepted; undefined if there is none. */
+  /** Unix time in milliseconds at which the oldest of them was accepted, to the second; undefined if there is none. */
   readonly oldestAcceptedAtMs: number | undefined;
 }
 

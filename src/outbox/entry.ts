@@ -7,21 +7,20 @@ import type { Waiting } from './turns.ts';
 export interface Entry extends RecordSummary, Waiting<Entry>, Counted, Handy {
   readonly backend: string;
   readonly sender: string;
-  readonly acceptedAtMs: number;
+  readonly acceptedAtSeconds: number;
   attempts: number;
 }
 
-export function newEntry({ key, backend, sender, acceptedAtMs, attempts }: RecordSummary): Entry {
+export function newEntry({ key, backend, sender, acceptedAtSeconds, attempts }: RecordSummary): Entry {
   // Not by spreading: entries of one shape, with no slack, are what lets a million of them wait in memory.
   return {
     key,
     backend,
     sender,
-    acceptedAtMs,
+    acceptedAtSeconds,
     attempts,
     notification: undefined,
     state: 'waiting',
-    isQueued: false,
     dueAtMs: 0,
     heapIndex: -1,
     previous: undefined,

@@ -8,7 +8,7 @@ import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import { Leases } from './leases.ts';
 import { Lessees } from './lessees.ts';
-import type { Records, RecordSummary } from './records.ts';
+import { type Records, type RecordSummary, summaryOf } from './records.ts';
 import { Tally } from './tally.ts';
 import { Turns } from './turns.ts';
 
@@ -126,8 +126,7 @@ export class LocalOutbox implements Outbox {
   #written(notification: Notification, key: number | undefined): void {
     this.#beingWritten -= 1;
     if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
-    const { backend, sender, acceptedAtMs } = notification;
-    const entry = newEntry({ key, backend, sender, acceptedAtMs, attempts: 0 });
+    const entry = newEntry(summaryOf(notification, key));
     this.#atHand.keep(entry, notification);
     this.#tally.accept(entry);
     this.#surroundings.observe({ kind: 'notification-accepted', notification });

@@ -7,9 +7,13 @@ export interface RecordSummary {
   readonly key: number;
   readonly backend: string;
   readonly sender: string;
-  /** Unix time in milliseconds. */
-  readonly acceptedAtMs: number;
+  /** Unix time in whole seconds: of one in milliseconds V8 would make a box of its own for each of a million records. */
+  readonly acceptedAtSeconds: number;
   readonly attempts: number;
+}
+
+export function summaryOf({ backend, sender, acceptedAtMs }: Notification, key: number): RecordSummary {
+  return { key, backend, sender, acceptedAtSeconds: Math.floor(acceptedAtMs / 1000), attempts: 0 };
 }
 
 /** The store under one outbox: it keeps records and decides nothing. Its answers come in the order of the calls. */

@@ -8,7 +8,7 @@ export type DropReason = 'full' | 'stopped' | 'unwritable';
 /** What an entry must have to be counted. */
 export interface Counted {
   readonly backend: string;
-  readonly acceptedAtMs: number;
+  readonly acceptedAtSeconds: number;
   /** `leaving`: it waits still as far as the counts say, but its end is being written. */
   state: 'waiting' | 'leaving' | 'in-flight' | 'ended';
 }
@@ -32,10 +32,11 @@ export class Tally<T extends Counted> {
   }
 
   counts(): OutboxCounts {
+    const oldest = this.#ages.oldest();
     return {
       waiting: this.#waiting,
       inFlight: this.#inFlight,
-      oldestAcceptedAtMs: this.#ages.oldest()?.acceptedAtMs,
+      oldestAcceptedAtMs: oldest && oldest.acceptedAtSeconds * 1000,
     };
   }
 

@@ -5,8 +5,6 @@ import { DueTimes, type Timed } from './due-times.ts';
 /** What a delivery must have to wait for its turn. */
 export interface Waiting<T> extends Timed, Linked<T> {
   readonly sender: string;
-  /** It stands in its sender's queue: neither out nor aside. */
-  isQueued: boolean;
 }
 
 /** What waits of one sender. */
@@ -44,7 +42,6 @@ export class Turns<T extends Waiting<T>> {
   add(item: T): void {
     const queue = this.#queueOf(item);
     queue.waiting.push(item);
-    item.isQueued = true;
     this.#update(queue);
   }
 
@@ -62,7 +59,7 @@ export class Turns<T extends Waiting<T>> {
     const queue = this.#ready.first;
     const item = queue?.waiting.first;
     if (queue === undefined || item === undefined) return undefined;
-    this.#unqueue(queue, item);
+    queue.waiting.remove(item);
     queue.isBusy = this.#order !== 'none';
     this.#update(queue);
     return item;
@@ -79,28 +76,23 @@ export class Turns<T extends Waiting<T>> {
     this.#aside.add(atMs, item);
   }
 
-  /** Takes away one that waits. */
+  /** Takes away one that waits; one that is out stays out. */
   remove(item: T): void {
     if (this.#aside.remove(item)) {
       if (this.#order === 'strict') this.end(item);
-    } else if (item.isQueued) {
-      const queue = this.#queueOf(item);
-      this.#unqueue(queue, item);
-      this.#update(queue);
+      return;
     }
+    const queue = this.#queueOf(item);
+    if (!queue.waiting.has(item)) return;
+    queue.waiting.remove(item);
+    this.#update(queue);
   }
 
   #comeBack(item: T): void {
     const queue = this.#queueOf(item);
     queue.waiting.unshift(item);
-    item.isQueued = true;
     if (this.#order === 'strict') queue.isBusy = false;
     this.#update(queue);
-  }
-
-  #unqueue(queue: SenderQueue<T>, item: T): void {
-    queue.waiting.remove(item);
-    item.isQueued = false;
   }
 
   #setBusy(item: T, isBusy: boolean): void {

@@ -9,7 +9,6 @@ function item(sender: string, name: string): Item {
   return {
     sender,
     name,
-    isQueued: false,
     dueAtMs: 0,
     heapIndex: -1,
     previous: undefined,

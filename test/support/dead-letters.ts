@@ -6,6 +6,7 @@ import type { Observation } from '../../src/core/observation.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { apply, FORMAT, lastKey, openDatabase } from '../../src/outbox/lmdb/database.js';
 import { encodeLetter, encodeNotification, encodeSummary } from '../../src/outbox/lmdb/encoding.ts';
+import { summaryOf } from '../../src/outbox/records.ts';
 import { folderWith, good } from '../config/load-text.ts';
 import { type CliOptions, type CliResult, runCli } from './cli.ts';
 import { ManualClock } from './clock.ts';
@@ -75,12 +76,13 @@ export async function store(
     }
     for (const notification of waiting) {
       const { pool, backend } = notification;
+      const key = lastKey(database.summaries) + 1;
       apply(database, [
         {
           do: 'add',
-          key: lastKey(database.summaries) + 1,
+          key,
           ledger: [pool, backend],
-          summary: encodeSummary(pool, { ...notification, attempts: 0 }, 0),
+          summary: encodeSummary(pool, summaryOf(notification, key), 0),
           notification: encodeNotification(notification),
         },
       ]);

@@ -46,10 +46,10 @@ type StoredSummary = readonly [
 /** @param dueAtMs Unix time in milliseconds; 0 if no attempt was made. */
 export function encodeSummary(
   pool: string,
-  { backend, sender, acceptedAtMs, attempts }: Omit<RecordSummary, 'key'>,
+  { backend, sender, acceptedAtSeconds, attempts }: RecordSummary,
   dueAtMs: number,
 ): string {
-  const summary: StoredSummary = [pool, backend, sender, acceptedAtMs, attempts, dueAtMs];
+  const summary: StoredSummary = [pool, backend, sender, acceptedAtSeconds * 1000, attempts, dueAtMs];
   return JSON.stringify(summary);
 }
 

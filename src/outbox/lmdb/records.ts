@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
-import type { Records, RecordSummary } from '../records.ts';
+import { type Records, type RecordSummary, summaryOf } from '../records.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
@@ -28,13 +28,12 @@ export class LmdbRecords implements Records {
 
   add(notification: Notification): Promise<number> {
     const { nextKey, connection } = this.#context;
-    const { backend, sender, acceptedAtMs } = notification;
     const key = nextKey();
     const operation = {
       do: 'add',
       key,
-      ledger: this.#ledgerKey(backend),
-      summary: encodeSummary(this.#pool, { backend, sender, acceptedAtMs, attempts: 0 }, 0),
+      ledger: this.#ledgerKey(notification.backend),
+      summary: encodeSummary(this.#pool, summaryOf(notification, key), 0),
       notification: encodeNotification(notification),
     } as const;
     return connection.writing.do(operation, () => key);

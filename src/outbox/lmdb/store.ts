@@ -70,7 +70,8 @@ export class LmdbStore implements OutboxStore {
     const shared = (text: string): string => texts.get(text) ?? (texts.set(text, text), text);
     for (const { key, value } of summaries.getRange()) {
       const [pool, backend, sender, acceptedAtMs, attempts, dueAtMs] = decodeSummary(value);
-      const record = { key, backend: shared(backend), sender: shared(sender), acceptedAtMs, attempts };
+      const acceptedAtSeconds = Math.floor(acceptedAtMs / 1000);
+      const record = { key, backend: shared(backend), sender: shared(sender), acceptedAtSeconds, attempts };
       selfTest.found(pool, backend);
       const outbox = this.#outboxes.get(pool);
       if (outbox === undefined) orphaned.set(pool, (orphaned.get(pool) ?? 0) + 1);

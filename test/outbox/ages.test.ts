@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest';
+import { Ages } from '../../src/outbox/ages.ts';
+import { seededRandom } from '../support/random.ts';
+
+interface Item {
+  readonly number: number;
+  state: 'waiting' | 'ended';
+}
+
+/** Which of those that have not ended is the next to end: the place of one in their order. */
+type Choice = (count: number) => number;
+
+const isSeldom = ({ number }: Item): boolean => number % 1009 === 0;
+const isOften = ({ number }: Item): boolean => number % 2 === 1;
+
+const random = seededRandom(7);
+const choices: readonly [string, Choice][] = [
+  ['the oldest first', () => 0],
+  ['the newest first', (count) => count - 1],
+  ['all but the oldest first', (count) => Math.min(1, count - 1)],
+  ['at random', (count) => random(count)],
+];
+
+it.each(choices)('tells the oldest and all the others in their order, ending %s', (_name, choose) => {
+  const ages = new Ages<Item>();
+  const left: Item[] = [];
+  const check = (): void => {
+    expect(ages.oldest()).toBe(left[0]);
+    for (const isOne of [isSeldom, isOften]) {
+      expect(ages.oldest(isOne)).toBe(left.find(isOne));
+      expect(ages.all(isOne)).toEqual(left.filter(isOne));
+    }
+  };
+  const end = (): void => {
+    const [item] = left.splice(choose(left.length), 1);
+    item!.state = 'ended';
+    ages.oneEnded();
+  };
+  for (let number = 0; number < 6000; number += 1) {
+    const item: Item = { number, state: 'waiting' };
+    ages.add(item);
+    left.push(item);
+    if (number % 3 === 2) end();
+    if (number % 50 === 0) check();
+  }
+  while (left.length > 0) {
+    end();
+    if (left.length % 50 === 0) check();
+  }
+});
