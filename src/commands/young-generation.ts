@@ -14,12 +14,18 @@ export interface Restartable {
   readonly execArgv: readonly string[];
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether there is a channel to the process that started this one. */
+  readonly connected?: boolean;
   readonly execve?: (file: string, args: readonly string[], environment: object) => never;
 }
 
-/** V8 reads the limit only at its start, so Node starts once more with it, unless an operator has set one. */
-export function limitYoungGeneration({ execPath, execArgv, argv, env, execve }: Restartable): void {
+/**
+ * V8 reads the limit only at its start, so Node starts once more with it, unless an operator has set one, or the new
+ * program would lose the channel to a process manager.
+ */
+export function limitYoungGeneration(program: Restartable): void {
+  const { execPath, execArgv, argv, env, connected, execve } = program;
   const isSet = [...execArgv, env['NODE_OPTIONS'] ?? ''].some((options) => ANY_SPELLING.test(options));
-  if (isSet || execve === undefined) return;
+  if (isSet || connected || execve === undefined) return;
   execve(execPath, [execPath, `${OPTION}=${SEMI_SPACE_MB}`, ...execArgv, ...argv.slice(1)], env);
 }

@@ -31,6 +31,11 @@ describe('starting once more with the limit', () => {
     ]);
   });
 
+  it('is not done where the channel to a process manager would be lost', () => {
+    expect(restarts({ connected: true })).toEqual([]);
+    expect(restarts({ connected: false })).toHaveLength(1);
+  });
+
   it('is not done twice, nor where Node cannot', () => {
     expect(restarts({ execArgv: ['--max-semi-space-size=16'] })).toEqual([]);
     expect(restarts({ execArgv: ['--max_semi_space_size', '64'] })).toEqual([]);

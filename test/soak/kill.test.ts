@@ -75,8 +75,7 @@ class Soak {
   async end(): Promise<void> {
     this.#receiver.tame();
     const { sidecar, server } = await this.#start();
-    await server.welcome();
-    const port = await sidecar.telemetry;
+    const [port] = await Promise.all([sidecar.telemetry, server.welcome()]);
     for (let left = 1; left > 0;) {
       const samples = await scrape(port);
       left = sumOf(samples, 'event_pusher_outbox_depth') + sumOf(samples, 'event_pusher_in_flight');
@@ -96,7 +95,8 @@ class Soak {
 
   /** Sends bursts for up to a second; in half of the rounds the kill follows on a scrape at once. */
   async #feed(sidecar: SidecarProcess, server: XmppServer): Promise<void> {
-    const peer = await server.welcome();
+    // Together, because one that has ended will never come to the server.
+    const [port, peer] = await Promise.all([sidecar.telemetry, server.welcome()]);
     // So that the backlog, which is read at each kill, does not grow with the rounds.
     const isBehind = (this.contents.at(-1)?.stored.length ?? 0) > 3000;
     const bursts = 1 + this.#random(12);
@@ -105,7 +105,7 @@ class Soak {
       await peer.flush(Array.from({ length: size }, () => this.#message()).join(''));
       await sleep(this.#random(100));
     }
-    if (this.#random(2) === 0) await scrape(await sidecar.telemetry);
+    if (this.#random(2) === 0) await scrape(port);
   }
 
   #message(): string {

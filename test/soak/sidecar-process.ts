@@ -2,12 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { dieWithParent } from '../support/sidecar.ts';
 import { watch } from '../support/watch.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-/** Runs in the sidecar: when the process that started it is gone, so is the channel to it. */
-const dieWithParent =
-  'data:text/javascript,process.on("disconnect",()=>process.kill(process.pid,"SIGKILL"));process.channel.unref()';
 
 /** A sidecar that may be killed at any moment, also while it starts. */
 export interface SidecarProcess {
@@ -15,7 +13,7 @@ export interface SidecarProcess {
   idsOf(event: 'notification-accepted' | 'notification-delivered'): string[];
   /** How many lines of an event there are. */
   count(event: string): number;
-  /** Resolves with the port of the telemetry listener. */
+  /** Resolves with the port of the telemetry listener; rejects with its complaints if it ends without one. */
   readonly telemetry: Promise<number>;
   /** Sends a signal; resolves when the process has ended, with its code. */
   end(signal: NodeJS.Signals): Promise<number | null>;

@@ -56,9 +56,9 @@ export interface RunningSidecar {
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** Runs in the sidecar's process: when the process that started it is gone, so is the channel to it. */
-const dieWithParent =
-  'data:text/javascript,process.on("disconnect",()=>process.kill(process.pid,"SIGKILL"));process.channel?.unref()';
+/** To be imported by the sidecar's process: when the process that started it is gone, so is the channel to it. */
+export const dieWithParent =
+  'data:text/javascript,process.on("disconnect",()=>process.kill(process.pid,"SIGKILL"));process.channel.unref()';
 
 /**
  * Starts the built sidecar and waits until it serves telemetry, at any free port unless the configuration says
