@@ -3,6 +3,8 @@ import tls from 'node:tls';
 
 const DEFAULT_PORT = 5347;
 const KEEP_ALIVE_AFTER_MS = 30_000;
+/** A chunk as large as this (a whole TLS record) shows that more is waiting. */
+const LARGE_CHUNK_BYTES = 16 * 1024;
 
 /** Where an XMPP server listens for components. */
 export interface Endpoint {
@@ -48,5 +50,17 @@ export function openSocket({ host, port, secure }: Endpoint, onReady: () => void
     : net.connect({ host, port }, onReady);
   // Only now: a TLS socket has nothing to set them on before.
   socket.once('connect', () => socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS).setNoDelay(true));
+  socket.on('data', (chunk: Buffer) => {
+    if (chunk.length >= LARGE_CHUNK_BYTES) pauseForATurn(socket);
+  });
   return socket;
+}
+
+/**
+ * Lets requests of what has come go out before more is read: else one turn of the event loop would take 32 chunks, and
+ * after a moment's halt everybody's notifications would wait for the last of 2 MB.
+ */
+function pauseForATurn(socket: net.Socket): void {
+  socket.pause();
+  setImmediate(() => socket.resume());
 }

@@ -391,6 +391,23 @@ describe('bytes', () => {
     await expectWorking(subject, peer);
   });
 
+  test('of many stanzas are read in portions, so that other connections get their turns in between', async () => {
+    const { subject, peer } = await online();
+    const inOneTurn: number[] = [];
+    let isCounting = false;
+    subject.onStanza = () => {
+      if (isCounting) return void (inOneTurn[inOneTurn.length - 1]! += 1);
+      isCounting = true;
+      inOneTurn.push(1);
+      setImmediate(() => (isCounting = false));
+    };
+    const count = 1000;
+    peer.write(`<message><body>${'x'.repeat(1000)}</body></message>`.repeat(count));
+    await subject.received(count);
+    // Node reads 64 KiB at a time, and one such portion ahead.
+    expect(Math.max(...inOneTurn)).toBeLessThan(200);
+  });
+
   test('of a stanza are given once and at once, half a stanza never: the hop has no acknowledgements (facts 2.29)', async () => {
     const scene = await online();
     scene.peer.write("<message id='1'/><message id='2'/><message id='3'><body>never en");
