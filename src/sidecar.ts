@@ -19,9 +19,6 @@ import { openSession, type Session } from './xmpp/session.ts';
 
 const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
 
-/** How long a worker pauses after an attempt without an answer, in milliseconds. */
-const PAUSE_MS = 50;
-
 /** A running sidecar. */
 export interface Sidecar {
   /** Where it says what happens: metrics and log. */
@@ -54,7 +51,7 @@ export async function startSidecar(
   });
   const userAgent = `xmpp-event-pusher/${version}`;
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
-  const pause = (): Promise<void> => new Promise((resolve) => void clock.after(PAUSE_MS, resolve));
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, userAgent });
   const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
   await store.start((letter) => redeliver(router, letter));

@@ -17,7 +17,7 @@ interface LaneOptions {
   readonly workers?: number;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: ManualClock;
-  readonly pause?: () => Promise<void>;
+  readonly pause?: (ms: number) => Promise<void>;
 }
 
 /** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
@@ -162,21 +162,23 @@ describe('the dispatcher', () => {
     goOn?.();
   });
 
-  it('has a worker pause whose answer was larger than what is read', async () => {
-    let pauses = 0;
-    const pause = (): Promise<void> => {
-      pauses += 1;
+  it('has a worker pause twice as long each time while answers are larger than what is read, and then from 50 ms again', async () => {
+    const pauses: number[] = [];
+    const pause = (ms: number): Promise<void> => {
+      pauses.push(ms);
       return Promise.resolve();
     };
+    const sizes = [1, 1, 1, 1, 1, 0, 1].map((more) => 64 * 1024 + more);
+    let count = 0;
     const receiver = await testReceiver({
-      respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(64 * 1024 + 1)),
+      respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(sizes[count++]!)),
     });
     const lane = await openLane(receiver.url, { workers: 1, pause });
-    await lane.put(from('alice', 1), from('alice', 2));
-    await lane.seen('notification-delivered', 2);
+    await lane.put(...sizes.map((_, number) => from('alice', number)));
+    await lane.seen('notification-delivered', sizes.length);
     lane.outbox.stopLeasing();
     await lane.ended;
-    expect(pauses).toBe(2);
+    expect(pauses).toEqual([50, 100, 200, 400, 400, 50]);
   });
 
   it('waits as long as the receiver asks for', async () => {
