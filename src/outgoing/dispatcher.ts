@@ -28,7 +28,7 @@ export interface DispatcherSurroundings {
  * even hundreds made another pool's p99 twice as long.
  */
 const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 400;
+const LONGEST_PAUSE_MS = 800;
 
 /** So many ends of one worker may wait for the disk, lest many requests go out once more if the process is killed. */
 const MOST_UNWRITTEN = 8;

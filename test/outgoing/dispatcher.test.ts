@@ -168,7 +168,7 @@ describe('the dispatcher', () => {
       pauses.push(ms);
       return Promise.resolve();
     };
-    const sizes = [1, 1, 1, 1, 1, 0, 1].map((more) => 64 * 1024 + more);
+    const sizes = [1, 1, 1, 1, 1, 1, 0, 1].map((more) => 64 * 1024 + more);
     let count = 0;
     const receiver = await testReceiver({
       respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(sizes[count++]!)),
@@ -178,7 +178,7 @@ describe('the dispatcher', () => {
     await lane.seen('notification-delivered', sizes.length);
     lane.outbox.stopLeasing();
     await lane.ended;
-    expect(pauses).toEqual([50, 100, 200, 400, 400, 50]);
+    expect(pauses).toEqual([50, 100, 200, 400, 800, 800, 50]);
   });
 
   it('waits as long as the receiver asks for', async () => {
