@@ -46,10 +46,16 @@ function deliveryRows(engine, { cpu, rate }) {
   ];
 }
 
-function latencyRows(engine, p99) {
+function latencyRows(engine, added) {
   return [
     figure('ms', `latency-${engine}-p50`, `stanza in to request out, ${engine}: p50`),
-    figure('ms', `latency-${engine}-p99`, `stanza in to request out, ${engine}: p99`, p99),
+    figure('ms', `latency-${engine}-p99`, `stanza in to request out, ${engine}: p99`),
+    figure(
+      'ms',
+      `latency-${engine}-added`,
+      `stanza in to request out, ${engine}: p99 - bare client's`,
+      added,
+    ),
     figure('/s', `latency-${engine}-load`, `stanza in to request out, ${engine}: load`),
   ];
 }
@@ -69,8 +75,8 @@ export const common = [
   figure('µs', 'bare-cpu', 'bare client: CPU per POST'),
   figure('/s', 'bare-rate', 'bare client: POSTs per second'),
   figure('µs', 'receiver-cpu', "receivers' process: CPU per request"),
-  figure('ms', 'latency-bare-p50', 'bare client: request made to request read, p50'),
-  figure('ms', 'latency-bare-p99', 'bare client: request made to request read, p99'),
+  figure('ms', 'latency-bare-p50', 'bare client at half load: request made to request read, p50'),
+  figure('ms', 'latency-bare-p99', 'bare client at half load: request made to request read, p99'),
 ];
 
 /** Those that are not `inQuick` say nothing that the quick run could fail by. */
@@ -101,7 +107,7 @@ export const measurements = [
       // 120,000/s on the machine whose bare client needs 30 µs for a POST.
       row('ingest-cpu', 'unwanted stanzas: CPU / bare POST', atMost(8.33 / 30)),
       row('ingest-rate', "unwanted stanzas: rate / bare client's"),
-      figure('/s', 'ingest-per-second', 'unwanted stanzas per second', atLeast(120_000)),
+      figure('/s', 'ingest-per-second', 'unwanted stanzas per second'),
       figure('B', 'ingest-bytes', 'unwanted stanzas: size'),
     ],
   },
@@ -120,7 +126,9 @@ export const measurements = [
     rows: [
       figure('', 'backlog-waiting', 'backlog: notifications waiting'),
       figure('/s', 'backlog-fill', 'backlog: accepted per second'),
-      figure('s', 'backlog-start', 'backlog: start', atMost(3)),
+      figure('s', 'backlog-start', 'backlog: start'),
+      // 3 s on such a machine.
+      row('backlog-start-posts', 'backlog: start / bare POST', atMost(3 / 30e-6)),
       figure('MB', 'backlog-memory', 'backlog: resident memory after the start', atMost(300)),
       figure('MB', 'backlog-anonymous', "backlog: of it the process's own"),
       figure('MB', 'backlog-file', 'backlog: of it pages of files'),

@@ -14,7 +14,7 @@ export async function ingest(bench) {
     const { component } = sidecar;
     await component.send(stanzas, bench.size(100, 50));
     await component.ping();
-    const times = bench.size(500, 200);
+    const times = bench.size(500, 100);
     for (let round = 0; round < bench.size(7, 3); round += 1) {
       const bare = await bench.bare();
       const before = sidecar.cpuSeconds();
