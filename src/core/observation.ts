@@ -44,6 +44,7 @@ export type Observation =
     }
   | { readonly kind: 'notification-accepted'; readonly notification: Notification }
   | { readonly kind: 'attempt-made'; readonly notification: Notification; readonly attempt: Attempt }
+  | { readonly kind: 'answer-cut'; readonly notification: Notification; readonly attempt: Attempt }
   | {
       readonly kind: 'notification-delivered';
       readonly notification: Notification;

@@ -46,11 +46,11 @@ export function openPool(
       try {
         kept.touch();
         const first = await send(notification);
-        observe({ kind: 'attempt-made', notification, attempt: first.attempt });
+        observeAttempt(observe, notification, first.attempt);
         if (!first.wasStale || isClosed) return first.attempt;
         // Connections that a server closes while idle come in numbers: a pooled one could be stale again.
         const { attempt } = await send(notification, fresh);
-        observe({ kind: 'attempt-made', notification, attempt });
+        observeAttempt(observe, notification, attempt);
         return attempt;
       } catch (error) {
         observe({ kind: 'internal-error', where: 'outgoing pool', error });
@@ -64,4 +64,9 @@ export function openPool(
       deadlines.close();
     },
   };
+}
+
+function observeAttempt(observe: Observe, notification: Notification, attempt: Attempt): void {
+  observe({ kind: 'attempt-made', notification, attempt });
+  if (attempt.wasCut) observe({ kind: 'answer-cut', notification, attempt });
 }

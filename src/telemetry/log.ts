@@ -43,7 +43,7 @@ export const logEvents = (): readonly string[] => Object.keys(lines);
 
 /** What a dead receiver, a hung callback, a full outbox or a full disk can make happen for every stanza. */
 function isFrequent({ kind }: Observation): boolean {
-  return /^(callback-failed|internal-error|notification-(retried|dead|dropped))$/.test(kind);
+  return /^(callback-failed|internal-error|answer-cut|notification-(retried|dead|dropped))$/.test(kind);
 }
 
 /** What happens for every stanza has no line: metrics count it. */
@@ -57,6 +57,12 @@ const lines: Readers<Line> = {
       ...pick(o, 'backend', 'callback'),
       error: describe(o.error),
     }),
+  'answer-cut': (o) =>
+    line(
+      'warn',
+      'an answer is longer than is read: its connection was cut, and the worker pauses; let the receiver answer with little',
+      fieldsOf(o.notification, o.attempt),
+    ),
   'notification-accepted': (o) => line('trace', 'accepted', fieldsOf(o.notification)),
   'notification-delivered': (o) => line('debug', 'delivered', fieldsOf(o.notification, o.attempt)),
   'notification-retried': (o) =>

@@ -150,15 +150,19 @@ describe('the status decides, whatever becomes of the body', () => {
     },
   );
 
-  it.each([200, 500])('that is larger than 64 KiB: the connection is cut (%i)', async (status) => {
-    const receiver = await testReceiver({
-      respond: (_request, response) => response.writeHead(status).end(Buffer.alloc(64 * 1024 + 1)),
-    });
-    const { pool } = testPool(receiver.url, { workers: 1 });
-    expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
-    expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
-    expect(receiver.connections).toBe(2);
-  });
+  it.each([200, 500])(
+    'that is larger than 64 KiB: the connection is cut, and the log says so (%i)',
+    async (status) => {
+      const receiver = await testReceiver({
+        respond: (_request, response) => response.writeHead(status).end(Buffer.alloc(64 * 1024 + 1)),
+      });
+      const { pool, observations } = testPool(receiver.url, { workers: 1 });
+      expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
+      expect(await pool.post(notification())).toMatchObject({ status, wasCut: true });
+      expect(receiver.connections).toBe(2);
+      expect(observations.filter(({ kind }) => kind === 'answer-cut')).toHaveLength(2);
+    },
+  );
 
   it('that has no end: the connection is cut before the time limit', async () => {
     const receiver = await testReceiver({
@@ -177,10 +181,11 @@ describe('the status decides, whatever becomes of the body', () => {
     const receiver = await testReceiver({
       respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(64 * 1024)),
     });
-    const { pool } = testPool(receiver.url, { workers: 1 });
+    const { pool, observations } = testPool(receiver.url, { workers: 1 });
     await pool.post(notification());
     expect(await pool.post(notification())).not.toHaveProperty('wasCut');
     expect(receiver.connections).toBe(1);
+    expect(observations.filter(({ kind }) => kind === 'answer-cut')).toEqual([]);
   });
 
   it.each(['gzip', 'deflate', 'br'])(

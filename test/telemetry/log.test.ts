@@ -86,6 +86,22 @@ describe('log lines', () => {
       },
     ],
     [
+      {
+        kind: 'answer-cut',
+        notification,
+        attempt: { outcome: '2xx', status: 200, durationSeconds: 1, wasCut: true },
+      },
+      {
+        event: 'answer-cut',
+        level: 40,
+        id: 'id-1',
+        backend: 'chats',
+        pool: 'http_pool',
+        outcome: '2xx',
+        status: 200,
+      },
+    ],
+    [
       { kind: 'notification-retried', notification, attempt, afterMs: 512.3 },
       {
         event: 'notification-retried',
@@ -165,8 +181,9 @@ describe('log lines', () => {
       { kind: 'notification-retried', notification, attempt, afterMs: 1 },
       { kind: 'notification-dead', notification, attempt, reason: 'rejected' },
       { kind: 'notification-dropped', notification, reason: 'stopped' },
+      { kind: 'answer-cut', notification, attempt },
     );
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(5);
     for (const secret of secrets) expect(written).not.toContain(secret);
   });
 });
@@ -273,6 +290,7 @@ describe('a flood of like lines', () => {
     dropped,
     { kind: 'notification-dead', notification, reason: 'rejected', attempt },
     { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+    { kind: 'answer-cut', notification, attempt },
   ];
 
   it.each(floods)(
