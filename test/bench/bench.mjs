@@ -1,8 +1,9 @@
 import { cpuSeconds, startProgram } from './processes.mjs';
 import { runSidecar } from './sidecar.mjs';
 
-/** Long enough for any step on a slow machine; what takes longer has lost something on the way. */
+/** Long enough for any step on a slow machine, and for each request; what takes longer has lost something on the way. */
 const DEADLINE_MS = 120_000;
+const REQUEST_MS = 1;
 
 /** What all scenarios share: the receivers' process, the bare client, and the list of what was measured. */
 export class Bench {
@@ -97,7 +98,7 @@ async function openPortOf(receiver, mode, delayMs) {
     port,
     change: (to) => receiver.ask('change', { port, mode: to }),
     restart: () => receiver.ask('restart', { port }),
-    received: (count) => within(receiver.ask('received', { port, count }), `${count} requests`),
+    received: (count) => within(receiver.ask('received', { port, count }), count),
     state: () => receiver.ask('state', { port }),
   };
 }
@@ -158,10 +159,13 @@ function uptimeMs() {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-function within(promise, what) {
+function within(promise, count) {
   let timer;
   const deadline = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS);
+    timer = setTimeout(
+      () => reject(new Error(`waited in vain for ${count} requests`)),
+      DEADLINE_MS + count * REQUEST_MS,
+    );
   });
   return Promise.race([promise, deadline]).finally(() => clearTimeout(timer));
 }

@@ -29,7 +29,7 @@ export async function isolation(bench) {
   await bench.withSidecar({ engine: 'memory', configuration, core: 'any' }, async (sidecar) => {
     const pools = { sidecar, healthy, sibling };
     await atFullSpeed(pools);
-    for (let block = 0; block < bench.size(3, 1); block += 1) {
+    for (let block = 0; block < bench.size(5, 1); block += 1) {
       for (const mode of modes) {
         const { good, bad } = await compare(bench, pools, mode);
         bench.record('isolation-p99', good.p99);
