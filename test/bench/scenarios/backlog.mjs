@@ -8,7 +8,7 @@ const PART = 10;
 
 /** A durable outbox that was left full: the start, the memory, and how fast it is drained. */
 export async function backlog(bench) {
-  const size = bench.size(1_000_000, 30_000);
+  const size = bench.size(1_000_000, 20_000);
   const port = await bench.openPort('never');
   const folder = await makeFolder();
   const configuration = { outgoing_pools: [poolTo(port.port, { request_timeout: 600_000 })] };
@@ -65,7 +65,7 @@ async function drain(bench, sidecar, { port, stanzas, count }) {
   await pause(200);
   bench.record('backlog-drain-per-second', drained);
   bench.record('backlog-memory-most', sidecar.memory().most);
-  const times = bench.size(40, 10);
+  const times = bench.size(40, 6);
   const burst = { stanzas, times, count: times * SENDERS };
   for (let round = 0; round < bench.size(5, 2); round += 1) {
     const { rate } = await deliver(sidecar, port, burst);
