@@ -65,9 +65,9 @@ async function drain(bench, sidecar, { port, stanzas, count }) {
   await pause(200);
   bench.record('backlog-drain-per-second', drained);
   bench.record('backlog-memory-most', sidecar.memory().most);
-  const times = bench.size(40, 6);
+  const times = bench.size(40, 5);
   const burst = { stanzas, times, count: times * SENDERS };
-  for (let round = 0; round < bench.size(5, 2); round += 1) {
+  for (let round = 0; round < bench.size(5, 1); round += 1) {
     const { rate } = await deliver(sidecar, port, burst);
     bench.record('backlog-drain', drained / rate);
   }

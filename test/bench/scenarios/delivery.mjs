@@ -11,7 +11,7 @@ const SENDERS = 1000;
 export const delivery = (engine) => async (bench) => {
   const port = await bench.openPort();
   const stanzas = chats(SENDERS);
-  const times = bench.size(40, 6);
+  const times = bench.size(40, 5);
   const burst = { stanzas, times, count: times * SENDERS };
   const configuration = { outgoing_pools: [poolTo(port.port)] };
   await bench.withSidecar({ engine, configuration }, async (sidecar) => {

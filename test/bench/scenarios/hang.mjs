@@ -24,7 +24,7 @@ export const hang = (engine) => async (bench) => {
   for (let round = 0; round < bench.size(3, 1); round += 1) {
     await bench.withSidecar({ engine, configuration }, async (sidecar) => {
       const atRest = sidecar.memory();
-      const times = bench.size(500, 150);
+      const times = bench.size(500, 100);
       const from = performance.now();
       await sidecar.component.send(stanzas, times);
       await sidecar.component.ping();

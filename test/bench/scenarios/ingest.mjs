@@ -12,9 +12,9 @@ export async function ingest(bench) {
   const configuration = { outgoing_pools: [poolTo(port.port)] };
   await bench.withSidecar({ engine: 'memory', configuration }, async (sidecar) => {
     const { component } = sidecar;
-    await component.send(stanzas, bench.size(100, 50));
+    await component.send(stanzas, bench.size(100, 30));
     await component.ping();
-    const times = bench.size(500, 100);
+    const times = bench.size(500, 60);
     for (let round = 0; round < bench.size(7, 3); round += 1) {
       const bare = await bench.bare();
       const before = sidecar.cpuSeconds();

@@ -57,7 +57,7 @@ async function compare(bench, pools, mode) {
 }
 
 async function measure(bench, figures, pools) {
-  for (let time = 0; time < bench.size(4, 2); time += 1) figures.push(await atPace(pools, SECONDS));
+  for (let time = 0; time < bench.size(4, 1); time += 1) figures.push(await atPace(pools, SECONDS));
   for (let time = 0; time < bench.size(2, 1); time += 1) figures.push(await atFullSpeed(pools));
 }
 
