@@ -151,7 +151,7 @@ describe('the status decides, whatever becomes of the body', () => {
   );
 
   it.each([200, 500])(
-    'that is larger than 64 KiB: the connection is cut, and the log says so (%i)',
+    'that is larger than 64 KiB: the connection is cut, and an observation says so (%i)',
     async (status) => {
       const receiver = await testReceiver({
         respond: (_request, response) => response.writeHead(status).end(Buffer.alloc(64 * 1024 + 1)),

@@ -27,7 +27,7 @@ export async function isolation(bench) {
     },
   };
   await bench.withSidecar({ engine: 'memory', configuration, core: 'any' }, async (sidecar) => {
-    const pools = { sidecar, healthy, sibling, times: bench.size(5, 4) };
+    const pools = { sidecar, healthy, sibling };
     await atFullSpeed(pools);
     for (let block = 0; block < bench.size(5, 1); block += 1) {
       for (const mode of modes) {
@@ -78,7 +78,8 @@ async function atPace({ sidecar, healthy }, seconds) {
   return { paced: sent / ((lastMs - firstMs) / 1000), p99: percentile(delaysMs, 99) };
 }
 
-async function atFullSpeed({ sidecar, healthy, times }) {
+async function atFullSpeed({ sidecar, healthy }) {
+  const times = 5;
   const burst = { stanzas: chats(SENDERS), times, count: times * SENDERS };
   return { full: (await deliver(sidecar, healthy, burst)).rate };
 }
