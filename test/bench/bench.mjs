@@ -60,7 +60,7 @@ export class Bench {
   }
 
   /** What one of the clients needs for a POST right now. */
-  async post(kind, count = this.size(40_000, 8_000)) {
+  async post(kind, count = this.size(40_000, 5_000)) {
     const client = await this.client(kind);
     const before = cpuSeconds(client.pid);
     const { seconds } = await client.ask('run', { count });

@@ -15,7 +15,7 @@ export async function ingest(bench) {
     await component.send(stanzas, bench.size(100, 30));
     await component.ping();
     const times = bench.size(500, 60);
-    for (let round = 0; round < bench.size(7, 3); round += 1) {
+    for (let round = 0; round < bench.size(7, 2); round += 1) {
       const bare = await bench.bare();
       const before = sidecar.cpuSeconds();
       const from = performance.now();
