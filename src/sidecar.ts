@@ -10,7 +10,8 @@ import { type Lane, laneFor, openLanes } from './lanes.ts';
 import type { OutboxStore } from './outbox/engine.ts';
 import { engines } from './outbox/engines/index.ts';
 import { systemClock as clock } from './system-clock.ts';
-import { createLogger, logObservations } from './telemetry/log.ts';
+import { logObservations } from './telemetry/log.ts';
+import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { serveTelemetry } from './telemetry/server.ts';
 import { storedEvent } from './xmpp/event.ts';
@@ -114,7 +115,7 @@ function openTelemetry({ component, log }: Configuration, { lanes, ...context }:
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
     nowMs: () => clock.now(),
   });
-  const write = logObservations(createLogger(log.level), clock);
+  const write = logObservations(createLogger({ level: log.level, version: context.version }), clock);
   const observe: Observe = (observation) => {
     metrics.observe(observation);
     write(observation);

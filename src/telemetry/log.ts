@@ -1,17 +1,9 @@
-import { pino, type Level, type Logger } from 'pino';
+import type { Level, Logger } from 'pino';
 import type { Clock } from '../core/clock.ts';
 import { PlainError } from '../core/errors.ts';
 import type { Attempt, Notification } from '../core/delivery.ts';
 import { type Observation, type Observe, type Readers, readWith } from '../core/observation.ts';
 import { LineLimit } from './line-limit.ts';
-
-/** JSON lines on stdout, readable ones on a terminal. */
-export function createLogger(level: string): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  // Not to the descriptor: that way would hang at exit when the reader of a socket has gone.
-  if (!process.stdout.isTTY) return pino(options, process.stdout);
-  return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'event' } } });
-}
 
 const MOST_FRAMES = 5;
 
@@ -49,7 +41,8 @@ function isFrequent({ kind }: Observation): boolean {
 /** What happens for every stanza has no line: metrics count it. */
 const lines: Readers<Line> = {
   'telemetry-listening': (o) => line('info', 'metrics and health are served', pick(o, 'address', 'port')),
-  'component-connecting': (o) => line('info', 'connecting to the XMPP server', pick(o, 'service', 'domain')),
+  'component-connecting': (o) =>
+    line('info', 'connecting to the XMPP server', { endpoint: o.service, ...pick(o, 'domain') }),
   'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),
   'component-offline': (o) => line('warn', 'the component is offline', pick(o, 'reason', 'retryInMs')),
   'callback-failed': (o) =>
@@ -101,7 +94,8 @@ function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
 /** Neither addresses of people nor texts: only what finds the notification again. */
 function fieldsOf(notification: Notification, attempt?: Attempt): object {
   return {
-    ...pick(notification, 'id', 'backend', 'pool'),
+    webhook_id: notification.id,
+    ...pick(notification, 'backend', 'pool'),
     ...(attempt && pick(attempt, 'outcome', 'status', 'errorCode')),
   };
 }

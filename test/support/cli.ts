@@ -25,7 +25,9 @@ export interface CliResult {
 
 /** A line of the log. */
 export interface LogLine {
-  readonly level: number;
+  readonly level: string;
+  readonly service: string;
+  readonly version: string;
   readonly event: string;
   readonly [field: string]: unknown;
 }

@@ -10,7 +10,9 @@ import { watch } from './watch.ts';
 
 /** A line of the log. */
 export interface LogLine {
-  readonly level: number;
+  readonly level: string;
+  readonly service: string;
+  readonly version: string;
   readonly event: string;
   readonly [field: string]: unknown;
 }

@@ -1,12 +1,12 @@
 import { ManualClock } from '../support/clock.ts';
 import assert from 'node:assert';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { PlainError } from '../../src/core/errors.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { logObservations } from '../../src/telemetry/log.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
 
 const secrets = ['hunter2', 'Meet me at noon', 'alice', 'bob@example.net', 'Bearer', 's3cr3t'];
 
@@ -28,7 +28,8 @@ function linesOf(...observations: readonly Observation[]) {
 function openLog() {
   const clock = new ManualClock();
   let written = '';
-  const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void (written += line) });
+  const settings = { level: 'trace', version: '1.2.3' };
+  const logger = createLogger(settings, { write: (line) => void (written += line) });
   const observe = logObservations(logger, clock);
   const observed = (...observations: readonly Observation[]) => {
     written = '';
@@ -50,24 +51,24 @@ describe('log lines', () => {
   it.each<[Observation, object]>([
     [
       { kind: 'telemetry-listening', address: '127.0.0.1', port: 9464 },
-      { event: 'telemetry-listening', level: 30, address: '127.0.0.1', port: 9464 },
+      { event: 'telemetry-listening', level: 'info', address: '127.0.0.1', port: 9464 },
     ],
     [
       { kind: 'component-connecting', service: 'xmpp://127.0.0.1:5347', domain: 'push.example.com' },
       {
         event: 'component-connecting',
-        level: 30,
-        service: 'xmpp://127.0.0.1:5347',
+        level: 'info',
+        endpoint: 'xmpp://127.0.0.1:5347',
         domain: 'push.example.com',
       },
     ],
     [
       { kind: 'component-online', domain: 'push.example.com' },
-      { event: 'component-online', level: 30, domain: 'push.example.com' },
+      { event: 'component-online', level: 'info', domain: 'push.example.com' },
     ],
     [
       { kind: 'component-offline', reason: 'the server is gone', retryInMs: 1000 },
-      { event: 'component-offline', level: 40, reason: 'the server is gone', retryInMs: 1000 },
+      { event: 'component-offline', level: 'warn', reason: 'the server is gone', retryInMs: 1000 },
     ],
     [
       {
@@ -77,8 +78,8 @@ describe('log lines', () => {
       },
       {
         event: 'notification-delivered',
-        level: 20,
-        id: 'id-1',
+        level: 'debug',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         outcome: '2xx',
@@ -93,8 +94,8 @@ describe('log lines', () => {
       },
       {
         event: 'answer-cut',
-        level: 40,
-        id: 'id-1',
+        level: 'warn',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         outcome: '2xx',
@@ -105,8 +106,8 @@ describe('log lines', () => {
       { kind: 'notification-retried', notification, attempt, afterMs: 512.3 },
       {
         event: 'notification-retried',
-        level: 40,
-        id: 'id-1',
+        level: 'warn',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         outcome: '5xx',
@@ -123,8 +124,8 @@ describe('log lines', () => {
       },
       {
         event: 'notification-dead',
-        level: 50,
-        id: 'id-1',
+        level: 'error',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         outcome: 'refused',
@@ -136,8 +137,8 @@ describe('log lines', () => {
       { kind: 'notification-dead', notification, reason: 'no-pool' },
       {
         event: 'notification-dead',
-        level: 50,
-        id: 'id-1',
+        level: 'error',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         reason: 'no-pool',
@@ -147,21 +148,23 @@ describe('log lines', () => {
       { kind: 'notification-dropped', notification, reason: 'full' },
       {
         event: 'notification-dropped',
-        level: 50,
-        id: 'id-1',
+        level: 'error',
+        webhook_id: 'id-1',
         backend: 'chats',
         pool: 'http_pool',
         reason: 'full',
       },
     ],
-    [{ kind: 'sidecar-stopping' }, { event: 'sidecar-stopping', level: 30 }],
+    [{ kind: 'sidecar-stopping' }, { event: 'sidecar-stopping', level: 'info' }],
     [
       { kind: 'sidecar-stopped', unfinished: 2 },
-      { event: 'sidecar-stopped', level: 30, unfinished: 2 },
+      { event: 'sidecar-stopped', level: 'info', unfinished: 2 },
     ],
   ])('have a stable event code and what finds it again, nothing more: $kind', (observation, expected) => {
     const { lines } = linesOf(observation);
-    expect(lines).toEqual([{ ...expected, time: expect.any(Number), msg: expect.any(String) }]);
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    const origin = { service: 'xmpp-event-pusher', version: '1.2.3' };
+    expect(lines).toEqual([{ ...origin, ...expected, time, msg: expect.any(String) }]);
   });
 
   it('are not written for what happens with every stanza: metrics count it', () => {
@@ -267,7 +270,7 @@ describe('errors in log lines', () => {
     }
     const { lines } = linesOf(thrown(hereItIs()));
     expect(lines[0]).toMatchObject({
-      level: 50,
+      level: 'error',
       backend: 'chats',
       callback: 'prepareBody',
       error: { name: 'RangeError', code: 'ERR_WHATEVER' },
