@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import { type Command, exitCodes, UsageError } from './command.ts';
-import { commandHelp, DEFAULT_FILE, groupHelp, help, NAME } from './help.ts';
+import { defaultFile } from './default-file.ts';
+import { commandHelp, groupHelp, help, NAME } from './help.ts';
 import { commands } from './index.ts';
 
 /** Does what the arguments say; resolves to the exit code of the process. */
 export async function runCommandLine(args: readonly string[], version: string): Promise<number> {
   const [first, ...rest] = args;
-  if (first === '--version') return print(`${version}\n`);
+  if (first === '--version' || first === '-V') return print(`${version}\n`);
+  if (first === 'help' && rest.length > 0) return runCommandLine([...rest, '--help'], version);
   if (isHelp(first)) return print(help(commands));
   if (first === undefined) return refuse(help(commands));
   const found = named(commands, first);
@@ -32,7 +34,7 @@ async function runCommand({ name, command, version }: NamedCommand, args: string
     const { values, positionals } = parse(command, args);
     const { help: wantsHelp, config, ...options } = values;
     if (wantsHelp === true) return print(commandHelp(name, command));
-    const file = typeof config === 'string' ? config : DEFAULT_FILE;
+    const file = typeof config === 'string' ? config : defaultFile(process.env);
     return await command.run({ file, version, options, operands: positionals });
   } catch (error) {
     if (error instanceof UsageError) return refuse(`${error.message}\n\n${commandHelp(name, command)}`);
@@ -67,7 +69,7 @@ function firstSentence(message: string): string {
 }
 
 function isHelp(argument: string | undefined): boolean {
-  return argument === '--help' || argument === '-h';
+  return argument === 'help' || argument === '--help' || argument === '-h';
 }
 
 function named<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
@@ -81,7 +83,7 @@ function print(text: string): number {
 
 function refuse(text: string): number {
   process.stderr.write(text);
-  return exitCodes.failure;
+  return exitCodes.wrongUsage;
 }
 
 function unknownCommand(name: string, known: object, group?: string): string {

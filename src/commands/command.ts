@@ -43,8 +43,8 @@ export interface CommandGroup {
   readonly commands: Readonly<Record<string, Command>>;
 }
 
-/** Exit codes; 78 is EX_CONFIG of sysexits.h. */
-export const exitCodes = { success: 0, failure: 1, badConfiguration: 78 } as const;
+/** Exit codes; 2 is what shells say of wrong usage, 78 is EX_CONFIG of sysexits.h. */
+export const exitCodes = { success: 0, failure: 1, wrongUsage: 2, badConfiguration: 78 } as const;
 
 /** A command was given what it cannot do; the message is shown above its `--help`. */
 export class UsageError extends Error {

@@ -1,7 +1,7 @@
 import { type Command, type CommandGroup, exitCodes } from './command.ts';
+import { DEFAULT_FILE } from './default-file.ts';
 
 export const NAME = 'xmpp-event-pusher';
-export const DEFAULT_FILE = 'config/event-pusher.yaml';
 
 /** What `--help` says without a command. */
 export function help(commands: Readonly<Record<string, Command | CommandGroup>>): string {
@@ -11,10 +11,10 @@ ${summaries(commands)}
 
 Options:
   -c, --config FILE   the configuration file (${DEFAULT_FILE})
-  -h, --help          this text, or that of a command
-  --version           the version
+  -h, --help, help    this text, or that of a command
+  -V, --version       the version
 
-Exit codes: ${exitCodes.success} success, ${exitCodes.badConfiguration} bad configuration, ${exitCodes.failure} anything else.
+Exit codes: ${exitCodes.success} success, ${exitCodes.badConfiguration} bad configuration, ${exitCodes.wrongUsage} wrong usage, ${exitCodes.failure} anything else.
 `;
 }
 

@@ -85,7 +85,8 @@ async function survey(
 }
 
 function unreadableMessage({ code }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'there is no such file: name another one with -c FILE';
+  if (code === 'ENOENT')
+    return 'there is no such file: name another one with -c FILE, or in XMPP_EVENT_PUSHER_CONFIG';
   if (code === 'EISDIR') return 'this is a folder: name the file in it with -c FILE';
   const uid = process.geteuid?.() ?? 'unknown';
   return `the file cannot be read (${code ?? 'unknown error'}) by this process (uid ${uid})`;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { defaultFile } from '../../src/commands/default-file.ts';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
 
@@ -9,8 +10,8 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 describe('the command line', () => {
-  it('tells its version', async () => {
-    expect(await runCli(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+  it.each(['--version', '-V'])('tells its version (%s)', async (option) => {
+    expect(await runCli([option])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
   it('tells what it can do', async () => {
@@ -26,19 +27,21 @@ describe('the command line', () => {
         dead-letters lists, shows, redelivers or drops notifications that failed for good
 
       Options:
-        -c, --config FILE   the configuration file (config/event-pusher.yaml)
-        -h, --help          this text, or that of a command
-        --version           the version
+        -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
+        -h, --help, help    this text, or that of a command
+        -V, --version       the version
 
-      Exit codes: 0 success, 78 bad configuration, 1 anything else.
+      Exit codes: 0 success, 78 bad configuration, 2 wrong usage, 1 anything else.
       "
     `);
-    expect((await runCli(['-h'])).stdout).toBe(stdout);
+    for (const word of ['-h', 'help']) {
+      expect(await runCli([word])).toMatchObject({ code: 0, stdout, stderr: '' });
+    }
   });
 
   it('tells it on stderr, and fails, when nothing is asked of it', async () => {
     const { stdout: help } = await runCli(['--help']);
-    expect(await runCli([])).toMatchObject({ code: 1, stdout: '', stderr: help });
+    expect(await runCli([])).toMatchObject({ code: 2, stdout: '', stderr: help });
   });
 
   it('tells what one command takes', async () => {
@@ -49,10 +52,20 @@ describe('the command line', () => {
 
         tells whether the configuration file is good, and every problem if it is not
 
-        -c, --config FILE   the configuration file (config/event-pusher.yaml)
+        -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
       "
     `);
   });
+
+  it.each(['check', 'dead-letters', 'dead-letters list'])(
+    'tells the same to help %s as with --help behind it',
+    async (command) => {
+      const { code, stdout } = await runCli(['help', ...command.split(' ')]);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: xmpp-event-pusher ${command} `);
+      expect((await runCli([...command.split(' '), '--help'])).stdout).toBe(stdout);
+    },
+  );
 
   it.each([
     [
@@ -67,15 +80,54 @@ describe('the command line', () => {
       ['constructor'],
       'unknown command constructor\nthe commands are run, check, schema, healthcheck, dead-letters; ',
     ],
+    [['help', 'chek'], 'unknown command chek; did you mean check?\n'],
     [['--colour'], 'unknown option --colour\n'],
     [['check', '--colour'], "Unknown option '--colour'\n\nUsage: xmpp-event-pusher check [-c FILE]\n"],
     [['check', 'file.yaml'], "Unexpected argument 'file.yaml'\n\nUsage: "],
     [['check', '-c'], "Option '-c, --config <value>' argument missing\n\nUsage: "],
+    [['run', 'file.yaml'], "Unexpected argument 'file.yaml'\n\nUsage: "],
+    [['healthcheck', '--json'], "Unknown option '--json'\n\nUsage: "],
+    [['dead-letters'], 'Usage: xmpp-event-pusher dead-letters COMMAND'],
+    [['dead-letters', 'show'], 'give one id\n\nUsage: '],
     [['schema', '-c', 'x'], "Unknown option '-c'\n\nUsage: xmpp-event-pusher schema\n"],
-  ])('refuses %j with exit code 1', async (args, message) => {
+  ])('refuses %j with exit code 2', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr.slice(0, message.length)).toBe(message);
+  });
+});
+
+describe('the configuration file', () => {
+  it('is the one that -c names, else the one of the variable, else that in config', async () => {
+    const folder = await folderWith({
+      'one.yaml': good,
+      'two.yaml': good,
+      'config/event-pusher.yaml': good,
+    });
+    const environment = { XMPP_EVENT_PUSHER_CONFIG: 'two.yaml' };
+    const checked = async (args: string[], variables: Record<string, string>): Promise<string> =>
+      (await runCli(['check', ...args], { folder, environment: variables })).stdout;
+    expect(await checked(['-c', 'one.yaml'], environment)).toBe('one.yaml: good\n');
+    expect(await checked([], environment)).toBe('two.yaml: good\n');
+    expect(await checked([], {})).toBe('config/event-pusher.yaml: good\n');
+    expect(await checked([], { XMPP_EVENT_PUSHER_CONFIG: '' })).toBe('config/event-pusher.yaml: good\n');
+  });
+
+  it('is that of the system where the working folder has none', () => {
+    const system = '/etc/xmpp-event-pusher/event-pusher.yaml';
+    expect(defaultFile({}, (path) => path === system)).toBe(system);
+    expect(defaultFile({}, () => true)).toBe('config/event-pusher.yaml');
+    expect(defaultFile({}, () => false)).toBe('config/event-pusher.yaml');
+  });
+
+  it('is missed by its name where there is none', async () => {
+    const folder = await folderWith({});
+    const environment = { XMPP_EVENT_PUSHER_CONFIG: 'none.yaml' };
+    expect(await runCli(['check'], { folder, environment })).toMatchObject({
+      code: 78,
+      stderr:
+        'none.yaml:1:1: there is no such file: name another one with -c FILE, or in XMPP_EVENT_PUSHER_CONFIG\n',
+    });
   });
 });
 

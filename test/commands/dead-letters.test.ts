@@ -218,7 +218,7 @@ describe('dead-letters list', () => {
   ])('refuses %j', async (args, message) => {
     const { run } = await leftBehind();
     const { code, stdout, stderr } = await run('list', ...args);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr.slice(0, message.length)).toBe(message);
     expect(stderr).toContain('Usage: xmpp-event-pusher dead-letters list [-c FILE] [OPTIONS]\n');
   });
@@ -314,10 +314,10 @@ describe('dead-letters show', () => {
       stderr: 'there is no dead letter nobody (one that is being delivered again is none)\n',
     });
     expect(await run('show')).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(/^give one id\n\nUsage: /),
     });
-    expect(await run('show', 'first', 'first')).toMatchObject({ code: 1 });
+    expect(await run('show', 'first', 'first')).toMatchObject({ code: 2 });
   });
 });
 
@@ -462,7 +462,7 @@ it.each([
 ])('dead-letters refuses %j, and changes nothing', async (args, message) => {
   const { run, ids } = await leftBehind([letter('first')]);
   const { code, stdout, stderr } = await run(...args);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr.slice(0, message.length)).toBe(message);
   expect(stderr).toContain(`Usage: xmpp-event-pusher dead-letters ${args[0]} `);
   expect(await ids()).toEqual(['first']);
@@ -483,13 +483,13 @@ describe('the command dead-letters', () => {
         drop         removes dead letters for good
       "
     `);
-    expect(await runCli(['dead-letters'])).toMatchObject({ code: 1, stdout: '', stderr: stdout });
+    expect(await runCli(['dead-letters'])).toMatchObject({ code: 2, stdout: '', stderr: stdout });
     expect((await runCli(['dead-letters', 'drop', '--help'])).stdout).toMatchInlineSnapshot(`
       "Usage: xmpp-event-pusher dead-letters drop [-c FILE] [OPTIONS] [ID…]
 
         removes dead letters for good
 
-        -c, --config FILE   the configuration file (config/event-pusher.yaml)
+        -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
         --all               all of them, or all that the following choose
         --backend NAME      only those of this backend
         --host DOMAIN       only those whose sender has this domain
@@ -503,7 +503,7 @@ describe('the command dead-letters', () => {
 
   it('refuses what it does not know', async () => {
     expect(await runCli(['dead-letters', 'lst'])).toMatchObject({
-      code: 1,
+      code: 2,
       stderr:
         'unknown command lst; did you mean list?\n' +
         'the commands of dead-letters are list, show, redeliver, drop; see xmpp-event-pusher dead-letters --help\n',

@@ -495,7 +495,13 @@ it('tells that there is no file', async () => {
   const missing = await loadConfiguration(`${folder}/none.yaml`, {});
   const isFolder = await loadConfiguration(folder, {});
   expect(missing).toMatchObject({
-    problems: [{ line: 1, column: 1, message: 'there is no such file: name another one with -c FILE' }],
+    problems: [
+      {
+        line: 1,
+        column: 1,
+        message: 'there is no such file: name another one with -c FILE, or in XMPP_EVENT_PUSHER_CONFIG',
+      },
+    ],
   });
   expect(isFolder).toMatchObject({
     problems: [{ message: 'this is a folder: name the file in it with -c FILE' }],
