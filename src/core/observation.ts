@@ -16,6 +16,16 @@ export const discardReasons = [
 ] as const;
 export type DiscardReason = (typeof discardReasons)[number];
 
+/** What an operator asks about an attempt that did not deliver. */
+export interface AttemptFacts {
+  /** HOST:PORT of the pool's server. */
+  readonly receiver: string;
+  /** Which attempt of its notification it was, from 1. */
+  readonly number: number;
+  /** The age of the notification, in milliseconds. */
+  readonly ageMs: number;
+}
+
 export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
 
 /**
@@ -54,13 +64,16 @@ export type Observation =
       readonly kind: 'notification-retried';
       readonly notification: Notification;
       readonly attempt: Attempt;
+      readonly facts: AttemptFacts;
       readonly afterMs: number;
     }
   | {
       readonly kind: 'notification-dead';
       readonly notification: Notification;
       readonly reason: DeathReason;
+      /** The last attempt, if there was one. */
       readonly attempt?: Attempt;
+      readonly facts?: AttemptFacts;
     }
   | {
       readonly kind: 'notification-dropped';

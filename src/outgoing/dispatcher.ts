@@ -51,8 +51,9 @@ async function work(options: DispatcherOptions, surroundings: DispatcherSurround
     const delivery = await outbox.lease();
     if (delivery === undefined) break;
     const attempt = await pool.post(delivery.notification);
-    const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
-    ends.push(settle({ delivery, attempt, verdict }, options, surroundings));
+    const nowMs = clock.now();
+    const verdict = judge(retry, delivery, attempt, { nowMs, random });
+    ends.push(settle({ delivery, attempt, verdict, nowMs }, options, surroundings));
     if (ends.length > MOST_UNWRITTEN) await ends.shift();
     const isGood = attempt.errorCode === undefined && !attempt.wasCut;
     pauseMs = isGood ? 0 : Math.min(Math.max(2 * pauseMs, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
@@ -65,24 +66,28 @@ interface Judged {
   readonly delivery: Delivery;
   readonly attempt: Attempt;
   readonly verdict: Verdict;
+  /** When it was judged. */
+  readonly nowMs: number;
 }
 
 async function settle(
-  { delivery, attempt, verdict }: Judged,
-  { outbox }: DispatcherOptions,
+  judged: Judged,
+  { outbox, pool }: DispatcherOptions,
   { observe }: DispatcherSurroundings,
 ): Promise<void> {
-  if (await outbox.settle(delivery, verdict, attempt)) observeVerdict(observe, delivery, attempt, verdict);
+  const { delivery, verdict, attempt } = judged;
+  if (await outbox.settle(delivery, verdict, attempt)) observeVerdict(observe, judged, pool.receiver);
 }
 
 function observeVerdict(
   observe: Observe,
-  { notification }: Delivery,
-  attempt: Attempt,
-  verdict: Verdict,
+  { delivery, attempt, verdict, nowMs }: Judged,
+  receiver: string,
 ): void {
-  if (verdict.kind === 'delivered') observe({ kind: 'notification-delivered', notification, attempt });
-  else if (verdict.kind === 'dead') {
-    observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt });
-  } else observe({ kind: 'notification-retried', notification, attempt, afterMs: verdict.afterMs });
+  const { notification, attempts } = delivery;
+  if (verdict.kind === 'delivered') return observe({ kind: 'notification-delivered', notification, attempt });
+  const facts = { receiver, number: attempts + 1, ageMs: nowMs - notification.acceptedAtMs };
+  if (verdict.kind === 'dead') {
+    observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt, facts });
+  } else observe({ kind: 'notification-retried', notification, attempt, facts, afterMs: verdict.afterMs });
 }

@@ -7,6 +7,7 @@ import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
 import { makeRequests, type RequestOptions } from './request.ts';
+import { hostAndPort } from './url.ts';
 
 export interface PoolOptions extends RequestOptions {
   /** Most requests in flight, and keep-alive connections. */
@@ -16,6 +17,8 @@ export interface PoolOptions extends RequestOptions {
 
 /** Keep-alive connections to one HTTP server. */
 export interface OutgoingPool {
+  /** HOST:PORT of the server. */
+  readonly receiver: string;
   /** POSTs a notification. Never rejects: whatever server and network do is an attempt. */
   post(notification: Notification): Promise<Attempt>;
   /** Ends all connections; what is in flight ends as a `reset`. */
@@ -42,6 +45,7 @@ export function openPool(
   };
 
   return {
+    receiver: hostAndPort(options.server),
     async post(notification) {
       try {
         kept.touch();

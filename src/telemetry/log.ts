@@ -2,7 +2,14 @@ import type { Level, Logger } from 'pino';
 import type { Clock } from '../core/clock.ts';
 import { PlainError } from '../core/errors.ts';
 import type { Attempt, Notification } from '../core/delivery.ts';
-import { type Observation, type Observe, type Readers, readWith } from '../core/observation.ts';
+import {
+  type AttemptFacts,
+  type Observation,
+  type Observe,
+  type Readers,
+  readWith,
+} from '../core/observation.ts';
+import { adviceOn } from './advice.ts';
 import { LineLimit } from './line-limit.ts';
 
 const MOST_FRAMES = 5;
@@ -60,12 +67,12 @@ const lines: Readers<Line> = {
   'notification-delivered': (o) => line('debug', 'delivered', fieldsOf(o.notification, o.attempt)),
   'notification-retried': (o) =>
     line('warn', 'an attempt failed and will be repeated', {
-      ...fieldsOf(o.notification, o.attempt),
+      ...fieldsOf(o.notification, o.attempt, o.facts),
       afterMs: Math.round(o.afterMs),
     }),
   'notification-dead': (o) =>
     line('error', 'a notification failed for good', {
-      ...fieldsOf(o.notification, o.attempt),
+      ...fieldsOf(o.notification, o.attempt, o.facts),
       reason: o.reason,
     }),
   'notification-dropped': (o) =>
@@ -92,12 +99,18 @@ function pick<T, K extends keyof T>(from: T, ...keys: K[]): Pick<T, K> {
 }
 
 /** Neither addresses of people nor texts: only what finds the notification again. */
-function fieldsOf(notification: Notification, attempt?: Attempt): object {
+function fieldsOf(notification: Notification, attempt?: Attempt, facts?: AttemptFacts): object {
   return {
     webhook_id: notification.id,
     ...pick(notification, 'backend', 'pool'),
     ...(attempt && pick(attempt, 'outcome', 'status', 'errorCode')),
+    ...(attempt && facts && { ...factsOf(facts), advice: adviceOn(attempt) }),
   };
+}
+
+/** Where a notification went that was not delivered. */
+function factsOf({ receiver, number, ageMs }: AttemptFacts): object {
+  return { receiver, attempt: number, age_ms: Math.round(ageMs) };
 }
 
 /**

@@ -119,9 +119,17 @@ describe('the dispatcher', () => {
     const receiver = await testReceiver({ respond: 503 });
     const lane = await openLane(receiver.url);
     await lane.put(from('alice'));
-    expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 500, attempt: { status: 503 } });
+    const facts = { receiver: `127.0.0.1:${receiver.port}`, number: 1, ageMs: 0 };
+    expect(await lane.seen('notification-retried')).toMatchObject({
+      afterMs: 500,
+      attempt: { status: 503 },
+      facts,
+    });
     lane.clock.advance(500);
-    expect(await lane.seen('notification-retried', 2)).toMatchObject({ afterMs: 1000 });
+    expect(await lane.seen('notification-retried', 2)).toMatchObject({
+      afterMs: 1000,
+      facts: { ...facts, number: 2, ageMs: 500 },
+    });
     receiver.respondWith(204);
     lane.clock.advance(1000);
     await lane.seen('notification-delivered');
@@ -197,6 +205,7 @@ describe('the dispatcher', () => {
     expect(await lane.seen('notification-dead')).toMatchObject({
       reason: 'rejected',
       attempt: { status: 410 },
+      facts: { receiver: `127.0.0.1:${receiver.port}`, number: 1, ageMs: 0 },
     });
     await lane.outbox.drained();
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { joinUrl } from '../../src/outgoing/url.ts';
+import { hostAndPort, joinUrl } from '../../src/outgoing/url.ts';
 
 const server = 'http://localhost:8000';
 
@@ -60,5 +60,16 @@ describe('the URL of a request', () => {
     it('and keeps a path in the server, which MongooseIM ignores', () => {
       expect(joinUrl('http://h:1/kept/path', '/', '/n')).toBe('http://h:1/kept/path/n');
     });
+  });
+});
+
+describe('host and port of a server', () => {
+  it.each([
+    ['http://localhost:8000/webservice', 'localhost:8000'],
+    ['http://push.example.com', 'push.example.com:80'],
+    ['https://push.example.com/', 'push.example.com:443'],
+    ['https://[::1]:8443', '[::1]:8443'],
+  ])('are both there: %s', (server, expected) => {
+    expect(hostAndPort(server)).toBe(expected);
   });
 });

@@ -17,6 +17,7 @@ const notification = anyNotification({
   body: 'author=alice&receiver=bob@example.net&message=Meet me at noon',
 });
 const attempt: Attempt = { outcome: '5xx', status: 503, durationSeconds: 0.1, retryAfter: 'Meet me at noon' };
+const facts = { receiver: 'push.example.net:443', number: 3, ageMs: 90_000.4 };
 const text = `alice to bob@example.net: Meet me at noon`;
 
 /** The lines that these observations make, parsed, and as they were written. */
@@ -103,7 +104,7 @@ describe('log lines', () => {
       },
     ],
     [
-      { kind: 'notification-retried', notification, attempt, afterMs: 512.3 },
+      { kind: 'notification-retried', notification, attempt, facts, afterMs: 512.3 },
       {
         event: 'notification-retried',
         level: 'warn',
@@ -112,6 +113,9 @@ describe('log lines', () => {
         pool: 'http_pool',
         outcome: '5xx',
         status: 503,
+        receiver: 'push.example.net:443',
+        attempt: 3,
+        age_ms: 90_000,
         afterMs: 512,
       },
     ],
@@ -121,6 +125,7 @@ describe('log lines', () => {
         notification,
         reason: 'expired',
         attempt: { outcome: 'refused', errorCode: 'ECONNREFUSED', durationSeconds: 0 },
+        facts,
       },
       {
         event: 'notification-dead',
@@ -130,6 +135,10 @@ describe('log lines', () => {
         pool: 'http_pool',
         outcome: 'refused',
         errorCode: 'ECONNREFUSED',
+        receiver: 'push.example.net:443',
+        attempt: 3,
+        age_ms: 90_000,
+        advice: 'is the receiver running, and is this its port?',
         reason: 'expired',
       },
     ],
@@ -181,7 +190,7 @@ describe('log lines', () => {
   it('never hold texts, addresses of people, header values or paths of notifications', () => {
     const { written, lines } = linesOf(
       { kind: 'notification-delivered', notification, attempt },
-      { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+      { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
       { kind: 'notification-dead', notification, attempt, reason: 'rejected' },
       { kind: 'notification-dropped', notification, reason: 'stopped' },
       { kind: 'answer-cut', notification, attempt },
@@ -286,13 +295,48 @@ describe('errors in log lines', () => {
   });
 });
 
+describe('the advice after an attempt without a response', () => {
+  const adviceAfter = (failed: Partial<Attempt>) => {
+    const { lines } = linesOf({
+      kind: 'notification-retried',
+      notification,
+      attempt: { outcome: 'other', durationSeconds: 0, ...failed },
+      facts,
+      afterMs: 1,
+    });
+    return lines[0]!['advice'];
+  };
+
+  it.each<[Partial<Attempt>, RegExp]>([
+    [{ outcome: 'refused', errorCode: 'ECONNREFUSED' }, /running/],
+    [{ outcome: 'dns', errorCode: 'ENOTFOUND' }, /host name/],
+    [{ outcome: 'dns', errorCode: 'EAI_AGAIN' }, /name service/],
+    [{ outcome: 'timeout', errorCode: 'ETIMEDOUT' }, /request_timeout/],
+    [{ outcome: 'reset', errorCode: 'ECONNRESET' }, /https?:/],
+    [{ outcome: 'tls', errorCode: 'DEPTH_ZERO_SELF_SIGNED_CERT' }, /NODE_EXTRA_CA_CERTS/],
+    [{ outcome: 'tls', errorCode: 'ERR_TLS_CERT_ALTNAME_INVALID' }, /another name/],
+    [{ outcome: 'tls', errorCode: 'CERT_HAS_EXPIRED' }, /expired/],
+    [{ outcome: 'tls', errorCode: 'EPROTO' }, /speak TLS/],
+    [{ outcome: 'other', errorCode: 'EHOSTUNREACH' }, /network/],
+  ])('says what to look at: %j', (failed, words) => {
+    expect(adviceAfter(failed)).toMatch(words);
+  });
+
+  it.each<Partial<Attempt>>([
+    { outcome: '5xx', status: 503 },
+    { outcome: 'other', errorCode: 'constructor' },
+  ])('is left out where nothing general can be said: %j', (failed) => {
+    expect(adviceAfter(failed)).toBeUndefined();
+  });
+});
+
 describe('a flood of like lines', () => {
   const dropped: Observation = { kind: 'notification-dropped', notification, reason: 'full' };
   const floods: readonly Observation[] = [
     thrown(new Error('boom')),
     dropped,
     { kind: 'notification-dead', notification, reason: 'rejected', attempt },
-    { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+    { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
     { kind: 'answer-cut', notification, attempt },
   ];
 

@@ -37,6 +37,7 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_internal_errors_total', 'counter', 'where'],
 ];
 
+const facts = { receiver: '127.0.0.1:80', number: 1, ageMs: 1 };
 const notification = anyNotification({ id: 'id' });
 const attempt: Attempt = { outcome: '2xx', status: 204, durationSeconds: 0.03 };
 
@@ -51,7 +52,7 @@ const everything: readonly Observation[] = [
   { kind: 'callback-failed', backend: 'chats', callback: 'prepareBody', error: new Error() },
   { kind: 'attempt-made', notification, attempt },
   { kind: 'notification-delivered', notification, attempt },
-  { kind: 'notification-retried', notification, attempt, afterMs: 1 },
+  { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
   { kind: 'notification-dead', notification, reason: 'rejected', attempt },
   { kind: 'notification-dropped', notification, reason: 'full' },
   { kind: 'internal-error', where: 'router', error: new Error() },
@@ -174,7 +175,7 @@ describe('the metrics', () => {
     for (const outcome of outcomes) {
       const failed = { outcome, durationSeconds: 5 };
       metrics.observe({ kind: 'attempt-made', notification, attempt: failed });
-      metrics.observe({ kind: 'notification-retried', notification, attempt: failed, afterMs: 1 });
+      metrics.observe({ kind: 'notification-retried', notification, attempt: failed, facts, afterMs: 1 });
       metrics.observe({ kind: 'notification-dead', notification, attempt: failed, reason: 'expired' });
     }
     metrics.observe({ kind: 'notification-delivered', notification, attempt });
