@@ -62,8 +62,11 @@ describe('the README says what is true', () => {
     }
   });
 
-  it('lists every event code of the log', () => {
-    expect(firstCells('event').toSorted(byText)).toEqual(logEvents().toSorted(byText));
+  it('lists every event code of the log with its level', () => {
+    const rows = tableOf('event').map(([event, level]) => [event, level] as const);
+    expect(rows.map(([event]) => event).toSorted(byText)).toEqual(logEvents().toSorted(byText));
+    for (const [event = '', level] of rows)
+      expect(level?.split(' or ').toSorted(byText), event).toEqual(levelsOf(event).toSorted(byText));
   });
 
   it('lists every tap and every reason to discard', () => {
@@ -118,6 +121,22 @@ describe('the README says what is true', () => {
   });
 });
 
+describe('the page for troubleshooting', () => {
+  it('has a row for each log event of level warn and above, and for no other', () => {
+    const severe = logEvents().filter((event) =>
+      levelsOf(event).some((level) => ['warn', 'error', 'fatal'].includes(level)),
+    );
+    expect(severe.length).toBeGreaterThan(5);
+    const rows = tableOf('event', readPage('config/troubleshooting.md'));
+    expect(rows.map(([event]) => event).toSorted(byText)).toEqual(severe.toSorted(byText));
+    for (const row of rows)
+      expect(
+        row.filter((cell) => cell !== ''),
+        row[0],
+      ).toHaveLength(4);
+  });
+});
+
 describe('the pages for operators', () => {
   it.each(['README.md', 'config/security.md', 'config/upgrade.md'])(
     'name for every promise a test that is there (%s)',
@@ -157,6 +176,19 @@ describe('the pages for operators', () => {
     expect(upgrade).toContain(`one format, ${FORMAT},`);
   });
 });
+
+/** The levels that a line of this event may have, as its entry in the table of lines names them. */
+function levelsOf(event: string): string[] {
+  const [, entry = ''] =
+    new RegExp(`^  '${event}':([^]*?)(?=^  '[a-z-]+':|^};)`, 'm').exec(readPage('src/telemetry/log.ts')) ??
+    [];
+  const levels = Array.from(
+    entry.matchAll(/'(trace|debug|info|warn|error|fatal)'/g),
+    ([, level = '']) => level,
+  );
+  expect(levels, `log.ts names a level for ${event}`).not.toEqual([]);
+  return [...new Set(levels)];
+}
 
 /** A scrape in which every metric has a sample. */
 function scrapeOfEverything(): Promise<string> {

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { defaultFile } from '../../src/commands/default-file.ts';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
 
@@ -111,13 +110,6 @@ describe('the configuration file', () => {
     expect(await checked([], environment)).toBe('two.yaml: good\n');
     expect(await checked([], {})).toBe('config/event-pusher.yaml: good\n');
     expect(await checked([], { XMPP_EVENT_PUSHER_CONFIG: '' })).toBe('config/event-pusher.yaml: good\n');
-  });
-
-  it('is that of the system where the working folder has none', () => {
-    const system = '/etc/xmpp-event-pusher/event-pusher.yaml';
-    expect(defaultFile({}, (path) => path === system)).toBe(system);
-    expect(defaultFile({}, () => true)).toBe('config/event-pusher.yaml');
-    expect(defaultFile({}, () => false)).toBe('config/event-pusher.yaml');
   });
 
   it('is missed by its name where there is none', async () => {

@@ -109,6 +109,7 @@ describe('the package', () => {
       'prosody',
       'security.md',
       'systemd',
+      'troubleshooting.md',
       'upgrade.md',
     ]);
     expect(
