@@ -19,6 +19,15 @@ const order = z
   .describe(
     'sender: each sender in order, but a failed one waits aside; strict: the next waits for it; none: any order.',
   );
+const statuses = z
+  .array(
+    z.union([wholeNumber(300, 599), z.enum(['3xx', '4xx', '5xx'])], {
+      error: 'must be a status from 300 to 599, or one of 3xx, 4xx and 5xx (a 2xx is success)',
+    }),
+  )
+  .describe(
+    'HTTP statuses that are tried again; any other but 2xx is final. 4xx leaves out 410, and 5xx leaves out 501.',
+  );
 
 /** The `retry` section. */
 export const retrySchema = z.strictObject({
@@ -26,6 +35,7 @@ export const retrySchema = z.strictObject({
   max_delay: maxDelay.default(600_000),
   max_age: maxAge.default(86_400_000),
   order: order.default('sender'),
+  statuses: statuses.default([401, 403, 404, 408, 425, 429, '5xx']),
 });
 
 /** The `retry` section of a pool: what it leaves out is taken from the general one. */
@@ -34,6 +44,7 @@ export const poolRetrySchema = z.strictObject({
   max_delay: maxDelay.exactOptional(),
   max_age: maxAge.exactOptional(),
   order: order.exactOptional(),
+  statuses: statuses.exactOptional(),
 });
 
 /** A pool's retry policy, under the names that the code uses. */
@@ -47,5 +58,6 @@ export function retryPolicy(
     maxDelayMs: merged.max_delay,
     maxAgeMs: merged.max_age,
     order: merged.order,
+    statuses: merged.statuses,
   };
 }

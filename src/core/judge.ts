@@ -1,9 +1,9 @@
 import type { Random } from './clock.ts';
 import type { Attempt, Delivery, Verdict } from './delivery.ts';
-import type { RetryPolicy } from './retry-policy.ts';
+import type { RetryPolicy, StatusClass } from './retry-policy.ts';
 
-/** Statuses below 500 that say "later", not "never" (RFC 9110; RFC 8470, section 5.2; RFC 6585, section 4). */
-const retriedStatuses = new Set([408, 425, 429]);
+/** Statuses that say "never" (RFC 9110: not implemented, gone): their class does not name them, only they themselves. */
+const saidForGood = new Set([410, 501]);
 /** How far beyond `max_delay` a receiver's Retry-After may put the next attempt. */
 const RETRY_AFTER_FACTOR = 6;
 
@@ -15,15 +15,17 @@ export function judge(
   { nowMs, random }: { nowMs: number; random: Random },
 ): Verdict {
   if (attempt.outcome === '2xx') return { kind: 'delivered' };
-  if (attempt.status !== undefined && !isRetried(attempt.status)) return { kind: 'dead', reason: 'rejected' };
+  if (attempt.status !== undefined && !isRetried(policy, attempt.status))
+    return { kind: 'dead', reason: 'rejected' };
   const expiresInMs = delivery.notification.acceptedAtMs + policy.maxAgeMs - nowMs;
   if (expiresInMs <= 0) return { kind: 'dead', reason: 'expired' };
   const afterMs = retryAfterMs(policy, attempt, nowMs) ?? backOffMs(policy, delivery.attempts, random);
   return { kind: 'retry', afterMs: Math.min(afterMs, expiresInMs) };
 }
 
-function isRetried(status: number): boolean {
-  return retriedStatuses.has(status) || (status >= 500 && status < 600 && status !== 501);
+function isRetried({ statuses }: RetryPolicy, status: number): boolean {
+  if (statuses.includes(status)) return true;
+  return !saidForGood.has(status) && statuses.includes(`${Math.floor(status / 100)}xx` as StatusClass);
 }
 
 /** Between half of the doubled delay and all of it, so that a receiver coming back is not met by everybody at once. */

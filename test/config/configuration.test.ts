@@ -22,7 +22,13 @@ describe('a small file', () => {
           server: 'http://localhost:8000',
           pathPrefix: '/',
           requestTimeoutMs: 2000,
-          retry: { firstDelayMs: 1000, maxDelayMs: 600_000, maxAgeMs: 86_400_000, order: 'sender' },
+          retry: {
+            firstDelayMs: 1000,
+            maxDelayMs: 600_000,
+            maxAgeMs: 86_400_000,
+            order: 'sender',
+            statuses: [401, 403, 404, 408, 425, 429, '5xx'],
+          },
           whenFull: 'drop_newest',
         },
       ],
@@ -68,7 +74,7 @@ outgoing_pools:
     server: https://localhost:8000/base
     path_prefix: /webservice
     request_timeout: 500
-    retry: { max_age: 0, order: strict }
+    retry: { max_age: 0, order: strict, statuses: [500] }
     when_full: drop_newest
   - { tag: chats, scope: example.com, server: "http://b" }
   - { tag: chats, server: "http://c" }
@@ -81,7 +87,7 @@ mod_event_pusher:
         path: /notifications?a=b
         options: { threshold: 3, words: [a, 1, null], deep: { yes: true } }
 outbox: { engine: memory, options: { path: /var/x }, capacity: 5, when_full: drop_oldest, dead_letters: 7 }
-retry: { first_delay: 10, max_delay: 20, max_age: 30, order: none }
+retry: { first_delay: 10, max_delay: 20, max_age: 30, order: none, statuses: [3xx, 599] }
 telemetry: { listen: "[::1]:0" }
 log: { level: silent }
 shutdown_timeout: 0
@@ -103,12 +109,12 @@ shutdown_timeout: 0
           server: 'https://localhost:8000/base',
           pathPrefix: '/webservice',
           requestTimeoutMs: 500,
-          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 0, order: 'strict' },
+          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 0, order: 'strict', statuses: [500] },
           whenFull: 'drop_newest',
         },
         expect.objectContaining({
           scope: 'example.com',
-          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 30, order: 'none' },
+          retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 30, order: 'none', statuses: ['3xx', 599] },
           whenFull: 'drop_oldest',
         }),
         expect.objectContaining({ scope: 'global', tag: 'chats' }),

@@ -347,6 +347,23 @@ it.each([
     ['8:21: outgoing_pools[0].retry.order must be sender, none or strict'],
   ],
   [
+    'statuses to retry that are none',
+    top('retry: { statuses: [404, 299, 600, 2xx, 5XX, "503", [500], 404.5] }'),
+    [
+      '12:26: retry.statuses[1] must be at least 300',
+      '12:31: retry.statuses[2] must be at most 599',
+      ...[36, 41, 46, 53, 60].map(
+        (column, index) =>
+          `12:${column}: retry.statuses[${index + 3}] must be a status from 300 to 599, or one of 3xx, 4xx and 5xx (a 2xx is success)`,
+      ),
+    ],
+  ],
+  [
+    'one status where a list is due',
+    pool('retry: { statuses: 5xx }'),
+    ['8:24: outgoing_pools[0].retry.statuses must be a list: [one, two], or lines that begin with "- "'],
+  ],
+  [
     'an unknown when_full',
     pool('when_full: block'),
     ['8:16: outgoing_pools[0].when_full must be drop_newest or drop_oldest'],

@@ -11,6 +11,7 @@ const policy: RetryPolicy = {
   maxDelayMs: 600_000,
   maxAgeMs: 86_400_000,
   order: 'sender',
+  statuses: [401, 403, 404, 408, 425, 429, '5xx'],
 };
 const capMs = policy.maxDelayMs * 6;
 const nearlyOne = 1 - Number.EPSILON / 2;
@@ -41,13 +42,16 @@ describe('the verdict on an attempt', () => {
     expect(kindAfter(answer(status))).toBe('delivered');
   });
 
-  it.each([408, 425, 429, 500, 502, 503, 504, 505, 507, 511, 599])('is "retry" for status %i', (status) => {
-    expect(kindAfter(answer(status))).toBe('retry');
-  });
+  it.each([401, 403, 404, 408, 425, 429, 500, 502, 503, 504, 505, 507, 511, 599])(
+    'is "retry" for status %i',
+    (status) => {
+      expect(kindAfter(answer(status))).toBe('retry');
+    },
+  );
 
   it.each([
-    101, 199, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 409, 410, 413, 422, 424, 426, 428, 451,
-    499, 501, 600, 999,
+    101, 199, 300, 301, 302, 303, 304, 307, 308, 400, 402, 405, 409, 410, 413, 422, 424, 426, 428, 451, 499,
+    501, 600, 999,
   ])('is "dead" at once, as rejected, for status %i', (status) => {
     const verdict = judge(policy, delivery(), answer(status), { nowMs, random: () => 0 });
     expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
@@ -67,8 +71,37 @@ describe('the verdict on an attempt', () => {
 
   it('is "dead" as rejected, not as expired, for a final status at the end of its age', () => {
     const old = delivery(9, nowMs - 2 * policy.maxAgeMs);
-    const verdict = judge(policy, old, answer(404), { nowMs, random: () => 0 });
+    const verdict = judge(policy, old, answer(410), { nowMs, random: () => 0 });
     expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
+  });
+});
+
+describe('the statuses that a policy lists', () => {
+  const kindWith = (statuses: RetryPolicy['statuses'], status: number): string =>
+    judge({ ...policy, statuses }, delivery(), answer(status), { nowMs, random: () => 0 }).kind;
+
+  it.each<[RetryPolicy['statuses'], number, string]>([
+    [[], 503, 'dead'],
+    [[], 204, 'delivered'],
+    [[409], 409, 'retry'],
+    [[409], 503, 'dead'],
+    [['3xx'], 302, 'retry'],
+    [['4xx'], 400, 'retry'],
+    [['4xx'], 499, 'retry'],
+    [['4xx'], 302, 'dead'],
+    [['5xx'], 599, 'retry'],
+    [['5xx'], 600, 'dead'],
+  ])('are tried again, and no others: %j says of %i %s', (statuses, status, kind) => {
+    expect(kindWith(statuses, status)).toBe(kind);
+  });
+
+  it.each<[RetryPolicy['statuses'], number, string]>([
+    [['4xx'], 410, 'dead'],
+    [['5xx'], 501, 'dead'],
+    [['4xx', 410], 410, 'retry'],
+    [['5xx', 501], 501, 'retry'],
+  ])('have to name 410 and 501, which say "never": %j says of %i %s', (statuses, status, kind) => {
+    expect(kindWith(statuses, status)).toBe(kind);
   });
 });
 
@@ -194,6 +227,7 @@ describe('for every policy, receiver and chance', () => {
     maxDelayMs: fc.integer({ min: 1, max: 345_600_000 }),
     maxAgeMs: fc.integer({ min: 0, max: 10_000_000_000 }),
     order: fc.constant('sender' as const),
+    statuses: fc.constant(policy.statuses),
   });
   const anyFailure = fc.record({
     status: fc.constantFrom(408, 425, 429, 500, 503, 599),
@@ -244,6 +278,7 @@ describe('for every policy, receiver and chance', () => {
           maxDelayMs: fc.integer({ min: 1000, max: 100_000 }),
           maxAgeMs: fc.integer({ min: 0, max: 1_000_000 }),
           order: fc.constant('sender' as const),
+          statuses: fc.constant(policy.statuses),
         }),
         anyFailure,
         anyRandom,

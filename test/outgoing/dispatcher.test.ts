@@ -37,6 +37,7 @@ async function openLane(
     maxDelayMs: 600_000,
     maxAgeMs: 86_400_000,
     order: 'sender',
+    statuses: [429, '5xx'],
     ...retry,
   };
   const outbox = await memoryOutbox(

@@ -22,7 +22,13 @@ const MB = 1024 ** 2;
 const DAY_MS = 86_400_000;
 const TIME_LIMIT_MS = 400;
 const WORKERS = 1;
-const retry: RetryPolicy = { firstDelayMs: 1000, maxDelayMs: 600_000, maxAgeMs: DAY_MS, order: 'sender' };
+const retry: RetryPolicy = {
+  firstDelayMs: 1000,
+  maxDelayMs: 600_000,
+  maxAgeMs: DAY_MS,
+  order: 'sender',
+  statuses: [401, 403, 404, 408, 425, 429, '5xx'],
+};
 /** The first wait with the lowest random number. */
 const BACK_OFF_MS = 500;
 
@@ -393,6 +399,9 @@ const statuses: readonly Beast[] = (
   [
     [304, '3xx', 'dead'],
     [400, '4xx', 'dead'],
+    [401, '4xx', BACK_OFF_MS],
+    [403, '4xx', BACK_OFF_MS],
+    [404, '4xx', BACK_OFF_MS],
     [408, '4xx', BACK_OFF_MS],
     [410, '4xx', 'dead'],
     [425, '4xx', BACK_OFF_MS],

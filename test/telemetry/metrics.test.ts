@@ -358,7 +358,13 @@ describe('the ledger', () => {
 async function openBusySidecar(server: string, pools: readonly string[]) {
   const clock = systemClock;
   const ledger = new Ledger();
-  const retry = { firstDelayMs: 1, maxDelayMs: 4, maxAgeMs: 600_000, order: 'sender' as const };
+  const retry = {
+    firstDelayMs: 1,
+    maxDelayMs: 4,
+    maxAgeMs: 600_000,
+    order: 'sender' as const,
+    statuses: ['5xx' as const],
+  };
   const lanes: { readonly outbox: Outbox; readonly ended: Promise<void> }[] = [];
   const metrics = createMetrics({
     trustedDomains: ['example.com'],
