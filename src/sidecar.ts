@@ -9,6 +9,7 @@ import type { Observe } from './core/observation.ts';
 import { type Lane, laneFor, openLanes } from './lanes.ts';
 import type { OutboxStore } from './outbox/engine.ts';
 import { engines } from './outbox/engines/index.ts';
+import { unusedProxies } from './outgoing/proxy.ts';
 import { systemClock as clock } from './system-clock.ts';
 import { logObservations } from './telemetry/log.ts';
 import { createLogger } from './telemetry/logger.ts';
@@ -54,6 +55,8 @@ export async function startSidecar(
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, userAgent });
+  const variables = unusedProxies(process.env);
+  if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
   const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
   await store.start((letter) => redeliver(router, letter));
   for (const lane of lanes.values()) lane.start();

@@ -94,6 +94,12 @@ export type Observation =
       /** delivered + dead + dropped + depth − accepted, as found at the start. */
       readonly off: number;
     }
+  | {
+      /** The environment names a proxy, which outgoing pools do not use. */
+      readonly kind: 'proxy-unused';
+      /** Names, not values. */
+      readonly variables: readonly string[];
+    }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | { readonly kind: 'sidecar-stopping' }
   | {

@@ -48,6 +48,12 @@ function isFrequent({ kind }: Observation): boolean {
 /** What happens for every stanza has no line: metrics count it. */
 const lines: Readers<Line> = {
   'telemetry-listening': (o) => line('info', 'metrics and health are served', pick(o, 'address', 'port')),
+  'proxy-unused': (o) =>
+    line(
+      'warn',
+      'the environment names a proxy, but this version sends notifications without one: let receivers be reachable directly',
+      pick(o, 'variables'),
+    ),
   'component-connecting': (o) =>
     line('info', 'connecting to the XMPP server', { endpoint: o.service, ...pick(o, 'domain') }),
   'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),

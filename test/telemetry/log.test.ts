@@ -55,6 +55,10 @@ describe('log lines', () => {
       { event: 'telemetry-listening', level: 'info', address: '127.0.0.1', port: 9464 },
     ],
     [
+      { kind: 'proxy-unused', variables: ['HTTPS_PROXY'] },
+      { event: 'proxy-unused', level: 'warn', variables: ['HTTPS_PROXY'] },
+    ],
+    [
       { kind: 'component-connecting', service: 'xmpp://127.0.0.1:5347', domain: 'push.example.com' },
       {
         event: 'component-connecting',
