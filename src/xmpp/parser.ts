@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import xml from '@xmpp/xml';
 import type { Element } from '@xmpp/xml';
+import { ParsedElement } from './parsed-element.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { LONGEST_SKIPPED_NAME } from './xml-tags.ts';
 import type { StartTag } from './xml-tags.ts';
@@ -68,7 +68,7 @@ export class StanzaParser extends EventEmitter<ParserEvents> {
 
   #startTag(tag: StartTag): void {
     if (this.#skipped !== undefined) return this.#startSkipped(tag, this.#skipped);
-    const element = new xml.Element(tag.name);
+    const element = new ParsedElement(tag.name);
     element.attrs = tag.attributes;
     const parent = this.#open;
     this.#open = element;

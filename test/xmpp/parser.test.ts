@@ -344,8 +344,35 @@ describe('tags', () => {
       hasOwnProperty: '2',
       toString: '3',
     });
-    expect(({} as { polluted?: string }).polluted).toBeUndefined();
-    expect(Object.getPrototypeOf(parseOne("<a __proto__='1'/>").attrs)).toBe(Object.prototype);
+    expect(Object.keys(parseOne("<a __proto__='1' b='2'/>").attrs)).toEqual(['__proto__', 'b']);
+    expect(parseOne("<a __proto__='1' b='2'/>").toString()).toBe('<a __proto__="1" b="2"/>');
+    expect(errorOf("<a __proto__='1' __proto__='2'/>")).toBe('not-well-formed');
+  });
+
+  test('have no attribute that is not written there', () => {
+    for (const { attrs } of [parseOne('<a/>'), parseOne("<a __proto__='1'/>")]) {
+      for (const name of ['constructor', 'hasOwnProperty', 'toString']) expect(attrs[name]).toBeUndefined();
+      expect('valueOf' in attrs).toBe(false);
+    }
+  });
+
+  test('have the attributes of a namespace found, whatever else their attributes are called', () => {
+    const element = parseOne(
+      "<a xmlns:x='urn:x' xmlns:y='__proto__' hasOwnProperty='1' x:b='2' y:b='3'><c x:b='4'/></a>",
+    );
+    expect(element.getAttr('b', 'urn:x')).toBe('2');
+    expect(element.getAttr('b', '__proto__')).toBe('3');
+    expect(element.getChild('c')?.getAttr('b', 'urn:x')).toBe('4');
+    expect(element.getAttr('b', 'constructor')).toBeNull();
+  });
+
+  test('keep all of their attributes in a copy', () => {
+    const element = parseOne("<a xmlns:x='urn:x' __proto__='1' hasOwnProperty='2'><c __proto__='3'/></a>");
+    // As the library's own clone() makes it.
+    const copy = new (element.constructor as typeof xml.Element)(element.name, element.attrs);
+    copy.append(...element.children);
+    expect(copy.toString()).toBe(element.toString());
+    expect(copy.attrs).not.toBe(element.attrs);
   });
 
   test('with a prefix that nobody declared are taken, so that no user can end the stream for all', () => {
