@@ -10,6 +10,7 @@ import { Liveness, type LivenessTiming } from './liveness.ts';
 import { type Endpoint, openSocket, serviceOf } from './socket.ts';
 import type { XmlError } from './xml-text.ts';
 
+const ACCEPT = 'jabber:component:accept';
 const STREAMS = 'http://etherx.jabber.org/streams';
 const STREAM_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';
 
@@ -32,6 +33,7 @@ export interface ConnectionOptions {
 
 export interface ConnectionEvents {
   online(): void;
+  /** A message, presence or iq, or something else that stands where one belongs. */
   stanza(stanza: Stanza, bytes: number): void;
   tooLarge(): void;
   /** Once, when the socket is closed. */
@@ -125,6 +127,7 @@ export class Connection {
   }
 
   #receive(element: Stanza, bytes: number): void {
+    dropPrefix(element);
     const { name } = element;
     if (this.#online && (name === 'message' || name === 'presence')) {
       this.#guard('onStanza', () => this.#events.stanza(element, bytes));
@@ -139,6 +142,8 @@ export class Connection {
       this.#events.online();
     } else if (element.is('error', STREAMS)) {
       this.#end(streamErrorEnding(element));
+    } else if (this.#online && name !== 'handshake') {
+      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
     }
   }
 
@@ -178,6 +183,11 @@ export class Connection {
     this.#liveness.stop();
     this.#events.closed(this.#ending ?? { reason: 'the server closed the connection', refused: false });
   }
+}
+
+/** A stanza with a prefix is the same one without: its namespace is what the stream has anyway. */
+function dropPrefix(element: Stanza): void {
+  if (element.name.includes(':') && element.getNS() === ACCEPT) element.name = element.getName();
 }
 
 function seconds(ms: number): string {

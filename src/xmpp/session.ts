@@ -34,8 +34,8 @@ export interface SessionOptions {
 
 export interface SessionHandlers {
   /**
-   * Takes every message, presence and iq in order of arrival, at once when it has come; an iq is answered by the
-   * session. `size` is in bytes (UTF-8, line ends as LF). What it throws is observed as an internal error.
+   * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where one
+   * belongs; an iq is answered by the session. `size` is in bytes (UTF-8, line ends as LF). What it throws is observed as an internal error.
    */
   onStanza(stanza: Stanza, size: number): void;
   /** A stanza was skipped: larger than `maxStanzaSize`, or nested deeper than 256 elements. */

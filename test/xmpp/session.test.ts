@@ -159,6 +159,27 @@ describe('a session', () => {
     expect(subject.stanzas[0]?.getNS()).toBe('jabber:component:accept');
   });
 
+  test('gives a stanza whose name has a prefix as one without, and answers such an iq', async () => {
+    const { subject, peer } = await online();
+    const prefix = "xmlns:c='jabber:component:accept'";
+    peer.write(`<c:message ${prefix}><c:body>é</c:body></c:message><c:presence ${prefix}/>`);
+    peer.write(`<c:iq ${prefix} type='get' id='asked' from='a@b.example' to='${DOMAIN}'>${PING}</c:iq>`);
+    await subject.received(3);
+    expect(subject.stanzas.map(({ name }) => name)).toEqual(['message', 'presence', 'iq']);
+    expect(subject.stanzas.map((stanza) => stanza.getNS())).toEqual(
+      Array.from({ length: 3 }, () => 'jabber:component:accept'),
+    );
+    expect(subject.stanzas[0]?.getChildText('body')).toBe('é');
+    expect(await peer.sees(/<iq [^>]*id="asked"[^>]*>/)).toContain('type="result"');
+  });
+
+  test('gives what stands where a stanza belongs and is none, so that it can be counted', async () => {
+    const { subject, peer } = await online();
+    peer.write("<x:message xmlns:x='urn:example'/><y:message/><route/><x xmlns='urn:example'/>");
+    await subject.received(4);
+    expect(subject.stanzas.map(({ name }) => name)).toEqual(['x:message', 'y:message', 'route', 'x']);
+  });
+
   test('opens the stream in the name of the domain, in lower case as servers want it', async () => {
     const server = await startXmppServer();
     const subject = new Subject({ service: server.service, domain: 'Push.Example.COM' });
