@@ -11,6 +11,7 @@ export const discardReasons = [
   'duplicate',
   'untrusted',
   'malformed',
+  'error',
   'too-large',
   'overload',
 ] as const;
@@ -45,6 +46,13 @@ export type Observation =
   | { readonly kind: 'stanza-received'; readonly tap: TapName }
   | { readonly kind: 'event-made'; readonly dir: Direction }
   | { readonly kind: 'stanza-discarded'; readonly reason: DiscardReason }
+  | {
+      /** A server hands over copies and is not among the trusted domains: told once for each. */
+      readonly kind: 'untrusted-copy';
+      readonly domain: string;
+      /** No further domain is told of: anybody on the network can make up more. */
+      readonly isLast: boolean;
+    }
   | { readonly kind: 'jid-preparation-failed' }
   | {
       readonly kind: 'callback-failed';

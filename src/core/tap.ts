@@ -18,6 +18,8 @@ export interface TapOptions {
   readonly trustedDomains: ReadonlySet<string>;
   /** Prepares an address and counts what could not be prepared. */
   readonly parseJid: (text: string) => Jid;
+  /** Told of every copy that comes from a domain which is not trusted. */
+  readonly onUntrustedCopy: (domain: string) => void;
 }
 
 /**

@@ -58,6 +58,12 @@ const lines: Readers<Line> = {
     line('info', 'connecting to the XMPP server', { endpoint: o.service, ...pick(o, 'domain') }),
   'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),
   'component-offline': (o) => line('warn', 'the component is offline', pick(o, 'reason', 'retryInMs')),
+  'untrusted-copy': (o) =>
+    line(
+      'warn',
+      `copies of a server are discarded, for component.trusted_domains lacks it: if it is yours, add it as written here${o.isLast ? '; further domains are not named' : ''}`,
+      pick(o, 'domain'),
+    ),
   'callback-failed': (o) =>
     line('error', 'a callback failed: no notification for this stanza', {
       ...pick(o, 'backend', 'callback'),

@@ -1,11 +1,14 @@
 import type { Clock } from '../core/clock.ts';
 import type { Stanza, StanzaEvent } from '../core/event.ts';
-import type { Observe } from '../core/observation.ts';
+import type { DiscardReason, Observe, TapName } from '../core/observation.ts';
 import type { Tap, TapOptions } from '../core/tap.ts';
 import { eventOf } from './event.ts';
 import { type ConfiguredTapName, taps } from './taps/index.ts';
 
-export interface IngestOptions extends TapOptions {
+/** Most domains that are named in the log as untrusted: it bounds lines and memory. */
+const MOST_NAMED = 100;
+
+export interface IngestOptions extends Omit<TapOptions, 'onUntrustedCopy'> {
   /** Who is asked, in this order. */
   readonly taps: readonly ConfiguredTapName[];
 }
@@ -24,28 +27,37 @@ export function openIngest(
   sink: EventSink,
   { clock, observe }: { clock: Clock; observe: Observe },
 ): (stanza: Stanza, size: number) => void {
-  const configuredTaps = options.taps.map((name): [ConfiguredTapName, Tap] => [name, taps[name](options)]);
+  const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
+  const configuredTaps = options.taps.map((name): [ConfiguredTapName, Tap] => [name, taps[name](tapOptions)]);
+  const discard = (tap: TapName, reason: DiscardReason): void => {
+    observe({ kind: 'stanza-received', tap });
+    observe({ kind: 'stanza-discarded', reason });
+  };
 
   return (stanza, size) => {
-    if (stanza.is('iq')) {
-      observe({ kind: 'stanza-received', tap: 'direct' });
-      observe({ kind: 'stanza-discarded', reason: 'iq' });
-      return;
-    }
+    if (stanza.name === 'iq') return discard('direct', 'iq');
+    if (stanza.name !== 'message' && stanza.name !== 'presence') return discard('none', 'malformed');
     const receivedAtMs = clock.now();
     for (const [name, tap] of configuredTaps) {
       const found = tap(stanza, receivedAtMs);
       if (found === undefined) continue;
+      if (typeof found === 'string') return discard(name, found);
+      if (!sink.hasRoom()) return discard(name, 'overload');
       observe({ kind: 'stanza-received', tap: name });
-      if (typeof found === 'string') observe({ kind: 'stanza-discarded', reason: found });
-      else if (!sink.hasRoom()) observe({ kind: 'stanza-discarded', reason: 'overload' });
-      else {
-        observe({ kind: 'event-made', dir: found.dir });
-        sink.take(eventOf(found, receivedAtMs), size);
-      }
+      observe({ kind: 'event-made', dir: found.dir });
+      sink.take(eventOf(found, receivedAtMs), size);
       return;
     }
-    observe({ kind: 'stanza-received', tap: 'none' });
-    observe({ kind: 'stanza-discarded', reason: 'untrusted' });
+    discard('none', 'untrusted');
+  };
+}
+
+/** Tells once of each domain whose copies are not believed: most likely it is missing in trusted_domains, or misspelt. */
+function nameOnce(observe: Observe): TapOptions['onUntrustedCopy'] {
+  const named = new Set<string>();
+  return (domain) => {
+    if (named.has(domain) || named.size === MOST_NAMED) return;
+    named.add(domain);
+    observe({ kind: 'untrusted-copy', domain, isLast: named.size === MOST_NAMED });
   };
 }

@@ -76,6 +76,10 @@ describe('log lines', () => {
       { event: 'component-offline', level: 'warn', reason: 'the server is gone', retryInMs: 1000 },
     ],
     [
+      { kind: 'untrusted-copy', domain: 'exmaple.com', isLast: false },
+      { event: 'untrusted-copy', level: 40, domain: 'exmaple.com' },
+    ],
+    [
       {
         kind: 'notification-delivered',
         notification,

@@ -36,6 +36,7 @@ function openAccounts({
   clock = new ManualClock(),
 }: Setting = {}) {
   let observed: Observation[] = [];
+  const named: Extract<Observation, { kind: 'untrusted-copy' }>[] = [];
   const taken: { event: StanzaEvent; size: number }[] = [];
   const ingest = openIngest(
     {
@@ -45,7 +46,13 @@ function openAccounts({
       parseJid: (text) => parseJid(text, () => observed.push({ kind: 'jid-preparation-failed' })),
     },
     { hasRoom, take: (event, size) => taken.push({ event, size }) },
-    { clock, observe: (observation) => observed.push(observation) },
+    {
+      clock,
+      observe: (observation) => {
+        if (observation.kind === 'untrusted-copy') named.push(observation);
+        else observed.push(observation);
+      },
+    },
   );
   const receive = (stanza: Stanza | string, size = 100): Account => {
     observed = [];
@@ -65,7 +72,11 @@ function openAccounts({
     expect(first?.size).toBe(size);
     return first === undefined ? { tap } : { tap, event: first.event };
   };
-  return { receive, failures: () => observed.filter(({ kind }) => kind === 'jid-preparation-failed').length };
+  return {
+    receive,
+    failures: () => observed.filter(({ kind }) => kind === 'jid-preparation-failed').length,
+    named: () => named,
+  };
 }
 
 describe('which tap takes a stanza', () => {
@@ -99,6 +110,40 @@ describe('which tap takes a stanza', () => {
     expect(openAccounts({ taps }).receive(text)).toEqual({ tap: 'none', discarded: 'untrusted' });
   });
 
+  it.each([
+    ['sent@', ['forwarded', 'direct'], FORWARDED],
+    ['received@', ['forwarded', 'direct'], FORWARDED.replace('sent@', 'received@')],
+    ['the component itself', ['service_log', 'direct'], LOGGED],
+  ] as const)(
+    'discards copies to %s of a server that is not trusted, and names the server once',
+    (_to, taps, text) => {
+      const tap = taps[0];
+      const { receive, named } = openAccounts({ taps });
+      for (const server of ['exmaple.com', 'other.example', 'exmaple.com']) {
+        const copy = text.replace("from='example.com'", `from='${server}'`);
+        expect(receive(copy)).toEqual({ tap, discarded: 'untrusted' });
+      }
+      expect(named()).toEqual([
+        { kind: 'untrusted-copy', domain: 'exmaple.com', isLast: false },
+        { kind: 'untrusted-copy', domain: 'other.example', isLast: false },
+      ]);
+    },
+  );
+
+  it('names a hundred servers that are not trusted, and says of the last that it names no more', () => {
+    const { receive, named } = openAccounts();
+    for (let number = 0; number < 150; number += 1) {
+      const copy = FORWARDED.replace("from='example.com'", `from='s${number}.example'`);
+      expect(receive(copy).discarded).toBe('untrusted');
+    }
+    expect(named().map(({ isLast }) => isLast)).toEqual(Array.from({ length: 100 }, (_, at) => at === 99));
+  });
+
+  it('discards an error that a server returns to the component', () => {
+    const text = `<message from='example.com' to='sent@${COMPONENT}' type='error'/>`;
+    expect(openAccounts().receive(text)).toEqual({ tap: 'direct', discarded: 'error' });
+  });
+
   it('counts a discarded copy for the tap that discarded it', () => {
     const { receive } = openAccounts();
     receive(LOGGED);
@@ -109,6 +154,16 @@ describe('which tap takes a stanza', () => {
     const iq = `<iq from='alice@example.com/Desk' to='${COMPONENT}' type='${type}' id='1'><x xmlns='urn:example'/></iq>`;
     expect(openAccounts().receive(iq)).toEqual({ tap: 'direct', discarded: 'iq' });
   });
+
+  it.each(['x:message', 'c:message', 'handshake', 'route', '__proto__', 'constructor'])(
+    'discards a <%s/> as malformed, whatever taps there are',
+    (name) => {
+      const text = `<${name} xmlns:x='urn:example' from='alice@example.com/Desk' to='${COMPONENT}'/>`;
+      for (const tap of ['forwarded', 'service_log', 'direct'] as const) {
+        expect(openAccounts({ taps: [tap] }).receive(text)).toEqual({ tap: 'none', discarded: 'malformed' });
+      }
+    },
+  );
 
   it('makes an event of an iq in a believed envelope', () => {
     const iq =
@@ -203,6 +258,7 @@ describe('the message of an event', () => {
 });
 
 describe('whatever a server sends', () => {
+  const printable = (text: string): string => text.replace(/[^\x20-\ud7ff]/g, '?');
   const anyAddress = fc.oneof(
     fc.constantFrom(
       'example.com',
@@ -281,6 +337,46 @@ describe('whatever a server sends', () => {
           expect(event === undefined).toBe(discarded !== undefined);
         }
       }),
+    );
+  });
+
+  const oddName = fc.oneof(
+    fc.constantFrom('message', 'presence', 'iq', 'body', 'forwarded', 'c:message', 'c:forwarded', 'é'),
+    fc.constantFrom('__proto__', '__proto__:iq', 'x:__proto__', 'constructor', 'hasOwnProperty'),
+  );
+  const oddAttribute = fc.tuple(
+    fc.oneof(
+      fc.constantFrom('from', 'to', 'type', 'id', 'by', 'xmlns', 'xmlns:c', 'xmlns:x', 'xmlns:__proto__'),
+      oddName,
+    ),
+    fc.oneof(anyAddress, fc.constantFrom('__proto__', 'error', 'jabber:client', 'urn:xmpp:forward:0')),
+  );
+  const attributesText = fc
+    .uniqueArray(oddAttribute, { selector: ([name]) => name, maxLength: 6 })
+    .map((all) => all.map(([name, value]) => ` ${name}="${xml.escapeXML(printable(value))}"`).join(''));
+  const { anyText } = fc.letrec<{ anyText: string }>((tie) => ({
+    anyText: fc
+      .tuple(
+        oddName,
+        attributesText,
+        fc.array(fc.oneof({ depthSize: 'small' }, fc.constant('Hi'), tie('anyText')), { maxLength: 3 }),
+      )
+      .map(([name, attributes, children]) => {
+        const inside = children.join('');
+        return `<${name}${attributes}${inside === '' ? '/>' : `>${inside}</${name}>`}`;
+      }),
+  }));
+
+  it('what it calls its elements and attributes is kept, changes no other object, and each is counted once', () => {
+    fc.assert(
+      fc.property(anyTaps, anyText, (taps, text) => {
+        const stanza = parseStanza(text);
+        expect(stanza.toString()).toBe(text);
+        const { event, discarded } = openAccounts({ taps }).receive(stanza);
+        expect(event === undefined).toBe(discarded !== undefined);
+        expect(Object.keys(Object.prototype)).toEqual([]);
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -21,11 +21,12 @@ function message(attributes: string, children = ''): string {
 }
 
 /** A tap of its own for each test; what it says of a stanza, in short. */
-function openTap(name: ConfiguredTapName) {
+function openTap(name: ConfiguredTapName, onUntrustedCopy: (domain: string) => void = () => undefined) {
   const tap = taps[name]({
     componentDomain: COMPONENT,
     trustedDomains: new Set([TRUSTED, 'münchen.example', 'Example.org']),
     parseJid: (text) => parseJid(text, () => undefined),
+    onUntrustedCopy,
   });
   return (text: string, nowMs = 0): string | undefined => {
     const found = tap(parseStanza(text), nowMs);
@@ -60,17 +61,40 @@ describe('forwarded', () => {
     ['a user of the domain', "from='mallory@example.com'"],
     ['a full JID of the domain', "from='mallory@example.com/Desk'"],
     ['the domain with a resource', "from='example.com/Desk'"],
-    ['another domain', "from='evil.example'"],
-    ['a sub-domain', "from='chat.example.com'"],
-    ['a domain that only ends alike', "from='notexample.com'"],
-    ['the domain in other letters', "from='Example.com'"],
-    ['the domain with a dot behind', "from='example.com.'"],
-    ['the domain before preparation', "from='MÜNCHEN.example'"],
+    ['a user of another domain', "from='mallory@evil.example'"],
     ['nobody', ''],
     ['an empty address', "from=''"],
-  ])('does not believe an envelope from %s', (_who, from) => {
+    ['what is too long for a domain', `from='${'x'.repeat(1024)}'`],
+  ])('does not believe an envelope from %s, and leaves it to others', (_who, from) => {
     expect(forwarded(envelope(`${from} ${SENT}`, CHAT))).toBeUndefined();
     expect(forwarded(envelope(`${from} ${RECEIVED}`, CHAT))).toBeUndefined();
+  });
+
+  it.each([
+    ['another domain', 'evil.example'],
+    ['a sub-domain', 'chat.example.com'],
+    ['a domain that only ends alike', 'notexample.com'],
+    ['the domain in other letters', 'Example.com'],
+    ['the domain with a dot behind', 'example.com.'],
+    ['the domain before preparation', 'MÜNCHEN.example'],
+    ['the longest domain', 'x'.repeat(1023)],
+  ])(
+    'discards an envelope from %s, for a server that is not trusted sends it, and tells of it',
+    (_who, from) => {
+      const named: string[] = [];
+      const tap = openTap('forwarded', (domain) => named.push(domain));
+      expect(tap(envelope(`from='${from}' ${SENT}`, CHAT))).toBe('untrusted');
+      expect(tap(envelope(`from='${from}' ${RECEIVED}`, `${CHAT}${CHAT}`))).toBe('untrusted');
+      expect(named).toEqual([from, from]);
+    },
+  );
+
+  it('leaves to others what a server that is not trusted sends without an envelope', () => {
+    const tap = openTap('forwarded', (domain) => expect(domain).toBe('nobody'));
+    expect(tap(`<message from='evil.example' ${SENT}><body>Hi</body></message>`)).toBeUndefined();
+    expect(tap(`<presence from='evil.example' ${SENT}/>`)).toBeUndefined();
+    expect(tap(envelope(`from='evil.example' ${LOGGED}`, CHAT))).toBeUndefined();
+    expect(tap(envelope(`from='evil.example' to='else@${COMPONENT}'`, CHAT))).toBeUndefined();
   });
 
   it.each([
@@ -119,7 +143,7 @@ describe('forwarded', () => {
     const taken = 'in message alice@example.org/Desk > bob@example.com';
     expect(forwarded(envelope(`from='Example.org' ${SENT}`, copy))).toBe(taken);
     expect(openTap('service_log')(envelope(`from='Example.org' ${LOGGED}`, copy))).toBe(taken);
-    expect(forwarded(envelope(`from='example.org' ${SENT}`, copy))).toBeUndefined();
+    expect(forwarded(envelope(`from='example.org' ${SENT}`, copy))).toBe('untrusted');
   });
 
   it('believes that a local user received something from anywhere', () => {
@@ -223,11 +247,29 @@ describe('direct', () => {
     expect(direct(`<presence ${addresses}/>`)).toBe(`in presence alice@example.com/Desk > ${prepared}`);
   });
 
-  it('takes messages from anywhere and of every type, errors too', () => {
-    expect(direct(`<message from='x@remote.example/r' to='${COMPONENT}' type='error'/>`)).toBe(
-      `in message x@remote.example/r > ${COMPONENT}`,
-    );
-  });
+  it.each(['x@remote.example/r', 'x@remote.example', 'remote.example/r'])(
+    'takes messages and presences of every type from %s, errors too',
+    (from) => {
+      for (const type of ['error', 'chat', 'unavailable', 'odd']) {
+        const addresses = `from='${from}' to='${COMPONENT}' type='${type}'`;
+        expect(direct(`<message ${addresses}/>`)).toBe(`in message ${from} > ${COMPONENT}`);
+        expect(direct(`<presence ${addresses}/>`)).toBe(`in presence ${from} > ${COMPONENT}`);
+      }
+    },
+  );
+
+  it.each(['example.com', 'remote.example', 'Remote.Example'])(
+    'discards an error of the server %s, and takes what else it sends',
+    (server) => {
+      for (const to of [COMPONENT, `sent@${COMPONENT}`]) {
+        for (const name of ['message', 'presence']) {
+          expect(direct(`<${name} from='${server}' to='${to}' type='error'/>`)).toBe('error');
+          expect(direct(`<${name} from='${server}' to='${to}'/>`)).toMatch(/^in/);
+        }
+      }
+      expect(direct(`<message from='${server}' to='bob@example.com' type='error'/>`)).toBeUndefined();
+    },
+  );
 
   it('takes an envelope that nobody believed as a message of its outer sender', () => {
     expect(direct(envelope(`from='mallory@example.com/x' ${SENT}`, CHAT))).toBe(
@@ -244,7 +286,6 @@ describe('direct', () => {
     ['no from', `<message to='${COMPONENT}'/>`],
     ['an empty from', `<message from='' to='${COMPONENT}'/>`],
     ['no to', "<message from='alice@example.com'/>"],
-    ['no name of a stanza', `<handshake from='alice@example.com' to='${COMPONENT}'/>`],
   ])('discards what has %s as malformed', (_what, text) => {
     expect(direct(text)).toBe('malformed');
   });
@@ -358,12 +399,22 @@ describe('service_log', () => {
   it.each([
     ['a user of the domain', "from='mallory@example.com'"],
     ['the domain with a resource', "from='example.com/x'"],
-    ['another domain', "from='evil.example'"],
-    ['the domain in other letters', "from='EXAMPLE.com'"],
     ['nobody', ''],
-  ])('does not believe an envelope from %s', (_who, from) => {
+  ])('does not believe an envelope from %s, and leaves it to others', (_who, from) => {
     expect(openTap('service_log')(envelope(`${from} ${LOGGED}`, CHAT))).toBeUndefined();
   });
+
+  it.each(['evil.example', 'EXAMPLE.com'])(
+    'discards an envelope from %s, for a server that is not trusted sends it, and tells of it',
+    (from) => {
+      const named: string[] = [];
+      const tap = openTap('service_log', (domain) => named.push(domain));
+      expect(tap(envelope(`from='${from}' ${LOGGED}`, CHAT))).toBe('untrusted');
+      expect(tap(envelope(`from='${from}' ${SENT}`, CHAT))).toBeUndefined();
+      expect(tap(`<message from='${from}' ${LOGGED}><body>Hi</body></message>`)).toBeUndefined();
+      expect(named).toEqual([from]);
+    },
+  );
 
   it('leaves envelopes with a local part, and what is no envelope, to others', () => {
     const tap = openTap('service_log');

@@ -1,13 +1,14 @@
 import type { Tap, TapOptions } from '../../core/tap.ts';
 
-/** Messages and presences that are addressed to the component itself. */
+/** Messages and presences that are addressed to the component itself; not that its server could not deliver something. */
 export function direct(options: TapOptions): Tap {
   return (packet) => {
-    const { from, to: rawTo } = packet.attrs;
-    const isKnown = packet.is('message') || packet.is('presence');
-    if (!isKnown || !from || !rawTo) return 'malformed';
+    const { from: rawFrom, to: rawTo } = packet.attrs;
+    if (!rawFrom || !rawTo) return 'malformed';
     const to = options.parseJid(rawTo);
     if (to.domain !== options.componentDomain) return undefined;
-    return { dir: 'in', packet, from: options.parseJid(from), to };
+    const from = options.parseJid(rawFrom);
+    const isOfServer = from.local === '' && from.resource === '';
+    return isOfServer && packet.attrs['type'] === 'error' ? 'error' : { dir: 'in', packet, from, to };
   };
 }

@@ -5,6 +5,8 @@ import type { DiscardReason } from '../../core/observation.ts';
 const NS_FORWARD = 'urn:xmpp:forward:0';
 const NS_CLIENT = 'jabber:client';
 const STANZA_NAMES = new Set(['message', 'presence', 'iq']);
+/** RFC 7622, 3.2: in bytes. */
+const LONGEST_DOMAIN = 1023;
 
 /**
  * Takes the one stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope.
@@ -21,15 +23,27 @@ function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
   return stanza;
 }
 
-/** The stanza in an envelope that a trusted server sent; undefined: it is none, or its sender is none. */
+/** The stanza in an envelope that a server sent, if that is a trusted one; undefined: it is none, or its sender is none. */
 export function readTrustedCopy(
   message: Stanza,
   dir: TappedStanza['dir'],
   options: TapOptions,
 ): TappedStanza | DiscardReason | undefined {
-  if (!options.trustedDomains.has(message.attrs['from']) || !message.is('message')) return undefined;
+  const { from: server } = message.attrs;
+  const isTrusted = options.trustedDomains.has(server);
+  if (!(isTrusted || isBareDomain(server)) || !message.is('message')) return undefined;
   const packet = openEnvelope(message);
-  return packet === undefined || packet === 'malformed' ? packet : readCopy(packet, dir, options);
+  if (packet === undefined) return undefined;
+  if (!isTrusted) {
+    options.onUntrustedCopy(server);
+    return 'untrusted';
+  }
+  return packet === 'malformed' ? packet : readCopy(packet, dir, options);
+}
+
+/** Whether an address can be a server's: users' addresses have a local part. */
+function isBareDomain(address: string | undefined): boolean {
+  return address !== undefined && /^[^@/]+$/.test(address) && Buffer.byteLength(address) <= LONGEST_DOMAIN;
 }
 
 /** Reads the addresses of a copied stanza; one without `to` goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
