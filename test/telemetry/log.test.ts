@@ -77,7 +77,7 @@ describe('log lines', () => {
     ],
     [
       { kind: 'untrusted-copy', domain: 'exmaple.com', isLast: false },
-      { event: 'untrusted-copy', level: 40, domain: 'exmaple.com' },
+      { event: 'untrusted-copy', level: 'warn', domain: 'exmaple.com' },
     ],
     [
       {
