@@ -24,12 +24,10 @@ export class GuardedRecords {
     return this.#try(() => this.#records.add(notification));
   }
 
-  read(key: number): Notification | undefined {
-    try {
-      return this.#records.read(key);
-    } catch (error) {
-      return this.#fail(error);
-    }
+  /** As of records; undefined for a record that cannot be read, and for all of them if none can now. */
+  async read(keys: readonly number[]): Promise<readonly (Notification | undefined)[] | undefined> {
+    const read = await this.#try(() => this.#records.read(keys));
+    return read?.map((one) => (one instanceof Error ? this.#fail(one) : one));
   }
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {

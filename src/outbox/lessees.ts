@@ -8,12 +8,14 @@ interface Lessee extends Linked<Lessee> {
 /** Those who wait for a delivery, first come first served. */
 export class Lessees {
   readonly #chain = new Chain<Lessee>();
+  #count = 0;
 
-  isEmpty(): boolean {
-    return this.#chain.isEmpty();
+  get count(): number {
+    return this.#count;
   }
 
   wait(): Promise<Delivery | undefined> {
+    this.#count += 1;
     return new Promise((resolve) => {
       this.#chain.push({ resolve, previous: undefined, next: undefined });
     });
@@ -24,6 +26,7 @@ export class Lessees {
     const first = this.#chain.first;
     if (first === undefined) return;
     this.#chain.remove(first);
+    this.#count -= 1;
     first.resolve(delivery);
   }
 }

@@ -8,6 +8,7 @@ import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import { Leases } from './leases.ts';
 import { Lessees } from './lessees.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { type Records, type RecordSummary, summaryOf } from './records.ts';
 import { Tally } from './tally.ts';
 import { Turns } from './turns.ts';
@@ -25,6 +26,7 @@ export class LocalOutbox implements Outbox {
   readonly #alarm: Alarm;
   readonly #leases = new Leases();
   readonly #atHand: AtHand;
+  readonly #readAhead: ReadAhead;
   readonly #lessees = new Lessees();
   readonly #underWay = new UnderWay();
   #beingWritten = 0;
@@ -35,8 +37,15 @@ export class LocalOutbox implements Outbox {
     this.#records = new GuardedRecords(records, surroundings.observe);
     this.#options = options;
     this.#surroundings = surroundings;
-    this.#atHand = new AtHand(this.#records);
+    this.#atHand = new AtHand(records.atHandBytes);
     this.#turns = new Turns(options.order);
+    this.#readAhead = new ReadAhead({
+      records: this.#records,
+      atHand: this.#atHand,
+      clock: surroundings.clock,
+      upcoming: (entry) => this.#turns.upcoming(entry),
+      give: (entry, notification) => this.#leaseOut(entry, notification),
+    });
     this.#tally = new Tally(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
   }
@@ -107,6 +116,7 @@ export class LocalOutbox implements Outbox {
   stopLeasing(): void {
     this.#isLeasing = false;
     this.#alarm.cancel();
+    this.#readAhead.stop();
     this.#handOut();
   }
 
@@ -140,6 +150,7 @@ export class LocalOutbox implements Outbox {
     // Monotonic, so that setting the machine's clock neither delays nor hastens a retry of this run.
     this.#turns.putAside(entry, clock.monotonic() + afterMs);
     this.#tally.move(entry, 'waiting');
+    this.#atHand.yieldRoom(entry);
     this.#handOut();
     return this.#records.postpone(entry, dueAtMs).then(() => true);
   }
@@ -166,7 +177,7 @@ export class LocalOutbox implements Outbox {
   async #drop(entry: Entry, reason: 'full' | 'stopped'): Promise<void> {
     this.#tally.move(entry, 'leaving');
     this.#turns.remove(entry);
-    const notification = this.#atHand.read(entry);
+    const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
     await this.#records.remove(entry, 'dropped');
     this.#end(entry, 'dropped');
     if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
@@ -174,26 +185,42 @@ export class LocalOutbox implements Outbox {
   }
 
   #handOut(): void {
+    if (!this.#isLeasing) return this.#endLessees();
     const nowMs = this.#surroundings.clock.monotonic();
-    while (!this.#lessees.isEmpty()) {
-      const entry = this.#isLeasing ? this.#turns.take(nowMs) : undefined;
-      if (entry === undefined && this.#isLeasing) break;
-      const delivery = entry && this.#leaseOut(entry);
-      if (entry === undefined || delivery !== undefined) this.#lessees.serve(delivery);
+    while (this.#lessees.count > this.#readAhead.wanted) {
+      const entry = this.#turns.take(nowMs);
+      if (entry === undefined) return this.#wakeAtNextDue();
+      this.#begin(entry);
     }
-    const dueAtMs = this.#turns.nextDueAtMs;
-    if (dueAtMs !== undefined && !this.#lessees.isEmpty()) this.#alarm.set(dueAtMs);
   }
 
-  /** Undefined if the record cannot be read: it is dropped, but not removed, so that it can be looked into. */
-  #leaseOut(entry: Entry): Delivery | undefined {
-    const notification = this.#atHand.read(entry);
+  #endLessees(): void {
+    while (this.#lessees.count > 0) this.#lessees.serve(undefined);
+  }
+
+  #wakeAtNextDue(): void {
+    const dueAtMs = this.#turns.nextDueAtMs;
+    if (dueAtMs !== undefined) this.#alarm.set(dueAtMs);
+  }
+
+  #begin(entry: Entry): void {
+    if (entry.notification === undefined) {
+      this.#tally.move(entry, 'reading');
+      this.#readAhead.want(entry);
+    } else {
+      this.#readAhead.taken(entry);
+      this.#leaseOut(entry, entry.notification);
+    }
+  }
+
+  /** Without a notification, because the record cannot be read, it is dropped, but not removed: it can be looked into. */
+  #leaseOut(entry: Entry, notification: Notification | undefined): void {
     if (notification === undefined) {
       this.#turns.end(entry);
       this.#end(entry, 'dropped');
-      return undefined;
+      return this.#handOut();
     }
     this.#tally.move(entry, 'in-flight');
-    return this.#leases.begin(entry, notification);
+    this.#lessees.serve(this.#leases.begin(entry, notification));
   }
 }

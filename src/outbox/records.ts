@@ -25,10 +25,10 @@ export interface Records {
   /** Resolves to the record's key once it is as safe as the store promises. */
   add(notification: Notification): Promise<number>;
   /**
-   * Undefined if somebody else has removed the record, as operators may.
-   * @throws Error if it cannot be read.
+   * Reads records in the order of the keys: the first in any case, then as many as are few bytes together. Undefined for
+   * one that somebody else has removed, as operators may; an error for one that cannot be read. Rejects if none can now.
    */
-  read(key: number): Notification | undefined;
+  read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]>;
   /** @param dueAtMs Unix time in milliseconds: no other time means the same to the next run. */
   postpone(record: RecordSummary, dueAtMs: number): Promise<void>;
   /** Removes a record and counts its end. */

@@ -9,8 +9,11 @@ export type DropReason = 'full' | 'stopped' | 'unwritable';
 export interface Counted {
   readonly backend: string;
   readonly acceptedAtSeconds: number;
-  /** `leaving`: it waits still as far as the counts say, but its end is being written. */
-  state: 'waiting' | 'leaving' | 'in-flight' | 'ended';
+  /**
+   * `leaving`: it waits still as far as the counts say, but its end is being written; `reading`: so does one that is
+   * being read for somebody who waits for it.
+   */
+  state: 'waiting' | 'reading' | 'leaving' | 'in-flight' | 'ended';
 }
 
 /** Counts what an outbox holds, in one step with the ledger. */

@@ -65,6 +65,25 @@ export class Turns<T extends Waiting<T>> {
     return item;
   }
 
+  /** Those that probably come next, about in their order, after `taken` was taken: a hint, for reading ahead. */
+  *upcoming(taken: T): Iterable<T> {
+    const { first } = this.#queueOf(taken).waiting;
+    const row = first === undefined ? [] : [first];
+    yield* row;
+    for (let queue = this.#ready.first; queue !== undefined; queue = queue.next) {
+      const head = queue.waiting.first;
+      if (head === undefined || head === first) continue;
+      row.push(head);
+      yield head;
+    }
+    // The second of each sender, the third, and so on; the row grows on the way.
+    for (const { next } of row) {
+      if (next === undefined) continue;
+      row.push(next);
+      yield next;
+    }
+  }
+
   /** Ends the turn of one that is not to come again. */
   end(item: T): void {
     this.#setBusy(item, false);

@@ -26,10 +26,8 @@ class HeldRecords implements Records {
     return key;
   }
 
-  read(key: number): Notification {
-    const notification = this.stored.get(key);
-    if (notification === undefined) throw new Error('gone');
-    return notification;
+  read(keys: readonly number[]): Promise<readonly (Notification | Error)[]> {
+    return Promise.resolve(keys.map((key) => this.stored.get(key) ?? new Error('gone')));
   }
 
   postpone(): Promise<void> {

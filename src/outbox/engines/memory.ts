@@ -33,8 +33,8 @@ class MemoryRecords implements Records {
     return Promise.resolve(this.#lastKey);
   }
 
-  read(): undefined {
-    return undefined;
+  read(): Promise<readonly []> {
+    return Promise.resolve([]);
   }
 
   postpone(): Promise<void> {

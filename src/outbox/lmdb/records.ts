@@ -39,12 +39,16 @@ export class LmdbRecords implements Records {
     return connection.writing.do(operation, () => key);
   }
 
-  read(key: number): Notification | undefined {
+  async read(keys: readonly number[]): Promise<readonly (Notification | undefined)[]> {
     const { root, notifications } = this.#context.connection.database;
-    // Another thread wrote it, perhaps after the snapshot that reads share.
-    if (!notifications.doesExist(key)) root.resetReadTxn();
-    const text = notifications.get(key);
-    return text === undefined ? undefined : decodeNotification(text);
+    return Promise.resolve(
+      keys.map((key) => {
+        // Another thread wrote it, perhaps after the snapshot that reads share.
+        if (!notifications.doesExist(key)) root.resetReadTxn();
+        const text = notifications.get(key);
+        return text === undefined ? undefined : decodeNotification(text);
+      }),
+    );
   }
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {

@@ -1,0 +1,127 @@
+import { Chain } from '../core/chain.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Notification } from '../core/delivery.ts';
+import type { AtHand } from './at-hand.ts';
+import type { Entry } from './entry.ts';
+import type { GuardedRecords } from './guarded-records.ts';
+
+/** So many are kept read ahead: enough for the tens of milliseconds that a slow disk may take for a flush. */
+const MOST_AHEAD = 500;
+/** So many entries are looked at for those that are not at hand. */
+const MOST_LOOKED_AT = 1000;
+/** When nothing can be read, it is tried again after so many milliseconds. */
+const AGAIN_MS = 1000;
+
+export interface ReadAheadOptions {
+  readonly records: GuardedRecords;
+  readonly atHand: AtHand;
+  readonly clock: Clock;
+  /** The entries that probably come after this one. */
+  readonly upcoming: (entry: Entry) => Iterable<Entry>;
+  /** Takes each wanted entry once it is read; without a notification if it was removed or cannot be read. */
+  readonly give: (entry: Entry, notification: Notification | undefined) => void;
+}
+
+/**
+ * Reads what is not at hand: what somebody waits for, and with it what probably comes next, so that a backlog is
+ * delivered as fast as if all of it were in memory.
+ */
+export class ReadAhead {
+  readonly #options: ReadAheadOptions;
+  readonly #wanted = new Chain<Entry>();
+  #wantedCount = 0;
+  #isReading = false;
+  /** About how many of those that were read ahead are left. */
+  #left = 0;
+  /** How many the last reading gave ahead, and how many were taken since. */
+  #gave = 0;
+  #taken = 0;
+  #cancelAgain = (): void => undefined;
+
+  constructor(options: ReadAheadOptions) {
+    this.#options = options;
+  }
+
+  /** How many entries are wanted and not read yet. */
+  get wanted(): number {
+    return this.#wantedCount;
+  }
+
+  /** Reads an entry (state `reading`) and gives it. */
+  want(entry: Entry): void {
+    this.#wanted.push(entry);
+    this.#wantedCount += 1;
+    this.#left = 0;
+    this.#read(entry);
+  }
+
+  /** To be told of each entry that is taken and at hand: when half of what was read ahead is gone, more is read. */
+  taken(entry: Entry): void {
+    if (this.#gave === 0) return;
+    this.#taken += 1;
+    if (this.#left > 0) this.#left -= 1;
+    if (2 * this.#left < MOST_AHEAD && 2 * this.#taken >= this.#gave) this.#read(entry);
+  }
+
+  /** Wants nothing any more: what was wanted waits again. */
+  stop(): void {
+    this.#cancelAgain();
+    for (let { first } = this.#wanted; first !== undefined; { first } = this.#wanted) {
+      this.#unwant(first);
+      first.state = 'waiting';
+    }
+  }
+
+  #unwant(entry: Entry): void {
+    this.#wanted.remove(entry);
+    this.#wantedCount -= 1;
+  }
+
+  /** One reading at a time: what is wanted meanwhile is read together after it. */
+  #read(entry: Entry): void {
+    if (this.#isReading) return;
+    const entries: Entry[] = [];
+    for (let one = this.#wanted.first; one !== undefined; one = one.next) entries.push(one);
+    this.#addUpcoming(entry, entries);
+    this.#gave = 0;
+    this.#taken = 0;
+    if (entries.length === 0) return;
+    this.#isReading = true;
+    void this.#options.records.read(entries.map(({ key }) => key)).then((read) => this.#have(entries, read));
+  }
+
+  #addUpcoming(entry: Entry, entries: Entry[]): void {
+    const { atHand, upcoming } = this.#options;
+    if (!atHand.hasRoomAhead) return;
+    const most = entries.length + MOST_AHEAD - this.#left;
+    let lookedAt = 0;
+    for (const next of upcoming(entry)) {
+      if (next.notification === undefined) entries.push(next);
+      lookedAt += 1;
+      if (lookedAt === MOST_LOOKED_AT || entries.length >= most) return;
+    }
+  }
+
+  /** @param read For the first of the entries; undefined: nothing can be read now. */
+  #have(entries: readonly Entry[], read: readonly (Notification | undefined)[] | undefined): void {
+    const { atHand, clock, give } = this.#options;
+    read?.forEach((notification, index) => {
+      const entry = entries[index]!;
+      if (entry.state === 'reading') {
+        this.#unwant(entry);
+        give(entry, notification);
+      } else if (notification !== undefined && entry.state === 'waiting') {
+        atHand.keepAhead(entry, notification);
+        this.#gave += 1;
+        this.#left += 1;
+      }
+    });
+    this.#isReading = false;
+    const readNext = (): void => {
+      const { first } = this.#wanted;
+      if (first !== undefined) this.#read(first);
+    };
+    if (read !== undefined) readNext();
+    else if (this.#wantedCount > 0) this.#cancelAgain = clock.after(AGAIN_MS, readNext);
+  }
+}
