@@ -42,7 +42,8 @@ export function headerCheck(): HeaderCheck {
 }
 
 function checkAll(entries: readonly [string, unknown][]): Record<string, string> {
-  const checked: Record<string, string> = {};
+  // Without a prototype, so that every name is one like any other.
+  const checked = Object.create(null) as Record<string, string>;
   for (const [name, value] of entries) {
     const lowerCaseName = name.toLowerCase();
     validateHeaderName(name);

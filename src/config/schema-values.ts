@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Form } from './forms.ts';
+import { isSection } from './raw.ts';
 
 /** Node's timers count milliseconds in 31 bits (some 24.8 days) and fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -10,6 +11,18 @@ export function text(form: Form) {
     const message = form(context.value);
     if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
   });
+}
+
+/** A section with any keys, or none; zod's own record would drop one that is called `__proto__`. */
+export function anySection() {
+  return z
+    .unknown()
+    .check(({ value, issues }) => {
+      if (!isSection(value)) issues.push({ code: 'invalid_type', expected: 'record', input: value });
+    })
+    .meta({ type: 'object' })
+    .default({})
+    .transform((value) => value as Readonly<Record<string, unknown>>);
 }
 
 /** A whole number within bounds, both included. */

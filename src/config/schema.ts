@@ -14,7 +14,7 @@ import {
   tagForm,
 } from './forms.ts';
 import { poolRetrySchema, retrySchema } from './schema-retry.ts';
-import { milliseconds, text, wholeNumber } from './schema-values.ts';
+import { anySection, milliseconds, text, wholeNumber } from './schema-values.ts';
 
 const whenFull = z.enum(['drop_newest', 'drop_oldest']);
 
@@ -106,10 +106,7 @@ const httpBackend = z
     callback_module: text(nameForm)
       .exactOptional()
       .describe('Decides and forms the requests: a path relative to this file, or a package name.'),
-    options: z
-      .record(z.string(), z.unknown())
-      .default({})
-      .describe('Anything; reaches the callback module as it is.'),
+    options: anySection().describe('Anything; reaches the callback module as it is.'),
   })
   .transform(({ name, pool_name, path, callback_module, options }) => ({
     name,

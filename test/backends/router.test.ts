@@ -496,6 +496,16 @@ describe('headers', () => {
     ]);
   });
 
+  it('may be called whatever HTTP allows', async () => {
+    const given = JSON.parse('{"__proto__":"1","constructor":"2"}') as Record<string, string>;
+    const { take, router, deliver } = await openRouter([{ prepareHeaders: () => given }]);
+    take(chat('Hi'));
+    await router.settled();
+    const [request] = await deliver();
+    expect(JSON.stringify(request?.headers)).toBe('{"__proto__":"1","constructor":"2"}');
+    expect(request?.headers['hasOwnProperty']).toBeUndefined();
+  });
+
   it('are those of this event, be they the same as the last ones or not', async () => {
     const given: Record<string, string>[] = [
       { a: '1' },

@@ -143,6 +143,12 @@ shutdown_timeout: 0
   });
 });
 
+it('hands on options whatever they are called', async () => {
+  const text = `${good}        options: { __proto__: { a: 1 }, constructor: 2, deep: [{ __proto__: 3 }] }\n`;
+  const options = (await load(text)).backends[0]?.options;
+  expect(JSON.stringify(options)).toBe('{"__proto__":{"a":1},"constructor":2,"deep":[{"__proto__":3}]}');
+});
+
 it('names backends after pool and path, then #2, #3, and leaves names that were given', async () => {
   const backends = [
     '{ pool_name: http_pool, path: /alerts }',
