@@ -14,6 +14,9 @@ if (!isSupported(process.versions.node, engines.node)) {
 
 if (process.argv[2] === 'run') limitYoungGeneration(process);
 
+// Node would open a debugger, to which anybody on this machine can give commands.
+process.on('SIGUSR1', () => undefined);
+
 // Whoever reads our output may leave early, as `head` does, and a disk may be full: delivery goes on without a log.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 

@@ -11,13 +11,13 @@ import type { OutboxStore } from './outbox/engine.ts';
 import { engines } from './outbox/engines/index.ts';
 import { unusedProxies } from './outgoing/proxy.ts';
 import { systemClock as clock } from './system-clock.ts';
-import { logObservations } from './telemetry/log.ts';
-import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { serveTelemetry } from './telemetry/server.ts';
 import { storedEvent } from './xmpp/event.ts';
 import { openIngest } from './xmpp/ingest.ts';
 import { openSession, type Session } from './xmpp/session.ts';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
 
 const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
 
@@ -33,6 +33,8 @@ export interface Sidecar {
 export interface StartOptions {
   readonly version: string;
   readonly backends: readonly Backend[];
+  /** Where log lines go. */
+  readonly log: Observe;
 }
 
 /**
@@ -42,18 +44,18 @@ export interface StartOptions {
  */
 export async function startSidecar(
   configuration: Configuration,
-  { version, backends }: StartOptions,
+  { version, backends, log }: StartOptions,
 ): Promise<Sidecar> {
   const ledger = new Ledger();
   const { observe, metrics } = openTelemetry(configuration, {
     version,
+    log,
     ledger,
     lanes: () => lanes.values(),
     isWritable: () => store.problem() === undefined,
   });
   const userAgent = `xmpp-event-pusher/${version}`;
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, userAgent });
   const variables = unusedProxies(process.env);
   if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
@@ -106,22 +108,22 @@ function unreadyReasons(session: Session | undefined, store: OutboxStore): strin
 
 interface TelemetryContext {
   readonly version: string;
+  readonly log: Observe;
   readonly ledger: Ledger;
   readonly lanes: () => Iterable<Lane>;
   readonly isWritable: () => boolean;
 }
 
-function openTelemetry({ component, log }: Configuration, { lanes, ...context }: TelemetryContext) {
+function openTelemetry({ component }: Configuration, { lanes, log, ...context }: TelemetryContext) {
   const metrics = createMetrics({
     ...context,
     trustedDomains: component.trustedDomains,
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
     nowMs: () => clock.now(),
   });
-  const write = logObservations(createLogger({ level: log.level, version: context.version }), clock);
   const observe: Observe = (observation) => {
     metrics.observe(observation);
-    write(observation);
+    log(observation);
   };
   return { observe, metrics };
 }

@@ -11,6 +11,7 @@ import { loadBackends } from '../src/backends/load.ts';
 import { commands } from '../src/commands/index.ts';
 import { knownKeys } from '../src/config/json-schema.ts';
 import { loadConfiguration } from '../src/config/load.ts';
+import { problemCodes } from '../src/config/problem-codes.ts';
 import { discardReasons } from '../src/core/observation.ts';
 import { Ledger } from '../src/core/ledger.ts';
 import { FORMAT } from '../src/outbox/lmdb/database.js';
@@ -135,6 +136,16 @@ describe('the page for troubleshooting', () => {
         row[0],
       ).toHaveLength(4);
   });
+});
+
+it('the page for troubleshooting lists every code of a problem with its meaning', () => {
+  const rows = tableOf('code', readPage('config/troubleshooting.md'));
+  const codes = Object.entries(problemCodes).map(([code, { severity, meaning }]) => [
+    code,
+    severity,
+    meaning.replaceAll('`', ''),
+  ]);
+  expect(rows).toEqual(codes);
 });
 
 describe('the pages for operators', () => {

@@ -1,13 +1,16 @@
 import { type Command, exitCodes } from './command.ts';
 import { prepare } from './prepare.ts';
+import { printProblems, printProblemsAsJson } from './problems.ts';
 
 export const check: Command = {
   summary: 'tells whether the configuration file is good, and every problem if it is not',
   takesFile: true,
-  async run({ file }) {
-    const prepared = await prepare(file);
+  options: { json: { summary: 'each problem as one JSON object a line, on stdout' } },
+  async run({ file, options }) {
+    const isJson = options['json'] === true;
+    const prepared = await prepare(file, isJson ? printProblemsAsJson : printProblems);
     if (prepared === undefined) return exitCodes.badConfiguration;
-    process.stdout.write(`${file}: good\n`);
+    if (!isJson) process.stdout.write(`${file}: good\n`);
     return exitCodes.success;
   },
 };

@@ -1,8 +1,9 @@
 import { loadBackends } from '../backends/load.ts';
 import type { Backend } from '../backends/request.ts';
-import type { Configuration, OutboxConfiguration, Problem } from '../config/configuration.ts';
+import type { Configuration, OutboxConfiguration } from '../config/configuration.ts';
 import { loadOutbox } from '../config/load-outbox.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
+import { printProblems, type Tell } from './problems.ts';
 
 /** All that is known before anything connects. */
 export interface Prepared {
@@ -10,26 +11,31 @@ export interface Prepared {
   readonly backends: readonly Backend[];
 }
 
-/** Loads a configuration and its callback modules; tells all problems on stderr, and gives undefined if there are any. */
-export async function prepare(file: string): Promise<Prepared | undefined> {
-  const configuration = await readConfiguration(file);
+/** Loads a configuration and its callback modules; tells all problems, and gives undefined if it cannot be used. */
+export async function prepare(file: string, tell: Tell): Promise<Prepared | undefined> {
+  const configuration = await readConfiguration(file, tell);
   if (configuration === undefined) return undefined;
   const { backends, failures } = await loadBackends(configuration.backends);
   if (failures.length === 0) return { configuration, backends };
-  printProblems(
+  tell(
     failures.map(({ source, message }) =>
-      problemAt(file, source.position, `the callback module of ${source.name} cannot be used: ${message}`),
+      problemAt(file, source.position, {
+        code: 'unusable-callback-module',
+        message: `the callback module of ${source.name} cannot be used: ${message}`,
+      }),
     ),
   );
   return undefined;
 }
 
-/** Loads a configuration only; tells all problems on stderr, and gives undefined if there are any. */
-export async function readConfiguration(file: string): Promise<Configuration | undefined> {
+/** Loads a configuration only; tells all problems, and gives undefined if it cannot be used. */
+export async function readConfiguration(
+  file: string,
+  tell: Tell = printProblems,
+): Promise<Configuration | undefined> {
   const loaded = await loadConfiguration(file, process.env);
-  if ('configuration' in loaded) return loaded.configuration;
-  printProblems(loaded.problems);
-  return undefined;
+  tell('configuration' in loaded ? loaded.warnings : loaded.problems);
+  return 'configuration' in loaded ? loaded.configuration : undefined;
 }
 
 /** Loads what a configuration says of the outbox; tells all problems on stderr, and gives undefined if that is not good. */
@@ -38,11 +44,4 @@ export async function readOutboxConfiguration(file: string): Promise<OutboxConfi
   if (!('problems' in loaded)) return loaded;
   printProblems(loaded.problems);
   return undefined;
-}
-
-/** One line for each, in the form that editors and CI systems understand. */
-function printProblems(problems: readonly Problem[]): void {
-  for (const { file, line, column, message } of problems) {
-    process.stderr.write(`${file}:${line}:${column}: ${message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
-  }
 }

@@ -2,7 +2,7 @@ import { isScalar, type Node } from 'yaml';
 import type { z } from 'zod';
 import { nodeAt, type Source } from './document.ts';
 import type { Report } from './findings.ts';
-import { issueMessage, unknownKeyMessage } from './messages.ts';
+import { issueText, unknownKeyText } from './messages.ts';
 import { type CheckedFile, fileSchema } from './schema.ts';
 
 /**
@@ -23,7 +23,7 @@ export function checkContent(
 }
 
 function check(source: Source) {
-  return fileSchema.safeParse(source.document.toJS(), { error: issueMessage });
+  return fileSchema.safeParse(source.document.toJS(), { reportInput: true });
 }
 
 /** Where text is wanted and a variable became something else, puts its text back; says whether there was any. */
@@ -46,8 +46,12 @@ function restoreTexts(
 
 function reportIssue(issue: z.core.$ZodIssue, report: Report): void {
   if (issue.code !== 'unrecognized_keys') {
-    report(issue.path, issue.message);
+    const { code, message } = issueText(issue);
+    report(issue.path, code, message);
     return;
   }
-  for (const key of issue.keys) report([...issue.path, key], unknownKeyMessage(issue.path, key), 'key');
+  for (const key of issue.keys) {
+    const { code, message } = unknownKeyText(issue.path, key);
+    report([...issue.path, key], code, message, 'key');
+  }
 }

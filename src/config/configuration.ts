@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../core/retry-policy.ts';
+import type { ProblemCode } from './problem-codes.ts';
 
 /** Where something stands in a file; both count from 1. */
 export interface Position {
@@ -6,10 +7,11 @@ export interface Position {
   readonly column: number;
 }
 
-/** Something that an operator has to put right before the sidecar can run. */
+/** Something that an operator has to put right, or to look at: the table of codes says which. */
 export interface Problem extends Position {
   /** The configuration file as the user gave it. */
   readonly file: string;
+  readonly code: ProblemCode;
   /** What is wrong and what to do; never holds a secret. */
   readonly message: string;
 }

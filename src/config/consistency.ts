@@ -31,17 +31,24 @@ function checkSecretGivenOnce(content: unknown, report: Report): void {
   if (!isSection(component)) return;
   const given = ['secret', 'secret_file'].filter((key) => key in component);
   if (given.length === 2) {
-    report(['component', 'secret_file'], 'stands beside secret: keep one of the two', 'key');
+    report(
+      ['component', 'secret_file'],
+      'conflicting-keys',
+      'stands beside secret: keep one of the two',
+      'key',
+    );
   }
   if (given.length === 0) {
-    report(['component', 'secret'], 'is missing: give secret, as ${XMPP_COMPONENT_SECRET}, or secret_file');
+    const message = 'is missing: give secret, as ${XMPP_COMPONENT_SECRET}, or secret_file';
+    report(['component', 'secret'], 'missing-key', message);
   }
 }
 
 function checkDistinct(content: unknown, key: string, report: Report): void {
   const items = itemsOf(field(content, 'component'), key);
   for (const [index, item] of items.entries()) {
-    if (items.indexOf(item) < index) report(['component', key, index], 'repeats an earlier one: remove it');
+    if (items.indexOf(item) === index) continue;
+    report(['component', key, index], 'duplicate', 'repeats an earlier one: remove it');
   }
 }
 
@@ -50,12 +57,12 @@ function checkPools(pools: readonly RawPool[], trustedDomains: readonly unknown[
     if (scope === 'host' && trustedDomains.length === 0) {
       const message =
         'is host (one pool for each of component.trusted_domains), but there are none: list them there';
-      report(['outgoing_pools', index, 'scope'], message);
+      report(['outgoing_pools', index, 'scope'], 'no-trusted-domain', message);
     }
     const rival = pools.findIndex((pool) => pool.scope === scope && pool.tag === tag);
     if (rival === index || scope === undefined || tag === undefined) continue;
     const message = `is the tag of outgoing_pools[${rival}] too, with the same scope: change one of them`;
-    report(['outgoing_pools', index, 'tag'], message);
+    report(['outgoing_pools', index, 'tag'], 'duplicate', message);
   }
 }
 
@@ -65,7 +72,7 @@ function checkBackendNames(backends: readonly unknown[], report: Report): void {
     const first = names.indexOf(name);
     if (name === undefined || first === index) continue;
     const message = `is the name of mod_event_pusher.backends[${first}] too: names must differ`;
-    report(['mod_event_pusher', 'backends', index, 'http', 'name'], message);
+    report(['mod_event_pusher', 'backends', index, 'http', 'name'], 'duplicate', message);
   }
 }
 
@@ -78,6 +85,6 @@ function checkBackendPools(backends: readonly unknown[], pools: readonly RawPool
     const meant = nearest(poolName, tags);
     const remedy = meant === undefined ? `there are ${tags.join(', ') || 'none'}` : `did you mean ${meant}?`;
     const message = `names no outgoing pool: none has the tag ${poolName}; ${remedy}`;
-    report(['mod_event_pusher', 'backends', index, 'http', 'pool_name'], message);
+    report(['mod_event_pusher', 'backends', index, 'http', 'pool_name'], 'unknown-pool', message);
   }
 }

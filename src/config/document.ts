@@ -13,6 +13,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import type { Position } from './configuration.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { syntaxMessage } from './syntax.ts';
 
 /** Keys and indices that lead to a value. */
@@ -21,6 +22,7 @@ export type Path = readonly PropertyKey[];
 /** A problem that knows its place, but not yet its file. */
 export interface Finding {
   readonly position: Position;
+  readonly code: ProblemCode;
   readonly message: string;
 }
 
@@ -48,10 +50,12 @@ export function parseSource(text: string): { source: Source; findings: Finding[]
   const complaints: YAMLError[] = [...document.errors, ...document.warnings];
   const findings = complaints.map(({ code, pos: [offset] }) => ({
     position: positionOf(offset),
+    code: 'invalid-yaml' as const,
     message: syntaxMessage(code, text, offset),
   }));
   const strayAliases = unresolvedAliases(document).map(({ range }) => ({
     position: positionOf(range?.[0] ?? 0),
+    code: 'invalid-yaml' as const,
     message: syntaxMessage('BAD_ALIAS', '', 0),
   }));
   const isSound = strayAliases.length === 0 && document.errors.every(({ code }) => code === 'DUPLICATE_KEY');
@@ -64,6 +68,7 @@ export function unreadableContent({ document, positionOf }: Source): Finding | u
   if (document.contents === null) {
     return {
       position: positionOf(0),
+      code: 'empty-file',
       message: 'the file is empty: begin with the sections component and mod_event_pusher',
     };
   }
@@ -72,7 +77,7 @@ export function unreadableContent({ document, positionOf }: Source): Finding | u
     return undefined;
   } catch {
     const message = 'the aliases (*name) multiply the content beyond measure: write it without them';
-    return { position: positionOf(document.contents.range[0]), message };
+    return { position: positionOf(document.contents.range[0]), code: 'invalid-yaml', message };
   }
 }
 

@@ -79,6 +79,10 @@ export function tagForm(text: string): string | undefined {
 /** What all servers hash alike in the handshake (XEP-0114, section 3). */
 export function secretForm(text: string): string | undefined {
   if (text === '') return 'must not be empty: the server has one for this component';
+  if (/[\r\n]/.test(text)) return 'must be one line: remove the others';
+  if (text !== text.trim())
+    return 'must not begin or end with white space: servers take it for a part of the secret';
+  if (/\p{Cc}/u.test(text)) return 'must not hold control characters (a tab, an escape)';
   // oxlint-disable-next-line no-control-regex -- ASCII is meant
   if (/^[\x00-\x7f]*$/.test(text)) return undefined;
   return (

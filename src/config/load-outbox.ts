@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { completeOutbox } from './complete.ts';
 import type { OutboxConfiguration, Problem } from './configuration.ts';
@@ -6,6 +5,7 @@ import { parseSource, unreadableContent } from './document.ts';
 import { loadConfiguration } from './load.ts';
 import { field } from './raw.ts';
 import { fileSchema } from './schema.ts';
+import { readTextFile } from './text-file.ts';
 import { type Environment, replaceVariables } from './variables.ts';
 
 /**
@@ -22,9 +22,9 @@ export async function loadOutbox(
 }
 
 async function loadAlone(file: string, environment: Environment): Promise<OutboxConfiguration | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const { source, findings } = parseSource(text);
+  const read = await readTextFile(file).catch(() => undefined);
+  if (read === undefined) return undefined;
+  const { source, findings } = parseSource(read.text);
   if (!source.isSound || findings.length > 0) return undefined;
   // A value whose variable is not set becomes null, which no key of this section takes.
   replaceVariables(source, environment);

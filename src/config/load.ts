@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { findCallbackModule } from './callback-module.ts';
 import { checkContent } from './check-content.ts';
@@ -7,11 +6,17 @@ import type { Configuration, Position, Problem } from './configuration.ts';
 import { checkConsistency } from './consistency.ts';
 import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
 import { type Report, reporter } from './findings.ts';
+import type { ProblemText } from './messages.ts';
+import { problemCodes } from './problem-codes.ts';
 import { backendsOf, field, textOf } from './raw.ts';
 import { readSecretFile } from './secret.ts';
+import { EncodingError, readTextFile } from './text-file.ts';
 import { type Environment, replaceVariables } from './variables.ts';
 
-export type Loaded = { readonly configuration: Configuration } | { readonly problems: readonly Problem[] };
+/** Warnings may stand beside a configuration; problems are at least one error, and the warnings. */
+export type Loaded =
+  | { readonly configuration: Configuration; readonly warnings: readonly Problem[] }
+  | { readonly problems: readonly Problem[] };
 
 const START: Position = { line: 1, column: 1 };
 
@@ -22,18 +27,20 @@ const START: Position = { line: 1, column: 1 };
 export async function loadConfiguration(file: string, environment: Environment): Promise<Loaded> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    ({ text } = await readTextFile(file));
   } catch (error) {
-    return { problems: [problemAt(file, START, unreadableMessage(error as NodeJS.ErrnoException))] };
+    const message = unreadableMessage(error as NodeJS.ErrnoException);
+    return { problems: [problemAt(file, START, { code: 'unreadable-file', message })] };
   }
   const { configuration, findings } = await examine(text, dirname(resolve(file)), environment);
-  if (configuration !== undefined && findings.length === 0) return { configuration };
-  return { problems: inOrder(findings).map(({ position, message }) => problemAt(file, position, message)) };
+  const problems = inOrder(findings).map((finding) => problemAt(file, finding.position, finding));
+  const hasErrors = problems.some(({ code }) => problemCodes[code].severity === 'error');
+  return configuration === undefined || hasErrors ? { problems } : { configuration, warnings: problems };
 }
 
 /** A problem at a position of a configuration file, for what is found out after loading it. */
-export function problemAt(file: string, { line, column }: Position, message: string): Problem {
-  return { file, line, column, message };
+export function problemAt(file: string, { line, column }: Position, { code, message }: ProblemText): Problem {
+  return { file, line, column, code, message };
 }
 
 async function examine(
@@ -65,14 +72,14 @@ async function survey(
 ): Promise<Surroundings> {
   const secretFile = textOf(field(content, 'component'), 'secret_file');
   const read = secretFile === undefined ? undefined : await readSecretFile(resolve(folder, secretFile));
-  if (read !== undefined && 'message' in read) report(['component', 'secret_file'], read.message);
+  if (read !== undefined && 'message' in read) report(['component', 'secret_file'], read.code, read.message);
   const callbackModules: (string | undefined)[] = [];
   const positions: Position[] = [];
   for (const [index, backend] of backendsOf(content).entries()) {
     const path = ['mod_event_pusher', 'backends', index, 'http', 'callback_module'];
     const name = textOf(backend, 'callback_module');
     const found = name === undefined ? undefined : await findCallbackModule(name, folder);
-    if (found !== undefined && 'message' in found) report(path, found.message);
+    if (found !== undefined && 'message' in found) report(path, 'unusable-callback-module', found.message);
     callbackModules.push(found !== undefined && 'fileUrl' in found ? found.fileUrl : undefined);
     positions.push(positionAt(source, path));
   }
@@ -84,7 +91,9 @@ async function survey(
   };
 }
 
-function unreadableMessage({ code }: NodeJS.ErrnoException): string {
+function unreadableMessage(error: NodeJS.ErrnoException): string {
+  if (error instanceof EncodingError) return `the file ${error.message}`;
+  const { code } = error;
   if (code === 'ENOENT')
     return 'there is no such file: name another one with -c FILE, or in XMPP_EVENT_PUSHER_CONFIG';
   if (code === 'EISDIR') return 'this is a folder: name the file in it with -c FILE';

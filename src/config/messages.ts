@@ -2,6 +2,13 @@ import type { z } from 'zod';
 import type { Path } from './document.ts';
 import { knownKeys } from './json-schema.ts';
 import { nearest } from './nearest.ts';
+import type { ProblemCode } from './problem-codes.ts';
+
+/** What is wrong, for programs and in words. */
+export interface ProblemText {
+  readonly code: ProblemCode;
+  readonly message: string;
+}
 
 /** Keys that later versions will know, section by section. */
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -38,43 +45,64 @@ export function pathText(path: Path): string {
 }
 
 /** Says what is wrong with a value, to follow its path; never quotes the value, which may be a secret. */
-export function issueMessage(issue: z.core.$ZodRawIssue): string {
+export function issueText(issue: z.core.$ZodIssue): ProblemText {
   switch (issue.code) {
     case 'invalid_type':
-      return typeMessage(issue.input, String(issue.expected), issue.path ?? []);
-    case 'invalid_value': {
-      const mustBe = `must be ${issue.values.join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
-      return LATER_WORDS.includes(issue.input) ? `${mustBe}: ${String(issue.input)} ${NOT_YET}` : mustBe;
-    }
+      return typeText(issue.input, issue.expected, issue.path);
+    case 'invalid_value':
+      return wordText(issue.input, issue.values);
     case 'too_small':
-      return issue.origin === 'array' ? 'must not be empty' : `must be at least ${issue.minimum}`;
+      return invalid(issue.origin === 'array' ? 'must not be empty' : `must be at least ${issue.minimum}`);
     case 'too_big':
-      return `must be at most ${issue.maximum}`;
+      return invalid(`must be at most ${issue.maximum}`);
+    case 'custom':
+      return { code: (issue.params?.['code'] ?? 'invalid-value') as ProblemCode, message: issue.message };
+    case 'invalid_union':
+      // Zod has no words for which of several it should have been: the schema brings its own.
+      return invalid(issue.message);
     default:
-      return 'is not valid';
+      return invalid('is not valid');
   }
 }
 
-function typeMessage(input: unknown, expected: string, path: Path): string {
-  if (input === undefined) return `is missing: ${descriptionOf(path)}`;
+function invalid(message: string): ProblemText {
+  return { code: 'invalid-value', message };
+}
+
+function wordText(input: unknown, words: readonly unknown[]): ProblemText {
+  const mustBe = `must be ${words.join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
+  return LATER_WORDS.includes(input)
+    ? { code: 'unsupported', message: `${mustBe}: ${String(input)} ${NOT_YET}` }
+    : invalid(mustBe);
+}
+
+function typeText(input: unknown, expected: string, path: Path): ProblemText {
+  if (input === undefined) return { code: 'missing-key', message: `is missing: ${descriptionOf(path)}` };
   const shape = shapes[expected] ?? 'has the wrong type';
-  if (input === null) return `has no value: it ${shape}`;
-  if (expected === 'string' && typeof input !== 'object') return `${shape}: put the value in quotes`;
-  return shape;
+  const isBareText = expected === 'string' && typeof input !== 'object';
+  const message =
+    input === null ? `has no value: it ${shape}` : isBareText ? `${shape}: put the value in quotes` : shape;
+  return { code: 'wrong-type', message };
 }
 
 /** Says what is wrong with a key, to follow its path. */
-export function unknownKeyMessage(section: Path, key: string): string {
+export function unknownKeyText(section: Path, key: string): ProblemText {
   const name = sectionOf(section);
-  if (shownKey(key) !== key) return 'is no known key: is a space missing after a colon?';
-  if (LATER_KEYS[name]?.includes(key) === true) return NOT_YET;
+  if (shownKey(key) !== key) return unknown('is a space missing after a colon?');
+  if (LATER_KEYS[name]?.includes(key) === true) return { code: 'unsupported', message: NOT_YET };
   const elsewhere = knownKeys().find((known) => known.key === key);
-  if (elsewhere !== undefined) return `stands in the wrong place: it belongs ${placeOf(elsewhere.section)}`;
+  if (elsewhere !== undefined) {
+    const message = `stands in the wrong place: it belongs ${placeOf(elsewhere.section)}`;
+    return { code: 'misplaced-key', message };
+  }
   const here = knownKeys().filter((known) => known.section === name);
   const keys = here.map((known) => known.key);
   const meant = nearest(key, keys);
-  if (meant !== undefined) return `is no known key: did you mean ${meant}?`;
-  return `is no known key: known here are ${keys.join(', ')}`;
+  return unknown(meant === undefined ? `known here are ${keys.join(', ')}` : `did you mean ${meant}?`);
+}
+
+function unknown(remedy: string): ProblemText {
+  return { code: 'unknown-key', message: `is no known key: ${remedy}` };
 }
 
 /** A key, if it looks like one and not like a value that lost its colon. */

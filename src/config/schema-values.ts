@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import type { Form } from './forms.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { isSection } from './raw.ts';
 
 /** Node's timers count milliseconds in 31 bits (some 24.8 days) and fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Text of a certain form. */
-export function text(form: Form) {
+/** Text of a certain form; the code of what has not that form. */
+export function text(form: Form, code: ProblemCode = 'invalid-value') {
   return z.string().check((context) => {
     const message = form(context.value);
-    if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
+    if (message === undefined) return;
+    context.issues.push({ code: 'custom', message, input: context.value, params: { code } });
   });
 }
 

@@ -26,7 +26,7 @@ const component = z
     domain: text(preparedDomainForm).describe(
       'The domain that this component serves, in lower case, as the server knows it.',
     ),
-    secret: text(secretForm)
+    secret: text(secretForm, 'invalid-secret')
       .exactOptional()
       .describe('What the server and this component both know, in ASCII; either this or secret_file.'),
     secret_file: text(nameForm)

@@ -1,20 +1,29 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { secretForm } from './forms.ts';
+import type { ProblemText } from './messages.ts';
+import { EncodingError, readTextFile } from './text-file.ts';
 
 /**
  * Reads a secret from a file; one newline at its end is not part of it. What is wrong is said without the path, which
  * is a secret if somebody took the key for the other one.
  */
-export async function readSecretFile(path: string): Promise<{ secret: string } | { message: string }> {
+export async function readSecretFile(path: string): Promise<{ secret: string } | ProblemText> {
   try {
-    const secret = (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
+    const { text, hasMark } = await readTextFile(path);
+    if (hasMark)
+      return unusable('begins with a byte order mark, which the server does not have: save it without one');
+    const secret = text.replace(/\r?\n$/, '');
     const message = secretForm(secret);
-    return message === undefined
-      ? { secret }
-      : { message: `holds a secret that is not usable: it ${message}` };
+    return message === undefined ? { secret } : unusable(`holds a secret that is not usable: it ${message}`);
   } catch (error) {
-    return { message: await unreadableMessage(path, (error as NodeJS.ErrnoException).code) };
+    if (error instanceof EncodingError) return unusable(`names a file that ${error.message}`);
+    const message = await unreadableMessage(path, (error as NodeJS.ErrnoException).code);
+    return { code: 'unreadable-secret-file', message };
   }
+}
+
+function unusable(message: string): ProblemText {
+  return { code: 'invalid-secret', message };
 }
 
 async function unreadableMessage(path: string, code: string | undefined): Promise<string> {

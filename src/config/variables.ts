@@ -1,5 +1,6 @@
 import { isScalar, type Node, parseDocument, type Scalar, visit } from 'yaml';
 import type { Finding, Source } from './document.ts';
+import type { ProblemText } from './messages.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,7 +32,7 @@ export function replaceVariables(source: Source, environment: Environment): Repl
       if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$')) return;
       const { text, problems } = replaced(node.value, environment);
       const position = source.positionOf(node.range?.[0] ?? 0);
-      findings.push(...problems.map((message) => ({ position, message })));
+      findings.push(...problems.map((problem) => ({ position, ...problem })));
       if (problems.length > 0) unresolved.add(node);
       if (takesType(node)) texts.set(node, text);
       node.value = problems.length > 0 ? null : takesType(node) ? typed(text) : text;
@@ -40,21 +41,20 @@ export function replaceVariables(source: Source, environment: Environment): Repl
   return { findings, unresolved, texts };
 }
 
-function replaced(value: string, environment: Environment): { text: string; problems: string[] } {
-  const problems: string[] = [];
+function replaced(value: string, environment: Environment): { text: string; problems: ProblemText[] } {
+  const problems: ProblemText[] = [];
   const text = value.replace(PART, (part, name: string | undefined, fallback: string | undefined) => {
     if (part === '$$') return '$';
     if (name === undefined) {
-      problems.push(MALFORMED);
+      problems.push({ code: 'invalid-reference', message: MALFORMED });
       return '';
     }
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined;
     if (fallback !== undefined && (found === undefined || found === ''))
       return fallback.replaceAll('$$', '$');
     if (found === undefined) {
-      problems.push(
-        `the environment variable ${name} is not set: set it, or give a default with \${${name}:-default}`,
-      );
+      const message = `the environment variable ${name} is not set: set it, or give a default with \${${name}:-default}`;
+      problems.push({ code: 'missing-variable', message });
     }
     return found ?? '';
   });

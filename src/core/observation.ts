@@ -108,6 +108,29 @@ export type Observation =
       /** Names, not values. */
       readonly variables: readonly string[];
     }
+  | {
+      readonly kind: 'configuration-problem';
+      /** Where, for editors; both numbers from 1. */
+      readonly file: string;
+      readonly line: number;
+      readonly column: number;
+      readonly severity: 'error' | 'warning';
+      readonly code: string;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'sidecar-starting';
+      /** Node's version. */
+      readonly node: string;
+      /** The configuration file. */
+      readonly file: string;
+      readonly outbox: { readonly engine: string; readonly folder?: string };
+      /** Without credentials. */
+      readonly pools: readonly { readonly pool: string; readonly server: string }[];
+      /** By name. */
+      readonly backends: readonly string[];
+    }
+  | { readonly kind: 'start-failed'; readonly reason: string }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | { readonly kind: 'sidecar-stopping' }
   | {

@@ -47,6 +47,10 @@ function isFrequent({ kind }: Observation): boolean {
 
 /** What happens for every stanza has no line: metrics count it. */
 const lines: Readers<Line> = {
+  'configuration-problem': (o) =>
+    line(o.severity === 'warning' ? 'warn' : 'error', o.message, pick(o, 'file', 'line', 'column', 'code')),
+  'sidecar-starting': (o) => line('info', 'starting', pick(o, 'node', 'file', 'outbox', 'pools', 'backends')),
+  'start-failed': (o) => line('error', 'cannot start', pick(o, 'reason')),
   'telemetry-listening': (o) => line('info', 'metrics and health are served', pick(o, 'address', 'port')),
   'proxy-unused': (o) =>
     line(

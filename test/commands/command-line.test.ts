@@ -47,11 +47,12 @@ describe('the command line', () => {
     const { code, stdout } = await runCli(['check', '--help']);
     expect(code).toBe(0);
     expect(stdout).toMatchInlineSnapshot(`
-      "Usage: xmpp-event-pusher check [-c FILE]
+      "Usage: xmpp-event-pusher check [-c FILE] [OPTIONS]
 
         tells whether the configuration file is good, and every problem if it is not
 
         -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
+        --json              each problem as one JSON object a line, on stdout
       "
     `);
   });
@@ -81,7 +82,10 @@ describe('the command line', () => {
     ],
     [['help', 'chek'], 'unknown command chek; did you mean check?\n'],
     [['--colour'], 'unknown option --colour\n'],
-    [['check', '--colour'], "Unknown option '--colour'\n\nUsage: xmpp-event-pusher check [-c FILE]\n"],
+    [
+      ['check', '--colour'],
+      "Unknown option '--colour'\n\nUsage: xmpp-event-pusher check [-c FILE] [OPTIONS]\n",
+    ],
     [['check', 'file.yaml'], "Unexpected argument 'file.yaml'\n\nUsage: "],
     [['check', '-c'], "Option '-c, --config <value>' argument missing\n\nUsage: "],
     [['run', 'file.yaml'], "Unexpected argument 'file.yaml'\n\nUsage: "],
@@ -175,6 +179,43 @@ describe('check', () => {
       stderr:
         './x.yaml:4:11: component.secret must be text\n' +
         './x.yaml:11:20: mod_event_pusher.backends[0].http.pool_name names no outgoing pool: none has the tag http_pool; there are x\n',
+    });
+  });
+
+  it('prints every problem as one JSON object a line when asked for JSON, and nothing else', async () => {
+    const folder = await folderWith({
+      'x.yaml': spoilt('swordfish', '${SECRET}').concat('shutdown_timeout: -1\n'),
+      'good.yaml': good,
+    });
+    const { code, stdout, stderr } = await runCli(['check', '--json', '-c', 'x.yaml'], { folder });
+    expect({ code, stderr }).toEqual({ code: 78, stderr: '' });
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object),
+    ).toEqual([
+      {
+        file: 'x.yaml',
+        line: 4,
+        column: 11,
+        severity: 'error',
+        code: 'missing-variable',
+        message: expect.stringMatching(/^the environment variable SECRET is not set: /),
+      },
+      {
+        file: 'x.yaml',
+        line: 12,
+        column: 19,
+        severity: 'error',
+        code: 'invalid-value',
+        message: 'shutdown_timeout must be at least 0',
+      },
+    ]);
+    expect(await runCli(['check', '--json', '-c', 'good.yaml'], { folder })).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
     });
   });
 

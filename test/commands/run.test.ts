@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
@@ -98,14 +99,28 @@ it('delivers what is under way before it ends', async () => {
   expect(await sidecar.ended).toMatchObject({ code: 0, stderr: '' });
 });
 
-it('ends at once on a second signal', async () => {
+it('ends at once on a second signal, once it is none that came with the first', async () => {
   const { sidecar } = await delivering();
   sidecar.process.kill('SIGTERM');
   await sidecar.logged('sidecar-stopping');
-  sidecar.process.kill('SIGINT');
+  const again = setInterval(() => sidecar.process.kill('SIGINT'), 50);
+  onTestFinished(() => clearInterval(again));
   expect(await sidecar.ended).toMatchObject({
     code: 1,
     stderr: 'ended by a second signal, without delivering what is under way\n',
+  });
+});
+
+it('opens no debugger on SIGUSR1', async () => {
+  const sidecar = await run();
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill('SIGUSR1');
+  sidecar.process.kill('SIGHUP');
+  await sidecar.complained('SIGHUP ignored');
+  sidecar.process.kill('SIGTERM');
+  expect(await sidecar.ended).toMatchObject({
+    code: 0,
+    stderr: 'SIGHUP ignored: this version cannot reload\n',
   });
 });
 
@@ -192,18 +207,71 @@ it('is not troubled when nobody reads its complaints', async () => {
   expect(stdout).not.toContain('internal-error');
 });
 
-it('ends with 78 on a bad configuration', async () => {
-  const folder = await folderWith({ 'x.yaml': spoilt('swordfish', '""') });
-  expect(await runCli(['run', '-c', 'x.yaml'], { folder })).toMatchObject({
-    code: 78,
-    stdout: '',
-    stderr: 'x.yaml:4:11: component.secret must not be empty: the server has one for this component\n',
+it('says first what it is and what it will do, without the credentials of servers', async () => {
+  const text = `${spoilt('http://localhost:8000', 'http://localhost:8000/T0/s3cr3t')}
+    - http: { pool_name: http_pool, name: alerts }
+telemetry: { listen: "127.0.0.1:0" }
+`;
+  const folder = await folderWith({ 'x.yaml': text });
+  const sidecar = startCli(['run', '-c', 'x.yaml'], { folder });
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill('SIGTERM');
+  const { stdout } = await sidecar.ended;
+  const [first] = stdout.split('\n');
+  expect(JSON.parse(first ?? '')).toEqual({
+    level: 'info',
+    time: expect.any(String),
+    service: 'xmpp-event-pusher',
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    event: 'sidecar-starting',
+    node: process.version,
+    file: join(folder, 'x.yaml'),
+    outbox: { engine: 'lmdb', folder: join(folder, 'data') },
+    pools: [{ pool: 'http_pool', server: 'http://localhost:8000' }],
+    backends: ['http_pool', 'alerts'],
+    msg: 'starting',
   });
+  expect(stdout).not.toContain('s3cr3t');
+});
+
+it('ends with 78 on a bad configuration, and says each problem in the log, too', async () => {
+  const folder = await folderWith({ 'x.yaml': spoilt('swordfish', '""\n  colour: blue') });
+  const { code, stdout, stderr } = await runCli(['run', '-c', 'x.yaml'], { folder });
+  expect(code).toBe(78);
+  expect(stderr).toBe(
+    'x.yaml:4:11: component.secret must not be empty: the server has one for this component\n' +
+      'x.yaml:5:3: component.colour is no known key: known here are service, domain, secret, secret_file, trusted_domains, taps, max_stanza_size\n',
+  );
+  expect(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object),
+  ).toMatchObject([
+    {
+      event: 'configuration-problem',
+      level: 'error',
+      file: 'x.yaml',
+      line: 4,
+      column: 11,
+      code: 'invalid-secret',
+      msg: 'component.secret must not be empty: the server has one for this component',
+    },
+    { event: 'configuration-problem', level: 'error', line: 5, column: 3, code: 'unknown-key' },
+  ]);
 });
 
 it('ends with 78 on a callback module that cannot be loaded', async () => {
-  const { code, stdout, stderr } = await (await run({ callback: 'export const shouldMakeReq = ;' })).ended;
-  expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+  const sidecar = await run({ callback: 'export const shouldMakeReq = ;' });
+  expect(await sidecar.logged('configuration-problem')).toMatchObject({
+    level: 'error',
+    file: 'x.yaml',
+    line: 12,
+    column: 26,
+    code: 'unusable-callback-module',
+  });
+  const { code, stderr } = await sidecar.ended;
+  expect(code).toBe(78);
   expect(stderr).toMatch(
     /^x\.yaml:12:26: the callback module of http_pool cannot be used: .*Unexpected token.*\n$/,
   );
@@ -212,10 +280,20 @@ it('ends with 78 on a callback module that cannot be loaded', async () => {
 it('ends with 1 when its telemetry address is taken, and says so', async () => {
   const port = await listening(net.createServer());
   const sidecar = await run({ listen: `127.0.0.1:${port}` });
-  expect(await sidecar.ended).toMatchObject({
-    code: 1,
-    stderr: `cannot start: telemetry.listen is 127.0.0.1 port ${port}, but another process listens there: choose another port, or 0 for any free one\n`,
+  const reason = `telemetry.listen is 127.0.0.1 port ${port}, but another process listens there: choose another port, or 0 for any free one`;
+  expect(await sidecar.logged('start-failed')).toMatchObject({ level: 'error', reason });
+  expect(await sidecar.ended).toMatchObject({ code: 1, stderr: `cannot start: ${reason}\n` });
+});
+
+it('ends with 1 when its outbox cannot be opened, and says so in the log, too', async () => {
+  const folder = await folderWith({
+    'x.yaml': `${good}outbox: { options: { path: file } }\n`,
+    file: '',
   });
+  const sidecar = startCli(['run', '-c', 'x.yaml'], { folder });
+  const { reason } = await sidecar.logged('start-failed');
+  expect(reason).toContain(`cannot open ${join(folder, 'file')}`);
+  expect(await sidecar.ended).toMatchObject({ code: 1, stderr: `cannot start: ${String(reason)}\n` });
 });
 
 it('ends with 1 when its machine does not have the telemetry address, and says so', async () => {

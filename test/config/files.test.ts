@@ -5,6 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { folderWith, good, load, problemsOf, spoilt } from './load-text.ts';
 
+function utf16(text: string): Buffer {
+  return Buffer.from(text, 'utf16le');
+}
+
 const withSecretFile = spoilt('secret: swordfish', 'secret_file: secrets/component');
 
 describe('a secret file', () => {
@@ -12,8 +16,7 @@ describe('a secret file', () => {
     ['swordfish', 'swordfish'],
     ['swordfish\n', 'swordfish'],
     ['swordfish\r\n', 'swordfish'],
-    ['swordfish\n\n', 'swordfish\n'],
-    [' sword fish ', ' sword fish '],
+    ['sword fish', 'sword fish'],
     ['${A} $$', '${A} $$'],
   ])('that holds %j gives the secret %j', async (content, secret) => {
     const { component } = await load(withSecretFile, { files: { 'secrets/component': content } });
@@ -27,7 +30,35 @@ describe('a secret file', () => {
       'schwertfischß',
       'holds a secret that is not usable: it holds characters outside ASCII: XEP-0114 does not say how they become the bytes that are hashed, and implementations differ; choose an ASCII secret, here and in the server',
     ],
-  ])('that holds %j is refused', async (content, message) => {
+    ...[' swordfish', 'swordfish ', 'swordfish \n', '\tswordfish', ' '].map((content) => [
+      content,
+      'holds a secret that is not usable: it must not begin or end with white space: servers take it for a part of the secret',
+    ]),
+    ...[
+      'swordfish\n\n',
+      '\nswordfish',
+      'sword\nfish',
+      'sword\r\nfish\r\n',
+      'swordfish\nprosodyctl restart\n',
+    ].map((content) => [
+      content,
+      'holds a secret that is not usable: it must be one line: remove the others',
+    ]),
+    ...['sword\tfish', 'sword\0fish', '\x1b[200~swordfish\x1b[201~', 'swordfish\x7f', 'sword\x85fish'].map(
+      (content) => [
+        content,
+        'holds a secret that is not usable: it must not hold control characters (a tab, an escape)',
+      ],
+    ),
+    ['\ufeffswordfish', 'begins with a byte order mark, which the server does not have: save it without one'],
+    ...[
+      utf16('swordfish\n'),
+      utf16('\ufeffswordfish'),
+      utf16('swordfish').swap16(),
+      utf16('\ufeffswordfish').swap16(),
+    ].map((content) => [content, 'names a file that is UTF-16: save it as UTF-8']),
+    [Buffer.from([0x73, 0xf6, 0x73]), 'names a file that is no UTF-8 (Latin-1, perhaps): save it as UTF-8'],
+  ] as [string | Buffer, string][])('that holds %j is refused', async (content, message) => {
     expect(await problemsOf(withSecretFile, { files: { 'secrets/component': content } })).toEqual([
       `4:16: component.secret_file ${message}`,
     ]);

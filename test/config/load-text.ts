@@ -8,7 +8,7 @@ import { loadConfiguration } from '../../src/config/load.ts';
 export interface LoadOptions {
   readonly environment?: Record<string, string>;
   /** Contents of files beside the configuration, by their relative paths. */
-  readonly files?: Record<string, string>;
+  readonly files?: Record<string, string | Buffer>;
 }
 
 /** A good configuration, to be spoilt; the first lines are of the component section. */
@@ -32,7 +32,7 @@ export function spoilt(from: string, to: string): string {
 }
 
 /** A folder with these files in it, until the test is over. */
-export async function folderWith(files: Record<string, string>): Promise<string> {
+export async function folderWith(files: Record<string, string | Buffer>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'event-pusher-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   for (const [name, content] of Object.entries(files)) {
@@ -44,7 +44,7 @@ export async function folderWith(files: Record<string, string>): Promise<string>
 
 /** The problems of a configuration, as `LINE:COLUMN: message`; the folder of the file is shown as DIR. */
 export async function problemsOf(
-  text: string,
+  text: string | Buffer,
   { environment = {}, files = {} }: LoadOptions = {},
 ): Promise<string[]> {
   const folder = await folderWith({ ...files, 'event-pusher.yaml': text });

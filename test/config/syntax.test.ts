@@ -96,6 +96,15 @@ it('refuses aliases that multiply the content beyond measure', async () => {
   ]);
 });
 
+it.each([
+  ['UTF-16 with a mark', Buffer.from(`\ufeff${good}`, 'utf16le'), 'is UTF-16'],
+  ['UTF-16, big end first', Buffer.from(`\ufeff${good}`, 'utf16le').swap16(), 'is UTF-16'],
+  ['UTF-16 without a mark', Buffer.from(good, 'utf16le'), 'is UTF-16'],
+  ['Latin-1', Buffer.from(`# für\n${good}`, 'latin1'), 'is no UTF-8 (Latin-1, perhaps)'],
+])('says what a file is that is no UTF-8: %s', async (_title, bytes, what) => {
+  expect(await problemsOf(bytes)).toEqual([`1:1: the file ${what}: save it as UTF-8`]);
+});
+
 it('takes a file that begins with a byte order mark', async () => {
   expect(await problemsOf(`\ufeff${good}`)).toEqual([]);
 });

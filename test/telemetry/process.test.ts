@@ -83,6 +83,7 @@ describe('a running sidecar', () => {
       'notification-accepted',
       'notification-dead',
       'notification-delivered',
+      'sidecar-starting',
       'sidecar-stopped',
       'sidecar-stopping',
       'telemetry-listening',

@@ -1,0 +1,109 @@
+import { resolve } from 'node:path';
+import type { Configuration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
+import { problemCodes } from '../config/problem-codes.ts';
+import type { Observation, Observe } from '../core/observation.ts';
+import { type Sidecar, startSidecar } from '../sidecar.ts';
+import { systemClock } from '../system-clock.ts';
+import { logObservations } from '../telemetry/log.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { type CommandContext, exitCodes } from './command.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { printProblems } from './problems.ts';
+
+/** Runs the sidecar until a stop is wanted; resolves to the exit code. Whatever keeps it from starting is said in the log, too. */
+export async function serve(context: CommandContext, stopWanted: Promise<'stop'>): Promise<number> {
+  const logger = createLogger({ level: 'info', version: context.version });
+  const write = logObservations(logger, systemClock);
+  let observe: Observe = (observation) => {
+    printFault(observation);
+    write(observation);
+  };
+  surviveFaults((observation) => observe(observation));
+  const tell = (problems: readonly Problem[]): void => {
+    printProblems(problems);
+    for (const problem of problems) write(problemObservation(problem));
+  };
+  const prepared = await Promise.race([prepare(context.file, tell), stopWanted]);
+  if (prepared === 'stop') return exitCodes.success;
+  if (prepared === undefined) return exitCodes.badConfiguration;
+  logger.level = prepared.configuration.log.level;
+  write(startingObservation(context.file, prepared));
+  const sidecar = await start(prepared, {
+    version: context.version,
+    log: logObservations(logger, systemClock),
+  });
+  if (sidecar === undefined) return exitCodes.failure;
+  observe = sidecar.observe;
+  await stopWanted;
+  await sidecar.stop();
+  return exitCodes.success;
+}
+
+/** Whatever servers, receivers and callback modules make happen, the other notifications still have to be delivered. */
+function surviveFaults(observe: Observe): void {
+  for (const where of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(where, (error: unknown) => {
+      try {
+        observe({ kind: 'internal-error', where, error });
+      } catch {
+        // Telling must not become the next fault.
+      }
+    });
+  }
+}
+
+/** Before the sidecar has started only callback modules run, and no user has written anything that an error could quote. */
+const printFault: Observe = (observation) => {
+  if (observation.kind !== 'internal-error') return;
+  process.stderr.write(`a callback module failed while it was loaded: ${String(observation.error)}\n`);
+};
+
+function problemObservation({ file, line, column, code, message }: Problem): Observation {
+  const { severity } = problemCodes[code];
+  return { kind: 'configuration-problem', file, line, column, severity, code, message };
+}
+
+function startingObservation(file: string, { configuration, backends }: Prepared): Observation {
+  return {
+    kind: 'sidecar-starting',
+    node: process.version,
+    file: resolve(file),
+    outbox: outboxFacts(configuration),
+    // The path of a server may be a secret.
+    pools: configuration.outgoingPools.map(({ tag, scope, server }) => ({
+      pool: scope === 'global' ? tag : `${tag}@${scope}`,
+      server: new URL(server).origin,
+    })),
+    backends: backends.map(({ name }) => name),
+  };
+}
+
+function outboxFacts({ outbox: { engine, folder } }: Configuration) {
+  return engine === 'memory' ? { engine } : { engine, folder };
+}
+
+/** Starts the sidecar, or says why that is not possible. */
+async function start(
+  { configuration, backends }: Prepared,
+  { version, log }: { readonly version: string; readonly log: Observe },
+): Promise<Sidecar | undefined> {
+  try {
+    return await startSidecar(configuration, { version, backends, log });
+  } catch (error) {
+    const reason = startFailure(error as NodeJS.ErrnoException, configuration.telemetry);
+    process.stderr.write(`cannot start: ${reason}\n`);
+    log({ kind: 'start-failed', reason });
+    return undefined;
+  }
+}
+
+function startFailure(error: NodeJS.ErrnoException, { host, port }: TelemetryConfiguration): string {
+  if (error.syscall !== 'listen') return error.message;
+  const remedies: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another process listens there: choose another port, or 0 for any free one',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    EACCES: 'this process may not listen there: choose a port above 1023',
+  };
+  const reason = remedies[error.code ?? ''] ?? error.message;
+  return `telemetry.listen is ${host} port ${port}, but ${reason}`;
+}

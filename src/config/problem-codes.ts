@@ -1,0 +1,50 @@
+/** An error keeps the sidecar from running; a warning does not. */
+export type Severity = 'error' | 'warning';
+
+interface ProblemKind {
+  readonly severity: Severity;
+  /** What is wrong in general; the message of a problem says it of one place. */
+  readonly meaning: string;
+}
+
+const kinds = {
+  'unreadable-file': { severity: 'error', meaning: 'the file is not there, cannot be read, or is no UTF-8' },
+  'empty-file': { severity: 'error', meaning: 'the file holds nothing but white space and comments' },
+  'invalid-yaml': { severity: 'error', meaning: 'the file is not YAML 1.2' },
+  'invalid-reference': { severity: 'error', meaning: '`${` begins no reference to a variable' },
+  'missing-variable': { severity: 'error', meaning: 'an environment variable is not set and has no default' },
+  'unknown-key': { severity: 'error', meaning: 'no section has a key of this name' },
+  'misplaced-key': { severity: 'error', meaning: 'the key belongs into another section' },
+  unsupported: { severity: 'error', meaning: 'a key or word that this version does not know yet' },
+  'missing-key': { severity: 'error', meaning: 'a key that has no default is not there' },
+  'wrong-type': {
+    severity: 'error',
+    meaning: 'text, a number, a list or a section is wanted, and this is another',
+  },
+  'invalid-value': {
+    severity: 'error',
+    meaning: 'the value has not the form, or is not in the range, that its key wants',
+  },
+  'invalid-secret': {
+    severity: 'error',
+    meaning: 'the secret has characters that servers do not hash alike, or is empty',
+  },
+  'unreadable-secret-file': { severity: 'error', meaning: 'the secret file is not there or cannot be read' },
+  'conflicting-keys': { severity: 'error', meaning: 'two keys exclude each other' },
+  duplicate: { severity: 'error', meaning: 'what must be unique is there twice' },
+  'no-trusted-domain': {
+    severity: 'error',
+    meaning: 'a pool for each trusted domain is wanted, and there is none',
+  },
+  'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that is not there' },
+  'unusable-callback-module': {
+    severity: 'error',
+    meaning: 'a callback module is not there, or cannot be loaded',
+  },
+} as const satisfies Readonly<Record<string, ProblemKind>>;
+
+/** Names a kind of problem; stable, for programs. */
+export type ProblemCode = keyof typeof kinds;
+
+/** Every kind of problem that a configuration can have; the only place where codes are. */
+export const problemCodes: Readonly<Record<ProblemCode, ProblemKind>> = kinds;
