@@ -12,7 +12,7 @@ import { commands } from '../src/commands/index.ts';
 import { knownKeys } from '../src/config/json-schema.ts';
 import { loadConfiguration } from '../src/config/load.ts';
 import { problemCodes } from '../src/config/problem-codes.ts';
-import { discardReasons } from '../src/core/observation.ts';
+import { discardReasons, disconnectReasons } from '../src/core/observation.ts';
 import { Ledger } from '../src/core/ledger.ts';
 import { FORMAT } from '../src/outbox/lmdb/database.js';
 import { logEvents } from '../src/telemetry/log.ts';
@@ -73,6 +73,10 @@ describe('the README says what is true', () => {
   it('lists every tap and every reason to discard', () => {
     expect(firstCells('tap').toSorted(byText)).toEqual(Object.keys(taps).toSorted(byText));
     expect(firstCells('reason')).toEqual([...discardReasons]);
+  });
+
+  it('lists every code of a connection that ended', () => {
+    expect(firstCells('code')).toEqual([...disconnectReasons]);
   });
 
   it('gives a reason for every dependency', () => {

@@ -41,6 +41,8 @@ export interface ComponentConfiguration {
   readonly taps: readonly ConfiguredTap[];
   /** Bytes. */
   readonly maxStanzaSize: number;
+  /** Milliseconds. */
+  readonly timeouts: { readonly handshake: number; readonly ping: number; readonly silence: number };
 }
 
 export type ConfiguredTap = 'forwarded' | 'service_log' | 'direct';

@@ -48,6 +48,22 @@ const component = z
     max_stanza_size: wholeNumber(256, 268_435_456)
       .default(1_048_576)
       .describe('Bytes; a larger stanza is skipped and counted.'),
+    timeouts: z
+      .strictObject({
+        handshake: milliseconds(100)
+          .default(10_000)
+          .describe('Milliseconds from connecting until the server must have let the component in.'),
+        ping: milliseconds(100)
+          .default(10_000)
+          .describe(
+            'Milliseconds between pings; where two come to nothing, though other bytes come, the sidecar reconnects.',
+          ),
+        silence: milliseconds(100)
+          .default(30_000)
+          .describe('Milliseconds without a byte from the server, then the sidecar reconnects.'),
+      })
+      .prefault({})
+      .describe('How long the server may take.'),
   })
   .transform((file): Omit<ComponentConfiguration, 'secret'> & { readonly secret: string | undefined } => ({
     service: file.service,
@@ -56,6 +72,7 @@ const component = z
     trustedDomains: file.trusted_domains,
     taps: file.taps,
     maxStanzaSize: file.max_stanza_size,
+    timeouts: file.timeouts,
   }));
 
 const outgoingPool = z

@@ -27,6 +27,27 @@ export interface AttemptFacts {
   readonly ageMs: number;
 }
 
+/** Why a connection to the XMPP server, or a try to make one, ended. */
+export const disconnectReasons = [
+  'stopped',
+  'connect-failed',
+  'tls-failed',
+  'handshake-timeout',
+  'not-authorized',
+  'host-unknown',
+  'conflict',
+  'policy-violation',
+  'wrong-port',
+  'system-shutdown',
+  'stream-error',
+  'malformed',
+  'closed',
+  'broken',
+  'silent',
+  'route-lost',
+] as const;
+export type DisconnectReason = (typeof disconnectReasons)[number];
+
 export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
 
 /**
@@ -34,14 +55,30 @@ export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
  * that the logic knows neither.
  */
 export type Observation =
-  | { readonly kind: 'component-connecting'; readonly service: string; readonly domain: string }
+  | {
+      readonly kind: 'component-connecting';
+      /** The XMPP server's address, as a URL. */
+      readonly endpoint: string;
+      readonly domain: string;
+      /** After a failure that was a repeat. */
+      readonly isRepeat: boolean;
+    }
   | { readonly kind: 'component-online'; readonly domain: string }
   | {
       readonly kind: 'component-offline';
+      readonly code: DisconnectReason;
       /** What ended the connection, in words. */
       readonly reason: string;
+      /** The same reason was told less than a minute ago, and nothing has happened since. */
+      readonly isRepeat: boolean;
       /** When the next try comes; undefined: never, we are stopping. */
       readonly retryInMs?: number;
+    }
+  | {
+      /** A liveness ping came from our own domain that is not ours. */
+      readonly kind: 'second-component';
+      readonly domain: string;
+      readonly isFirst: boolean;
     }
   | { readonly kind: 'stanza-received'; readonly tap: TapName }
   | { readonly kind: 'event-made'; readonly dir: Direction }

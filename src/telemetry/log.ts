@@ -46,7 +46,7 @@ function isFrequent({ kind }: Observation): boolean {
 }
 
 /** What happens for every stanza has no line: metrics count it. */
-const lines: Readers<Line> = {
+const lines: Readers<Line | undefined> = {
   'configuration-problem': (o) =>
     line(o.severity === 'warning' ? 'warn' : 'error', o.message, pick(o, 'file', 'line', 'column', 'code')),
   'sidecar-starting': (o) => line('info', 'starting', pick(o, 'node', 'file', 'outbox', 'pools', 'backends')),
@@ -59,9 +59,24 @@ const lines: Readers<Line> = {
       pick(o, 'variables'),
     ),
   'component-connecting': (o) =>
-    line('info', 'connecting to the XMPP server', { endpoint: o.service, ...pick(o, 'domain') }),
+    line(o.isRepeat ? 'debug' : 'info', 'connecting to the XMPP server', pick(o, 'endpoint', 'domain')),
   'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),
-  'component-offline': (o) => line('warn', 'the component is offline', pick(o, 'reason', 'retryInMs')),
+  'component-offline': (o) => {
+    const trouble = o.isRepeat ? 'debug' : 'warn';
+    return line(
+      o.code === 'stopped' ? 'info' : trouble,
+      'the component is offline',
+      pick(o, 'code', 'reason', 'retryInMs'),
+    );
+  },
+  'second-component': (o) =>
+    o.isFirst
+      ? line(
+          'warn',
+          'a second component is connected for this domain, and the server gives each of the two only a part of the stanzas: stop one',
+          pick(o, 'domain'),
+        )
+      : undefined,
   'untrusted-copy': (o) =>
     line(
       'warn',

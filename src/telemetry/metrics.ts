@@ -1,6 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Notification } from '../core/delivery.ts';
-import { discardReasons, type Observe, type Readers, readWith } from '../core/observation.ts';
+import {
+  discardReasons,
+  disconnectReasons,
+  type Observe,
+  type Readers,
+  readWith,
+} from '../core/observation.ts';
 import { type ObservedMetrics, observedMetrics } from './observed-metrics.ts';
 import { type StateOptions, stateMetrics } from './state-metrics.ts';
 
@@ -49,6 +55,7 @@ function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string
     counters.failed.inc({ host }, 0);
   }
   for (const reason of discardReasons) counters.discarded.inc({ reason }, 0);
+  for (const reason of disconnectReasons) counters.disconnects.inc({ reason }, 0);
   return {
     'stanza-received': ({ tap }) => counters.stanzas.inc({ tap }),
     'event-made': ({ dir }) => counters.events.inc({ dir }),
@@ -63,7 +70,11 @@ function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string
     },
     'notification-dead': ({ notification }) => counters.failed.inc(hostLabel(notification)),
     'component-online': () => connected.set(1),
-    'component-offline': () => connected.set(0),
+    'component-offline': ({ code }) => {
+      connected.set(0);
+      counters.disconnects.inc({ reason: code });
+    },
+    'second-component': () => counters.secondComponentPings.inc(),
     'ledger-mismatched': () => counters.ledgerMismatches.inc(),
     'internal-error': ({ where }) => counters.internalErrors.inc({ where }),
   };

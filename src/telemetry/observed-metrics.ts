@@ -29,6 +29,15 @@ function countersOf(registry: Registry) {
   const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
     new Counter({ name, help, labelNames, registers: [registry] });
   return {
+    disconnects: counter(
+      'event_pusher_component_disconnects_total',
+      'Connections to the XMPP server that ended, and tries that failed.',
+      'reason',
+    ),
+    secondComponentPings: counter(
+      'event_pusher_second_component_pings_total',
+      'Liveness pings from our own domain that are not ours.',
+    ),
     sent: counter('mod_http_notifications_sent_total', 'Notifications delivered (2xx).', 'host'),
     failed: counter('mod_http_notifications_failed_total', 'Notifications that failed for good.', 'host'),
     attempts: counter('event_pusher_attempts_total', 'POSTs by how they ended.', 'pool', 'outcome'),

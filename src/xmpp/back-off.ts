@@ -1,15 +1,17 @@
 import type { Random } from '../core/clock.ts';
 
-/** Milliseconds; each wait is between half of what is said and all of it, at random. */
+/** A server that is away, or comes back, must not be missed for long: all that is sent meanwhile is lost. */
+const SOONEST_MS = 100;
+const LATEST_MS = 1000;
+
+/** Milliseconds; waits of a server that refuses us, each between half of what is said and all of it, at random. */
 export interface BackOffTiming {
-  /** After the first failure; doubles with every further one. */
+  /** After the first refusal; doubles with every further one. */
   readonly backOffFirst: number;
   readonly backOffMax: number;
-  /** At least this after the server refused us: trying again soon would only fill its log. */
-  readonly backOffRefused: number;
 }
 
-/** How long to wait before the next try, so that a server that comes back is not stormed. */
+/** How long to wait before the next try. */
 export class BackOff {
   readonly #timing: BackOffTiming;
   readonly #random: Random;
@@ -21,16 +23,23 @@ export class BackOff {
     this.#next = timing.backOffFirst;
   }
 
-  /** Milliseconds to wait after one more failure. */
+  /**
+   * Milliseconds to wait after one more failure. Only refusals make waits longer, and only `reset` makes them short
+   * again: what fails between two refusals does not.
+   */
   next(refused: boolean): number {
-    const { backOffMax, backOffRefused } = this.#timing;
-    const longest = Math.min(backOffMax, refused ? Math.max(this.#next, backOffRefused) : this.#next);
-    this.#next = Math.min(backOffMax, longest * 2);
-    return Math.round(longest / 2 + (this.#random() * longest) / 2);
+    if (!refused) return this.#between(SOONEST_MS, LATEST_MS);
+    const longest = this.#next;
+    this.#next = Math.min(this.#timing.backOffMax, longest * 2);
+    return this.#between(longest / 2, longest);
   }
 
-  /** All went well: the next failure is the first one again. */
+  /** All went well: the next refusal is the first one again. */
   reset(): void {
     this.#next = this.#timing.backOffFirst;
+  }
+
+  #between(least: number, most: number): number {
+    return Math.round(least + this.#random() * (most - least));
   }
 }

@@ -2,11 +2,23 @@ import type { Socket } from 'node:net';
 import type { Component } from '@xmpp/component';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
+import { afterReading } from '../core/late.ts';
 import type { Observe } from '../core/observation.ts';
 import { answerQueries } from './answers.ts';
-import { type Ending, socketErrorEnding, streamErrorEnding, xmlErrorEnding } from './ending.ts';
+import {
+  CLOSED,
+  type Ending,
+  endingOnPort,
+  socketErrorEnding,
+  STOPPED,
+  STREAM_CLOSED,
+  streamErrorEnding,
+  timeoutEnding,
+  xmlErrorEnding,
+} from './ending.ts';
 import { hardenedComponent } from './hardened-component.ts';
 import { Liveness, type LivenessTiming } from './liveness.ts';
+import type { Pings } from './pings.ts';
 import { type Endpoint, openSocket, serviceOf } from './socket.ts';
 import type { XmlError } from './xml-text.ts';
 
@@ -17,7 +29,7 @@ const STREAM_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';
 /** Milliseconds. */
 export interface ConnectionTiming extends LivenessTiming {
   /** The handshake must have succeeded by then, counted from the start of the connection. */
-  readonly onlineWithin: number;
+  readonly handshake: number;
   /** How long the server may take to close its side after ours. */
   readonly closeWithin: number;
 }
@@ -28,6 +40,7 @@ export interface ConnectionOptions {
   readonly secret: string;
   /** Bytes. */
   readonly maxStanzaSize: number;
+  readonly pings: Pings;
   readonly timing: ConnectionTiming;
 }
 
@@ -36,6 +49,8 @@ export interface ConnectionEvents {
   /** A message, presence or iq, or something else that stands where one belongs. */
   stanza(stanza: Stanza, bytes: number): void;
   tooLarge(): void;
+  /** Another component of the same domain has sent a liveness ping. */
+  secondComponent(): void;
   /** Once, when the socket is closed. */
   closed(ending: Ending): void;
 }
@@ -65,35 +80,35 @@ export class Connection {
   #cancelDeadline: (() => void) | undefined;
   #ready = false;
   #online = false;
+  /** Of the server's stream. */
+  #namespace: string | undefined;
   #ending: Ending | undefined;
 
   constructor(options: ConnectionOptions, events: ConnectionEvents, surroundings: Surroundings) {
     this.#options = options;
     this.#events = events;
     this.#surroundings = surroundings;
-    const { endpoint, domain, timing } = options;
+    const { endpoint, domain, pings, timing } = options;
     this.#entity = hardenedComponent(
       { ...options, service: serviceOf(endpoint) },
       {
-        onBytes: () => this.#liveness.heard(),
+        onBytes: (count) => this.#liveness.heard(count),
         onElement: (element, bytes) => this.#receive(element, bytes),
         onSkipped: () => this.#online && this.#guard('onTooLarge', () => events.tooLarge()),
         onMalformed: (error) => this.#refuse(error),
       },
     );
     this.#answer = answerQueries(this.#entity, domain, surroundings.version);
-    this.#liveness = new Liveness(domain, timing, surroundings, {
+    this.#liveness = new Liveness(pings, timing, surroundings.clock, {
       send: (text) => this.#socket.write(text),
-      onDead: (ms) => this.#abort(`the server was silent for ${seconds(ms)}, even when pinged`),
+      onDead: (ending) => this.#giveUp(ending),
+      onSecondComponent: () => events.secondComponent(),
     });
-    this.#socket = openSocket(endpoint, () => this.#open());
+    this.#socket = openSocket(endpoint, timing.handshake, () => this.#open());
     this.#listen();
-    this.#cancelWatchdog = surroundings.clock.after(timing.onlineWithin, () => {
-      const how = this.#ready
-        ? 'took the connection but did not finish the handshake'
-        : 'did not take the connection';
-      this.#abort(`${serviceOf(endpoint)} ${how} within ${seconds(timing.onlineWithin)}`);
-    });
+    this.#cancelWatchdog = afterReading(surroundings.clock, timing.handshake, () =>
+      this.#abort(timeoutEnding(serviceOf(endpoint), timing.handshake, this.#ready)),
+    );
   }
 
   /** True from the handshake until anything ends the connection. */
@@ -103,8 +118,8 @@ export class Connection {
 
   /** Closes the stream, or what there is of it; `closed` follows. */
   close(): void {
-    if (this.#ready) this.#end({ reason: 'stopped', refused: false });
-    else this.#abort('stopped');
+    if (this.#ready) this.#end(STOPPED);
+    else this.#abort(STOPPED);
   }
 
   #listen(): void {
@@ -117,7 +132,8 @@ export class Connection {
       if (this.#socket.writable)
         this.#surroundings.observe({ kind: 'internal-error', where: 'session', error });
     });
-    this.#entity.on('close', () => this.#end({ reason: 'the server closed the stream', refused: false }));
+    this.#entity.on('open', ({ attrs }: Stanza) => (this.#namespace = attrs['xmlns'] as string | undefined));
+    this.#entity.on('close', () => this.#end(STREAM_CLOSED));
     this.#entity.on('disconnect', () => this.#closed());
   }
 
@@ -132,7 +148,7 @@ export class Connection {
     if (this.#online && (name === 'message' || name === 'presence')) {
       this.#guard('onStanza', () => this.#events.stanza(element, bytes));
     } else if (this.#online && name === 'iq') {
-      if (this.#liveness.isOwn(element)) return;
+      if (this.#liveness.take(element)) return;
       this.#guard('onStanza', () => this.#events.stanza(element, bytes));
       if (this.#ending === undefined) this.#answer(element);
     } else if (name === 'handshake' && this.#mayGoOnline()) {
@@ -164,16 +180,25 @@ export class Connection {
     this.#end(ending, `<stream:error><${error.condition} xmlns='${STREAM_ERRORS}'/></stream:error>`);
   }
 
+  /** A silent server will not end its side either. */
+  #giveUp(ending: Ending): void {
+    if (ending.code === 'silent') this.#abort(ending);
+    else this.#end(ending);
+  }
+
   /** Closes our side, and the socket if the server does not close its own in time. */
   #end(ending: Ending, lastWords = ''): void {
     this.#ending ??= ending;
+    this.#liveness.stop();
     if (this.#socket.writable) this.#socket.end(`${lastWords}</stream:stream>`);
     const { clock } = this.#surroundings;
-    this.#cancelDeadline ??= clock.after(this.#options.timing.closeWithin, () => this.#socket.destroy());
+    this.#cancelDeadline ??= afterReading(clock, this.#options.timing.closeWithin, () =>
+      this.#socket.destroy(),
+    );
   }
 
-  #abort(reason: string): void {
-    this.#ending ??= { reason, refused: false };
+  #abort(ending: Ending): void {
+    this.#ending ??= ending;
     this.#socket.destroy();
   }
 
@@ -181,15 +206,15 @@ export class Connection {
     this.#cancelWatchdog();
     this.#cancelDeadline?.();
     this.#liveness.stop();
-    this.#events.closed(this.#ending ?? { reason: 'the server closed the connection', refused: false });
+    const ending = this.#ending ?? CLOSED;
+    const service = serviceOf(this.#options.endpoint);
+    this.#events.closed(
+      this.#online || ending === STOPPED ? ending : endingOnPort(ending, this.#namespace, service),
+    );
   }
 }
 
 /** A stanza with a prefix is the same one without: its namespace is what the stream has anyway. */
 function dropPrefix(element: Stanza): void {
   if (element.name.includes(':') && element.getNS() === ACCEPT) element.name = element.getName();
-}
-
-function seconds(ms: number): string {
-  return `${Math.round(ms / 1000)} s`;
 }

@@ -16,8 +16,8 @@ export interface HardenedComponentOptions {
 
 /** Who gets what comes; none of these may throw. */
 export interface ComponentHooks {
-  /** Bytes came, whatever they are. */
-  onBytes(): void;
+  /** So many bytes came, whatever they are. */
+  onBytes(count: number): void;
   /** Each child of the stream: stanzas, `<handshake/>`, stream errors. */
   onElement(element: Stanza, bytes: number): void;
   /** A child of the stream was too large or too deep. */
@@ -45,7 +45,7 @@ export function hardenedComponent(options: HardenedComponentOptions, hooks: Comp
   // The library decodes each chunk by itself, and has no parser any more once the stream was closed or malformed.
   const decoder = new StringDecoder('utf8');
   entity._onData = (data) => {
-    hooks.onBytes();
+    hooks.onBytes(data.length);
     entity.parser?.write(decoder.write(data));
   };
   entity._onElement = (element, bytes) => hooks.onElement(element, bytes);

@@ -1,26 +1,29 @@
 import type { Stanza } from '../core/event.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
-import type { Ending } from './ending.ts';
+import { type Ending, isRefusal, STOPPED } from './ending.ts';
+import { Pings } from './pings.ts';
 import { type Endpoint, parseService, serviceOf } from './socket.ts';
 
 /** Milliseconds. */
 export interface SessionTiming extends ConnectionTiming, BackOffTiming {
-  /** A session that lived so long was a good one: the next failure is the first one again. */
+  /** A session that lived so long was a good one: the next refusal is the first one again. */
   readonly stableAfter: number;
 }
 
 // stableAfter exceeds backOffMax, so that two sidecars that throw each other out calm down for good.
-const DEFAULT_TIMING: SessionTiming = {
-  onlineWithin: 30_000,
-  pingInterval: 15_000,
-  silenceLimit: 60_000,
+const TIMING: Omit<SessionTiming, keyof SessionTimeouts> = {
   closeWithin: 2_000,
   backOffFirst: 1_000,
   backOffMax: 60_000,
-  backOffRefused: 10_000,
   stableAfter: 120_000,
 };
+
+/** While a failure repeats, it is told so often (ms). */
+const REPEAT_AFTER_MS = 60_000;
+
+/** `component.timeouts` */
+export type SessionTimeouts = Pick<SessionTiming, 'handshake' | 'ping' | 'silence'>;
 
 export interface SessionOptions {
   /** `xmpp://HOST[:PORT]`, or `xmpps://` for TLS; IPv6 in brackets; default port 5347. */
@@ -29,7 +32,7 @@ export interface SessionOptions {
   readonly secret: string;
   /** Bytes on the wire; larger stanzas are skipped. */
   readonly maxStanzaSize: number;
-  readonly timing?: Partial<SessionTiming>;
+  readonly timeouts: SessionTimeouts;
 }
 
 export interface SessionHandlers {
@@ -68,19 +71,28 @@ class ReconnectingSession implements Session {
   readonly #surroundings: Surroundings;
   readonly #endpoint: Endpoint;
   readonly #timing: SessionTiming;
+  readonly #domain: string;
+  readonly #pings: Pings;
   readonly #backOff: BackOff;
   #connection: Connection | undefined;
   #onlineAt: number | undefined;
   #cancelRetry: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #onStopped: (() => void) | undefined;
+  /** The last failure that was told of as news, since the last time online. */
+  #told: { readonly reason: string; readonly atMs: number } | undefined;
+  #isRepeat = false;
+  #hasSecond = false;
 
   constructor(options: SessionOptions, handlers: SessionHandlers, surroundings: Surroundings) {
     this.#options = options;
     this.#handlers = handlers;
     this.#surroundings = surroundings;
     this.#endpoint = parseService(options.service);
-    this.#timing = { ...DEFAULT_TIMING, ...options.timing };
+    this.#timing = { ...TIMING, ...options.timeouts };
+    // Servers compare it with the name in their configuration, which they hold in lower case.
+    this.#domain = options.domain.toLowerCase();
+    this.#pings = new Pings(this.#domain, surroundings.random);
     this.#backOff = new BackOff(this.#timing, surroundings.random);
     this.#connect();
   }
@@ -92,7 +104,7 @@ class ReconnectingSession implements Session {
   stop(): Promise<void> {
     this.#stopped ??= new Promise((resolve) => {
       this.#cancelRetry?.();
-      this.#surroundings.observe({ kind: 'component-offline', reason: 'stopped' });
+      this.#surroundings.observe({ kind: 'component-offline', ...STOPPED, isRepeat: false });
       if (this.#connection === undefined) return resolve();
       this.#onStopped = resolve;
       this.#connection.close();
@@ -102,37 +114,58 @@ class ReconnectingSession implements Session {
 
   #connect(): void {
     const { secret, maxStanzaSize } = this.#options;
-    // Servers compare it with the name in their configuration, which they hold in lower case.
-    const domain = this.#options.domain.toLowerCase();
-    this.#surroundings.observe({ kind: 'component-connecting', service: serviceOf(this.#endpoint), domain });
+    this.#surroundings.observe({
+      kind: 'component-connecting',
+      endpoint: serviceOf(this.#endpoint),
+      domain: this.#domain,
+      isRepeat: this.#isRepeat,
+    });
     this.#connection = new Connection(
-      { endpoint: this.#endpoint, domain, secret, maxStanzaSize, timing: this.#timing },
       {
-        online: () => this.#online(domain),
+        endpoint: this.#endpoint,
+        domain: this.#domain,
+        secret,
+        maxStanzaSize,
+        pings: this.#pings,
+        timing: this.#timing,
+      },
+      {
+        online: () => this.#online(),
         stanza: (stanza, bytes) => this.#handlers.onStanza(stanza, bytes),
         tooLarge: () => this.#handlers.onTooLarge(),
+        secondComponent: () => this.#secondComponent(),
         closed: (ending) => this.#closed(ending),
       },
       this.#surroundings,
     );
   }
 
-  #online(domain: string): void {
+  #online(): void {
     const { clock, observe } = this.#surroundings;
     this.#onlineAt = clock.monotonic();
-    observe({ kind: 'component-online', domain });
+    this.#told = undefined;
+    observe({ kind: 'component-online', domain: this.#domain });
   }
 
-  #closed({ reason, refused }: Ending): void {
+  #secondComponent(): void {
+    const isFirst = !this.#hasSecond;
+    this.#hasSecond = true;
+    this.#surroundings.observe({ kind: 'second-component', domain: this.#domain, isFirst });
+  }
+
+  #closed(ending: Ending): void {
     const { clock, observe } = this.#surroundings;
+    const nowMs = clock.monotonic();
     this.#connection = undefined;
     if (this.#onStopped !== undefined) return this.#onStopped();
-    if (this.#onlineAt !== undefined && clock.monotonic() - this.#onlineAt >= this.#timing.stableAfter) {
+    if (this.#onlineAt !== undefined && nowMs - this.#onlineAt >= this.#timing.stableAfter) {
       this.#backOff.reset();
     }
     this.#onlineAt = undefined;
-    const retryInMs = this.#backOff.next(refused);
-    observe({ kind: 'component-offline', reason, retryInMs });
+    this.#isRepeat = this.#told?.reason === ending.reason && nowMs - this.#told.atMs < REPEAT_AFTER_MS;
+    if (!this.#isRepeat) this.#told = { reason: ending.reason, atMs: nowMs };
+    const retryInMs = this.#backOff.next(isRefusal(ending));
+    observe({ kind: 'component-offline', ...ending, isRepeat: this.#isRepeat, retryInMs });
     this.#cancelRetry = clock.after(retryInMs, () => this.#connect());
   }
 }

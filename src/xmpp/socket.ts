@@ -40,14 +40,26 @@ export function serviceOf({ host, port, secure }: Endpoint): string {
 }
 
 /**
- * Connects; `onReady` is called once bytes can be written, for TLS after the certificate was verified (against Node's
+ * Of a host with several addresses each gets this part of the limit, the last one the rest: Node's own 250 ms would never
+ * reach a server that is further away than that.
+ */
+const PART_FOR_AN_ADDRESS = 1 / 4;
+
+/**
+ * Connects, which the caller ends after `limitMs`; `onReady` is called once bytes can be written, for TLS after the certificate was verified (against Node's
  * certificate authorities and NODE_EXTRA_CA_CERTS). TCP keep-alive is on: while nothing is under way, a peer whose
  * machine or network has gone is noticed within 40 s.
  */
-export function openSocket({ host, port, secure }: Endpoint, onReady: () => void): net.Socket {
+export function openSocket(
+  { host, port, secure }: Endpoint,
+  limitMs: number,
+  onReady: () => void,
+): net.Socket {
+  const autoSelectFamilyAttemptTimeout = Math.ceil(limitMs * PART_FOR_AN_ADDRESS);
+  const target = { host, port, autoSelectFamilyAttemptTimeout };
   const socket = secure
-    ? tls.connect({ host, port, ...(net.isIP(host) === 0 && { servername: host }) }, onReady)
-    : net.connect({ host, port }, onReady);
+    ? tls.connect({ ...target, ...(net.isIP(host) === 0 && { servername: host }) }, onReady)
+    : net.connect(target, onReady);
   // Only now: a TLS socket has nothing to set them on before.
   socket.once('connect', () => socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS).setNoDelay(true));
   socket.on('data', (chunk: Buffer) => {

@@ -13,6 +13,7 @@ describe('a small file', () => {
         trustedDomains: [],
         taps: ['forwarded', 'direct'],
         maxStanzaSize: 1_048_576,
+        timeouts: { handshake: 10_000, ping: 10_000, silence: 30_000 },
       },
       outgoingPools: [
         {
@@ -66,6 +67,7 @@ component:
   trusted_domains: [example.com, example.net]
   taps: [service_log, direct]
   max_stanza_size: 65536
+  timeouts: { handshake: 100, ping: 200 }
 outgoing_pools:
   - type: http
     scope: host
@@ -100,6 +102,7 @@ shutdown_timeout: 0
         trustedDomains: ['example.com', 'example.net'],
         taps: ['service_log', 'direct'],
         maxStanzaSize: 65_536,
+        timeouts: { handshake: 100, ping: 200, silence: 30_000 },
       },
       outgoingPools: [
         {
@@ -125,7 +128,7 @@ shutdown_timeout: 0
           poolName: 'chats',
           path: '/notifications?a=b',
           options: { threshold: 3, words: ['a', 1, null], deep: { yes: true } },
-          position: { line: 24, column: 7 },
+          position: { line: 25, column: 7 },
         },
       ],
       callbackTimeoutMs: 100,

@@ -285,6 +285,11 @@ it.each([
     component('trusted_domains: [user@a.example]'),
     ['5:21: component.trusted_domains[0] must be a domain, without user, resource or port: example.com'],
   ],
+  [
+    'a timeout below the range',
+    component('timeouts: { ping: 99 }'),
+    ['5:21: component.timeouts.ping must be at least 100'],
+  ],
   ['a number below the range', pool('workers: 0'), ['8:14: outgoing_pools[0].workers must be at least 1']],
   [
     'a number above the range',

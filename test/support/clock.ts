@@ -40,6 +40,12 @@ export class ManualClock implements Clock {
     this.#moveTo(endMs);
   }
 
+  /** Time passes while the process does not run: what becomes due meanwhile is called back at the end, late. */
+  pause(ms: number): void {
+    this.#moveTo(this.#monotonicMs + ms);
+    this.advance(0);
+  }
+
   /** How many callbacks are still to come. */
   get timers(): number {
     return this.#timers.size;

@@ -49,6 +49,12 @@ const thrown = (error: unknown): Observation => ({
 });
 
 describe('log lines', () => {
+  it('tell once of a second component, whose pings go on', () => {
+    const ping = { kind: 'second-component', domain: 'push.example.com' } as const;
+    const { lines } = linesOf({ ...ping, isFirst: true }, { ...ping, isFirst: false });
+    expect(lines).toHaveLength(1);
+  });
+
   it.each<[Observation, object]>([
     [
       { kind: 'telemetry-listening', address: '127.0.0.1', port: 9464 },
@@ -59,7 +65,12 @@ describe('log lines', () => {
       { event: 'proxy-unused', level: 'warn', variables: ['HTTPS_PROXY'] },
     ],
     [
-      { kind: 'component-connecting', service: 'xmpp://127.0.0.1:5347', domain: 'push.example.com' },
+      {
+        kind: 'component-connecting',
+        endpoint: 'xmpp://127.0.0.1:5347',
+        domain: 'push.example.com',
+        isRepeat: false,
+      },
       {
         event: 'component-connecting',
         level: 'info',
@@ -72,8 +83,44 @@ describe('log lines', () => {
       { event: 'component-online', level: 'info', domain: 'push.example.com' },
     ],
     [
-      { kind: 'component-offline', reason: 'the server is gone', retryInMs: 1000 },
-      { event: 'component-offline', level: 'warn', reason: 'the server is gone', retryInMs: 1000 },
+      {
+        kind: 'component-offline',
+        code: 'closed',
+        reason: 'the server is gone',
+        isRepeat: false,
+        retryInMs: 1000,
+      },
+      {
+        event: 'component-offline',
+        level: 'warn',
+        code: 'closed',
+        reason: 'the server is gone',
+        retryInMs: 1000,
+      },
+    ],
+    [
+      {
+        kind: 'component-offline',
+        code: 'connect-failed',
+        reason: 'the server is still gone',
+        isRepeat: true,
+        retryInMs: 1000,
+      },
+      {
+        event: 'component-offline',
+        level: 'debug',
+        code: 'connect-failed',
+        reason: 'the server is still gone',
+        retryInMs: 1000,
+      },
+    ],
+    [
+      { kind: 'component-offline', code: 'stopped', reason: 'stopped', isRepeat: false },
+      { event: 'component-offline', level: 'info', code: 'stopped', reason: 'stopped' },
+    ],
+    [
+      { kind: 'second-component', domain: 'push.example.com', isFirst: true },
+      { event: 'second-component', level: 'warn', domain: 'push.example.com' },
     ],
     [
       { kind: 'untrusted-copy', domain: 'exmaple.com', isLast: false },

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import type { Observation } from '../../src/core/observation.ts';
+import { disconnectReasons, type Observation } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { memoryOutbox } from '../support/outbox.ts';
@@ -27,6 +27,8 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_callback_errors_total', 'counter', 'backend', 'callback'],
   ['event_pusher_jid_preparation_failures_total', 'counter'],
   ['event_pusher_component_connected', 'gauge'],
+  ['event_pusher_component_disconnects_total', 'counter', 'reason'],
+  ['event_pusher_second_component_pings_total', 'counter'],
   ['event_pusher_outbox_depth', 'gauge', 'pool'],
   ['event_pusher_outbox_oldest_age_seconds', 'gauge', 'pool'],
   ['event_pusher_in_flight', 'gauge', 'pool'],
@@ -43,7 +45,12 @@ const attempt: Attempt = { outcome: '2xx', status: 204, durationSeconds: 0.03 };
 
 /** One of each that moves a metric. */
 const everything: readonly Observation[] = [
-  { kind: 'component-connecting', service: 'xmpp://127.0.0.1:5347', domain: 'push.example.com' },
+  {
+    kind: 'component-connecting',
+    endpoint: 'xmpp://127.0.0.1:5347',
+    domain: 'push.example.com',
+    isRepeat: false,
+  },
   { kind: 'component-online', domain: 'push.example.com' },
   { kind: 'stanza-received', tap: 'forwarded' },
   { kind: 'event-made', dir: 'in' },
@@ -195,8 +202,40 @@ describe('the metrics', () => {
     expect(await connected()).toBe(0);
     metrics.observe({ kind: 'component-online', domain: 'push.example.com' });
     expect(await connected()).toBe(1);
-    metrics.observe({ kind: 'component-offline', reason: 'gone', retryInMs: 1000 });
+    metrics.observe({
+      kind: 'component-offline',
+      code: 'closed',
+      reason: 'gone',
+      isRepeat: false,
+      retryInMs: 1000,
+    });
     expect(await connected()).toBe(0);
+  });
+
+  it('count disconnects by their code, each of which is there with 0 from the start', async () => {
+    const { metrics } = openMetrics();
+    const name = 'event_pusher_component_disconnects_total';
+    const reasons = ((await scrape(metrics)).get(name) ?? []).map(({ labels, value }) => [
+      labels['reason'],
+      value,
+    ]);
+    expect(reasons).toEqual(disconnectReasons.map((reason) => [reason, 0]));
+    for (const isRepeat of [false, true]) {
+      metrics.observe({ kind: 'component-offline', code: 'route-lost', reason: 'gone', isRepeat });
+    }
+    expect(sumOf(await scrape(metrics), name, { reason: 'route-lost' })).toBe(2);
+    expect(sumOf(await scrape(metrics), name)).toBe(2);
+  });
+
+  it('count every ping of a second component, from 0 on', async () => {
+    const { metrics } = openMetrics();
+    const pings = async (): Promise<number> =>
+      sumOf(await scrape(metrics), 'event_pusher_second_component_pings_total');
+    expect((await scrape(metrics)).get('event_pusher_second_component_pings_total')).toHaveLength(1);
+    for (const isFirst of [true, false]) {
+      metrics.observe({ kind: 'second-component', domain: 'push.example.com', isFirst });
+    }
+    expect(await pings()).toBe(2);
   });
 
   it('show each outbox as it is at the scrape', async () => {

@@ -1,154 +1,24 @@
+import dns from 'node:dns';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Stanza } from '../../src/core/event.ts';
-import type { Observation } from '../../src/core/observation.ts';
-import { openSession, type Session, type SessionOptions } from '../../src/xmpp/session.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import { ManualClock } from '../support/clock.ts';
-import { startXmppServer, type XmppPeer, type XmppServer } from '../support/xmpp-server.ts';
+import { DOMAIN, expectRecovery, expectWorking, online, Subject } from '../support/session.ts';
+import { startXmppServer } from '../support/xmpp-server.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const DOMAIN = 'push.example.com';
 const PING = "<ping xmlns='urn:xmpp:ping'/>";
 
 const hasIpv6Loopback = Object.values(networkInterfaces())
   .flat()
   .some((one) => one?.address === '::1');
 
-type Offline = Extract<Observation, { kind: 'component-offline' }>;
-
-/** A session under test, and all that it told. */
-class Subject {
-  readonly clock = new ManualClock();
-  readonly observations: Observation[] = [];
-  readonly stanzas: Stanza[] = [];
-  readonly sizes: number[] = [];
-  tooLarge = 0;
-  /** Called for every stanza. */
-  onStanza: (stanza: Stanza) => void = () => undefined;
-  readonly session: Session;
-  readonly #watchers = new Set<() => void>();
-
-  constructor(options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>) {
-    this.session = openSession(
-      { domain: DOMAIN, secret: 'secret', maxStanzaSize: MEBIBYTE, ...options },
-      {
-        onStanza: (stanza, size) => {
-          this.stanzas.push(stanza);
-          this.sizes.push(size);
-          this.#tell();
-          this.onStanza(stanza);
-        },
-        onTooLarge: () => {
-          this.tooLarge += 1;
-          this.#tell();
-        },
-      },
-      {
-        clock: this.clock,
-        random: () => 0.5,
-        version: '1.2.3',
-        observe: (observation) => {
-          this.observations.push(observation);
-          this.#tell();
-        },
-      },
-    );
-    onTestFinished(() => {
-      const stopped = this.session.stop();
-      this.clock.advance(2000);
-      return stopped;
-    });
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const check = (): void => {
-        if (!condition()) return;
-        this.#watchers.delete(check);
-        resolve();
-      };
-      this.#watchers.add(check);
-      check();
-    });
-  }
-
-  of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {
-    return this.observations.filter((one): one is Extract<Observation, { kind: Kind }> => one.kind === kind);
-  }
-
-  /** Waits until the session has been online this many times. */
-  async online(times = 1): Promise<void> {
-    await this.until(() => this.of('component-online').length >= times);
-  }
-
-  /** Waits until the session has been offline this many times, and gives the last time. */
-  async offline(times = 1): Promise<Offline> {
-    await this.until(() => this.of('component-offline').length >= times);
-    return this.of('component-offline')[times - 1] as Offline;
-  }
-
-  async received(count: number): Promise<Stanza[]> {
-    await this.until(() => this.stanzas.length >= count);
-    return this.stanzas;
-  }
-
-  /** Resolves when the session has read something from its socket: it looks at the clock then. */
-  nextRead(): Promise<void> {
-    const now = this.clock.monotonic();
-    return new Promise((resolve) => {
-      vi.spyOn(this.clock, 'monotonic').mockImplementationOnce(() => {
-        resolve();
-        return now;
-      });
-    });
-  }
-
-  #tell(): void {
-    for (const check of this.#watchers) check();
-  }
-}
-
-interface Scene {
-  readonly server: XmppServer;
-  readonly subject: Subject;
-  readonly peer: XmppPeer;
-}
-
-/** A session that is online. */
-async function online(options: Partial<SessionOptions> = {}): Promise<Scene> {
-  const server = await startXmppServer();
-  const subject = new Subject({ service: server.service, ...options });
-  const peer = await server.welcome();
-  await subject.online();
-  return { server, subject, peer };
-}
-
-/** The session lost its connection: it comes back, and takes stanzas. */
-async function expectRecovery({ server, subject }: Pick<Scene, 'server' | 'subject'>): Promise<Offline> {
-  const offline = await subject.offline();
-  expect(subject.session.connected).toBe(false);
-  subject.clock.advance(offline.retryInMs ?? 0);
-  await expectWorking(subject, await server.welcome());
-  return offline;
-}
-
-/** The connection lives: what is written on it arrives. */
-async function expectWorking(subject: Subject, peer: XmppPeer): Promise<void> {
-  const before = subject.stanzas.length;
-  peer.write("<message id='still-here'/>");
-  await subject.received(before + 1);
-  expect(subject.stanzas.at(-1)?.attrs).toEqual({ id: 'still-here' });
-  expect(subject.session.connected).toBe(true);
-}
-
 describe('a session', () => {
   test('connects at once, tells of it, and gives every message, presence and iq with its size in bytes', async () => {
     const { server, subject, peer } = await online();
     expect(subject.observations).toEqual([
-      { kind: 'component-connecting', service: server.service, domain: DOMAIN },
+      { kind: 'component-connecting', endpoint: server.service, domain: DOMAIN, isRepeat: false },
       { kind: 'component-online', domain: DOMAIN },
     ]);
     expect(subject.session.connected).toBe(true);
@@ -229,11 +99,13 @@ describe('a session', () => {
     const offline = await subject.offline();
     expect(offline).toEqual({
       kind: 'component-offline',
+      code: 'closed',
       reason: 'the server closed the connection',
-      retryInMs: 750,
+      isRepeat: false,
+      retryInMs: 550,
     });
     await server.stop();
-    subject.clock.advance(750);
+    subject.clock.advance(550);
     const refused = await subject.offline(2);
     expect(refused.reason).toContain(`cannot connect to ${server.service} (ECONNREFUSED)`);
     const again = await startXmppServer({ port: server.port });
@@ -365,8 +237,9 @@ describe('our own mistakes', () => {
       "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
     );
     scene.peer.end();
-    const { reason } = await expectRecovery(scene);
+    const { code, reason } = await expectRecovery(scene);
     expect(reason).toBe('the server ended the stream with system-shutdown');
+    expect(code).toBe('system-shutdown');
   });
 });
 
@@ -445,13 +318,14 @@ describe('a server that falls silent', () => {
     for (let times = 1; times <= 3; times += 1) {
       const peer = await server.accept();
       await peer.sees(/<stream:stream/);
-      subject.clock.advance(29_999);
+      subject.clock.advance(9999);
       expect(subject.of('component-offline')).toHaveLength(times - 1);
       subject.clock.advance(1);
       const offline = await subject.offline(times);
-      expect(offline.reason).toBe(
-        `${server.service} took the connection but did not finish the handshake within 30 s`,
-      );
+      expect(offline).toMatchObject({
+        code: 'handshake-timeout',
+        reason: `${server.service} took the connection but did not finish the handshake within 10 s`,
+      });
       subject.clock.advance(offline.retryInMs ?? 0);
     }
     await expectWorking(subject, await server.welcome());
@@ -461,13 +335,13 @@ describe('a server that falls silent', () => {
     const server = await startXmppServer();
     const subject = new Subject({ service: server.service });
     const peer = await server.accept();
-    subject.clock.advance(10_000);
+    subject.clock.advance(5000);
     await peer.openStream();
     await peer.sees(/<\/handshake>/);
-    subject.clock.advance(19_000);
+    subject.clock.advance(4999);
     peer.write('<handshake/>');
     await subject.online();
-    subject.clock.advance(14_000);
+    subject.clock.advance(29_999);
     await expectWorking(subject, peer);
   });
 
@@ -477,7 +351,7 @@ describe('a server that falls silent', () => {
     const peer = await server.accept();
     await peer.openStream();
     await peer.sees(/<\/handshake>/);
-    subject.clock.advance(30_000);
+    subject.clock.advance(10_000);
     await expectRecovery({ server, subject });
   });
 
@@ -491,65 +365,6 @@ describe('a server that falls silent', () => {
     await expectRecovery(scene);
   });
 
-  test('in the middle of a session: it is pinged, and given up when nothing comes (facts 2.11)', async () => {
-    const scene = await online();
-    for (let pings = 0; pings < 3; pings += 1) {
-      scene.subject.clock.advance(14_999);
-      expect(scene.peer.received.match(/urn:xmpp:ping/g)?.length ?? 0).toBe(pings);
-      scene.subject.clock.advance(1);
-      const ping = await scene.peer.sees(/<iq .*?<\/iq>/);
-      expect(ping).toMatch(
-        /^<iq type="get" id="[^"]+" from="push\.example\.com" to="push\.example\.com"><ping xmlns="urn:xmpp:ping"\/><\/iq>$/,
-      );
-    }
-    scene.subject.clock.advance(15_000);
-    const { reason } = await expectRecovery(scene);
-    expect(reason).toBe('the server was silent for 60 s, even when pinged');
-  });
-
-  test.each([
-    [
-      'the ping itself, routed back',
-      (id: string) => `<iq type='get' id='${id}' from='${DOMAIN}' to='${DOMAIN}'>${PING}</iq>`,
-    ],
-    ['its result', (id: string) => `<iq type='result' id='${id}' from='${DOMAIN}' to='${DOMAIN}'/>`],
-    ['an error', (id: string) => `<iq type='error' id='${id}' from='${DOMAIN}' to='${DOMAIN}'/>`],
-    ['white space', () => ' '],
-  ])(
-    'but answers pings with %s: the session lives, and nobody hears of the pings (facts 2.11)',
-    async (_what, answer) => {
-      const { subject, peer } = await online();
-      for (let minute = 0; minute < 10; minute += 1) {
-        subject.clock.advance(15_000);
-        const [id = ''] = /(?<=id=")[^"]+/.exec(await peer.sees(/<iq .*?<\/iq>/)) ?? [];
-        const read = subject.nextRead();
-        peer.write(answer(id));
-        await read;
-      }
-      expect(subject.of('component-offline')).toEqual([]);
-      expect(subject.stanzas).toEqual([]);
-      expect(peer.received).not.toMatch(/type="(result|error)"/);
-      await expectWorking(subject, peer);
-    },
-  );
-
-  test('only for a short while is not pinged', async () => {
-    const { subject, peer } = await online();
-    // What was written before an answer has come before it.
-    const ask = async (): Promise<void> => {
-      peer.write(`<iq type='get' id='1' from='a@b' to='${DOMAIN}'>${PING}</iq>`);
-      await peer.sees(/<iq [^>]*type="result"/);
-    };
-    subject.clock.advance(10_000);
-    await ask();
-    subject.clock.advance(14_999);
-    await ask();
-    subject.clock.advance(14_999);
-    expect(peer.received).not.toContain('urn:xmpp:ping');
-    subject.clock.advance(1);
-    await peer.sees(/urn:xmpp:ping/);
-  });
-
   test('at the level of TCP is noticed by keep-alive (facts 2.11)', async () => {
     const keepAlive = vi.spyOn(net.Socket.prototype, 'setKeepAlive');
     onTestFinished(() => keepAlive.mockRestore());
@@ -558,33 +373,35 @@ describe('a server that falls silent', () => {
   });
 });
 
-describe('a server that refuses', () => {
-  const refusal = (condition: string, text = ''): string =>
-    `<stream:error><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>${text}</stream:error></stream:stream>`;
+const refusal = (condition: string, text = ''): string =>
+  `<stream:error><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>${text}</stream:error></stream:stream>`;
 
+describe('a server that refuses', () => {
   test.each([
     ['not-authorized', /not-authorized: check component\.secret/],
     ['host-unknown', /host-unknown: check component\.domain/],
     ['conflict', /conflict: is a second sidecar connected/],
+    ['policy-violation', /policy-violation: see the log of the server/],
   ])(
     'with %s is asked again only after longer and longer waits, and the reason says what to check (facts 2.12)',
     async (condition, words) => {
       const server = await startXmppServer();
       const subject = new Subject({ service: server.service });
       const waits: (number | undefined)[] = [];
-      for (let times = 1; times <= 5; times += 1) {
+      for (let times = 1; times <= 8; times += 1) {
         const peer = await server.accept();
         await peer.openStream();
         await peer.sees(/<\/handshake>/);
         peer.write(refusal(condition));
         await peer.ended;
         peer.end();
-        const { reason, retryInMs } = await subject.offline(times);
+        const { code, reason, retryInMs } = await subject.offline(times);
+        expect(code).toBe(condition);
         expect(reason).toMatch(words);
         waits.push(retryInMs);
         subject.clock.advance(retryInMs ?? 0);
       }
-      expect(waits).toEqual([7500, 15_000, 30_000, 45_000, 45_000]);
+      expect(waits).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000]);
       expect(subject.of('component-online')).toEqual([]);
       expect(subject.of('internal-error')).toEqual([]);
     },
@@ -614,8 +431,8 @@ describe('a server that refuses', () => {
     const { server, subject, peer } = await online();
     const waits: (number | undefined)[] = [];
     let current = peer;
-    for (let times = 1; times <= 6; times += 1) {
-      subject.clock.advance(1000);
+    for (let times = 1; times <= 9; times += 1) {
+      subject.clock.advance(9000);
       current.write(refusal('conflict'));
       current.end();
       const { retryInMs } = await subject.offline(times);
@@ -624,52 +441,97 @@ describe('a server that refuses', () => {
       current = await server.welcome();
       await subject.online(times + 1);
     }
-    expect(waits).toEqual([7500, 15_000, 30_000, 45_000, 45_000, 45_000]);
+    expect(waits).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000, 45_000]);
   });
 });
 
 describe('waits between tries', () => {
-  test('grow while the server is down, and are short again after a session that lasted (facts 2.13)', async () => {
+  test('stay short for ever while the server cannot be reached (facts 2.13)', async () => {
     const { server, subject, peer } = await online();
     peer.cut();
-    const waits: (number | undefined)[] = [];
     await server.stop();
-    for (let times = 1; times <= 9; times += 1) {
-      const { retryInMs } = await subject.offline(times);
-      waits.push(retryInMs);
-      if (times < 9) subject.clock.advance(retryInMs ?? 0);
+    expect((await subject.offline()).code).toBe('broken');
+    for (let times = 2; times <= 50; times += 1) {
+      subject.clock.advance(550);
+      expect(await subject.offline(times)).toMatchObject({ code: 'connect-failed', retryInMs: 550 });
     }
-    expect(waits).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000, 45_000]);
     const again = await startXmppServer({ port: server.port });
-    subject.clock.advance(45_000);
-    const short = await again.welcome();
-    await subject.online(2);
-    for (let seconds = 0; seconds < 110; seconds += 10) {
-      subject.clock.advance(10_000);
-      await expectWorking(subject, short);
+    subject.clock.advance(550);
+    await expectWorking(subject, await again.welcome());
+  });
+
+  test('stay short when the server resets connections, and when its name is not known', async () => {
+    const server = await startXmppServer();
+    const resetting = new Subject({ service: server.service });
+    for (let times = 1; times <= 10; times += 1) {
+      (await server.accept()).cut();
+      const offline = await resetting.offline(times);
+      expect(offline).toMatchObject({ code: 'connect-failed', retryInMs: 550 });
+      expect(offline.reason).toContain('ECONNRESET');
+      resetting.clock.advance(550);
     }
-    short.end();
-    expect((await subject.offline(10)).retryInMs).toBe(45_000);
-    subject.clock.advance(45_000);
-    const long = await again.welcome();
-    await subject.online(3);
-    for (let seconds = 0; seconds < 120; seconds += 10) {
-      subject.clock.advance(10_000);
-      await expectWorking(subject, long);
+    const lookup = vi
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((_name: string, _options: object, callback: (error: Error) => void) =>
+        callback(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }))) as never);
+    onTestFinished(() => lookup.mockRestore());
+    const nameless = new Subject({ service: 'xmpp://xmpp.example.com' });
+    for (let times = 1; times <= 10; times += 1) {
+      const offline = await nameless.offline(times);
+      expect(offline).toMatchObject({ code: 'connect-failed', retryInMs: 550 });
+      expect(offline.reason).toContain('ENOTFOUND');
+      nameless.clock.advance(550);
     }
-    long.end();
-    expect((await subject.offline(11)).retryInMs).toBe(750);
+  });
+
+  test('grow with refusals, and are short again only after a session that lasted', async () => {
+    const { server, subject, peer } = await online();
+    let current = peer;
+    let times = 0;
+    const refuseAfter = async (seconds: number): Promise<number | undefined> => {
+      for (let passed = 0; passed < seconds; passed += 10) {
+        subject.clock.advance(10_000);
+        current.write((await current.sees(/<iq type="get".*?<\/iq>/)) + "<message id='still-here'/>");
+        await subject.received((subject.stanzas.length || 0) + 1);
+      }
+      current.write(refusal('conflict'));
+      current.end();
+      times += 1;
+      const { retryInMs } = await subject.offline(times);
+      subject.clock.advance(retryInMs ?? 0);
+      current = await server.welcome();
+      await subject.online(times + 1);
+      return retryInMs;
+    };
+    expect(await refuseAfter(0)).toBe(750);
+    expect(await refuseAfter(0)).toBe(1500);
+    expect(await refuseAfter(110)).toBe(3000);
+    expect(await refuseAfter(120)).toBe(750);
   });
 
   test('do not come early: before its time is over nothing is tried', async () => {
     const { server, subject, peer } = await online();
     peer.end();
     await subject.offline();
-    subject.clock.advance(749);
+    subject.clock.advance(549);
     expect(subject.of('component-connecting')).toHaveLength(1);
     subject.clock.advance(1);
     expect(subject.of('component-connecting')).toHaveLength(2);
     await server.welcome();
+  });
+
+  test('bring the same failure again and again, of which one a minute is news', async () => {
+    const { server, subject, peer } = await online();
+    peer.end();
+    await server.stop();
+    await subject.offline();
+    const news: number[] = [];
+    for (let times = 2; times <= 250; times += 1) {
+      subject.clock.advance(550);
+      if (!(await subject.offline(times)).isRepeat) news.push(times);
+    }
+    expect(news).toEqual([2, 112, 222]);
+    expect(subject.of('component-connecting').filter(({ isRepeat }) => !isRepeat)).toHaveLength(5);
   });
 });
 
@@ -878,11 +740,11 @@ describe('the service', () => {
       new Subject({ service });
       return connect.mock.calls.at(-1)?.[0];
     };
-    expect(addressOf('xmpp://xmpp.example.com')).toEqual({ host: 'xmpp.example.com', port: 5347 });
-    expect(addressOf('xmpp://127.0.0.1:80')).toEqual({ host: '127.0.0.1', port: 80 });
-    expect(addressOf('xmpp://[::1]')).toEqual({ host: '::1', port: 5347 });
-    expect(addressOf('xmpp://[2001:db8::1]:15347')).toEqual({ host: '2001:db8::1', port: 15_347 });
-    expect(addressOf('xmpp://Bücher.example')).toEqual({ host: 'xn--bcher-kva.example', port: 5347 });
+    expect(addressOf('xmpp://xmpp.example.com')).toMatchObject({ host: 'xmpp.example.com', port: 5347 });
+    expect(addressOf('xmpp://127.0.0.1:80')).toMatchObject({ host: '127.0.0.1', port: 80 });
+    expect(addressOf('xmpp://[::1]')).toMatchObject({ host: '::1', port: 5347 });
+    expect(addressOf('xmpp://[2001:db8::1]:15347')).toMatchObject({ host: '2001:db8::1', port: 15_347 });
+    expect(addressOf('xmpp://Bücher.example')).toMatchObject({ host: 'xn--bcher-kva.example', port: 5347 });
   });
 
   test.each([
@@ -921,7 +783,7 @@ describe('stop', () => {
     peer.end();
     await stopped;
     expect(subject.stanzas).toHaveLength(2);
-    expect(subject.observations.at(-1)).toEqual({ kind: 'component-offline', reason: 'stopped' });
+    expect(subject.observations.at(-1)).toMatchObject({ kind: 'component-offline', code: 'stopped' });
     expect(subject.clock.timers).toBe(0);
     subject.clock.advance(3_600_000);
     expect(server.connections).toBe(1);

@@ -1,0 +1,140 @@
+import { expect, onTestFinished, vi } from 'vitest';
+import type { Stanza } from '../../src/core/event.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { openSession, type Session, type SessionOptions } from '../../src/xmpp/session.ts';
+import { ManualClock } from './clock.ts';
+import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
+
+const MEBIBYTE = 1024 * 1024;
+export const DOMAIN = 'push.example.com';
+const TIMEOUTS = { handshake: 10_000, ping: 10_000, silence: 30_000 };
+
+export type Offline = Extract<Observation, { kind: 'component-offline' }>;
+
+/** A session under test, and all that it told. */
+export class Subject {
+  readonly clock = new ManualClock();
+  readonly observations: Observation[] = [];
+  readonly stanzas: Stanza[] = [];
+  readonly sizes: number[] = [];
+  tooLarge = 0;
+  /** Called for every stanza. */
+  onStanza: (stanza: Stanza) => void = () => undefined;
+  readonly session: Session;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>) {
+    this.session = openSession(
+      { domain: DOMAIN, secret: 'secret', maxStanzaSize: MEBIBYTE, timeouts: TIMEOUTS, ...options },
+      {
+        onStanza: (stanza, size) => {
+          this.stanzas.push(stanza);
+          this.sizes.push(size);
+          this.#tell();
+          this.onStanza(stanza);
+        },
+        onTooLarge: () => {
+          this.tooLarge += 1;
+          this.#tell();
+        },
+      },
+      {
+        clock: this.clock,
+        random: () => 0.5,
+        version: '1.2.3',
+        observe: (observation) => {
+          this.observations.push(observation);
+          this.#tell();
+        },
+      },
+    );
+    onTestFinished(() => {
+      const stopped = this.session.stop();
+      this.clock.advance(2000);
+      return stopped;
+    });
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const check = (): void => {
+        if (!condition()) return;
+        this.#watchers.delete(check);
+        resolve();
+      };
+      this.#watchers.add(check);
+      check();
+    });
+  }
+
+  of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {
+    return this.observations.filter((one): one is Extract<Observation, { kind: Kind }> => one.kind === kind);
+  }
+
+  /** Waits until the session has been online this many times. */
+  async online(times = 1): Promise<void> {
+    await this.until(() => this.of('component-online').length >= times);
+  }
+
+  /** Waits until the session has been offline this many times, and gives the last time. */
+  async offline(times = 1): Promise<Offline> {
+    await this.until(() => this.of('component-offline').length >= times);
+    return this.of('component-offline')[times - 1] as Offline;
+  }
+
+  async received(count: number): Promise<Stanza[]> {
+    await this.until(() => this.stanzas.length >= count);
+    return this.stanzas;
+  }
+
+  /** Resolves when the session has read something from its socket: it looks at the clock then. */
+  nextRead(): Promise<void> {
+    const now = this.clock.monotonic();
+    return new Promise((resolve) => {
+      vi.spyOn(this.clock, 'monotonic').mockImplementationOnce(() => {
+        resolve();
+        return now;
+      });
+    });
+  }
+
+  #tell(): void {
+    for (const check of this.#watchers) check();
+  }
+}
+
+export interface Scene {
+  readonly server: XmppServer;
+  readonly subject: Subject;
+  readonly peer: XmppPeer;
+}
+
+/** A session that is online. */
+export async function online(options: Partial<SessionOptions> = {}): Promise<Scene> {
+  const server = await startXmppServer();
+  const subject = new Subject({ service: server.service, ...options });
+  const peer = await server.welcome();
+  await subject.online();
+  return { server, subject, peer };
+}
+
+/** The session lost its connection: it comes back, and takes stanzas. */
+export async function expectRecovery({
+  server,
+  subject,
+}: Pick<Scene, 'server' | 'subject'>): Promise<Offline> {
+  const offline = await subject.offline();
+  expect(subject.session.connected).toBe(false);
+  subject.clock.advance(offline.retryInMs ?? 0);
+  await expectWorking(subject, await server.welcome());
+  return offline;
+}
+
+/** The connection lives: what is written on it arrives. */
+export async function expectWorking(subject: Subject, peer: XmppPeer): Promise<void> {
+  const before = subject.stanzas.length;
+  peer.write("<message id='still-here'/>");
+  await subject.received(before + 1);
+  expect(subject.stanzas.at(-1)?.attrs).toEqual({ id: 'still-here' });
+  expect(subject.session.connected).toBe(true);
+}
