@@ -19,7 +19,8 @@ export interface Lane {
 
 export interface LanesSurroundings extends DispatcherSurroundings {
   readonly store: OutboxStore;
-  readonly userAgent: string;
+  /** Ours, for receivers to see. */
+  readonly version: string;
 }
 
 /** Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own. */
@@ -59,7 +60,8 @@ function openLane(
 ): Lane {
   const { workers, retry, whenFull, capacity } = configuration;
   const outbox = surroundings.store.outbox({ pool: label, capacity, whenFull, order: retry.order });
-  const pool = openPool({ ...configuration, userAgent: surroundings.userAgent }, surroundings);
+  const userAgent = `xmpp-event-pusher/${surroundings.version}`;
+  const pool = openPool({ ...configuration, userAgent }, surroundings);
   let dispatched: Promise<void> | undefined;
   return {
     pool: label,

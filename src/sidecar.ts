@@ -52,11 +52,11 @@ export async function startSidecar(
     log,
     ledger,
     lanes: () => lanes.values(),
+    declined: () => router.declined(),
     isWritable: () => store.problem() === undefined,
   });
-  const userAgent = `xmpp-event-pusher/${version}`;
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
-  const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, userAgent });
+  const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, version });
   const variables = unusedProxies(process.env);
   if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
   const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
@@ -111,6 +111,7 @@ interface TelemetryContext {
   readonly log: Observe;
   readonly ledger: Ledger;
   readonly lanes: () => Iterable<Lane>;
+  readonly declined: () => [backend: string, events: number][];
   readonly isWritable: () => boolean;
 }
 

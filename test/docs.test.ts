@@ -215,6 +215,7 @@ function scrapeOfEverything(): Promise<string> {
     version: '0',
     ledger,
     outboxes: () => [['http_pool', counts]],
+    declined: () => [['chats', 0]],
     isWritable: () => true,
     nowMs: () => 0,
   });

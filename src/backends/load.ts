@@ -35,7 +35,9 @@ export async function loadBackends<Source extends BackendSource>(
     try {
       const callback =
         callbackModule === undefined ? defaultCallback : await loadCallbackModule(callbackModule);
-      backends.push({ name, poolName, path, callback, options: { pool_name: poolName, path, ...options } });
+      // A copy for each backend: YAML's aliases would let two have the same objects.
+      const ownOptions = structuredClone({ pool_name: poolName, path, ...options });
+      backends.push({ name, poolName, path, callback, options: ownOptions });
     } catch (error) {
       failures.push({ source, message: messageOf(error, callbackModule) });
     }

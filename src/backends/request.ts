@@ -36,12 +36,21 @@ export class CallbackError extends Error {
 /** How the callbacks of one backend are asked. */
 export interface AskSettings {
   readonly limit: CallbackLimit;
+  /** Whether what `shouldMakeReq` gave is `true`, the only thing that sends. */
+  readonly isTrue: (answer: unknown) => boolean;
   readonly checkHeaders: HeaderCheck;
 }
 
-/** @param limitMs How long each callback may take, in milliseconds. */
-export function askSettings(limitMs: number, clock: Clock): AskSettings {
-  return { limit: callbackLimit(limitMs, clock), checkHeaders: headerCheck() };
+/**
+ * @param limitMs How long each callback may take, in milliseconds.
+ * @param onNotTrue Called with the first answer of `shouldMakeReq` that was meant to be `true`, it seems, but is not.
+ */
+export function askSettings(
+  limitMs: number,
+  clock: Clock,
+  onNotTrue: (answer: unknown) => void,
+): AskSettings {
+  return { limit: callbackLimit(limitMs, clock), isTrue: trueCheck(onNotTrue), checkHeaders: headerCheck() };
 }
 
 /** What the callbacks made of an event; undefined: it is not wanted. */
@@ -55,7 +64,7 @@ export function prepareRequest(
   { callback, options }: Backend,
   event: StanzaEvent,
   answer: unknown,
-  { limit, checkHeaders }: AskSettings,
+  { limit, isTrue, checkHeaders }: AskSettings,
 ): Eventually<Prepared> {
   const should = ask('shouldMakeReq', limit, () => answer, isTrue);
   return whenWell(should, (isWanted) => {
@@ -94,8 +103,16 @@ function whenWell<T, R>(
   return isThenable(value) ? value.then(look) : look(value);
 }
 
-function isTrue(value: unknown): boolean {
-  return value === true;
+function trueCheck(onNotTrue: (answer: unknown) => void): AskSettings['isTrue'] {
+  let isTold = false;
+  return (answer) => {
+    if (answer === true) return true;
+    if (Boolean(answer) && !isTold) {
+      isTold = true;
+      onNotTrue(answer);
+    }
+    return false;
+  };
 }
 
 /** Gives a promise a time limit; anything else passes as it is. */

@@ -3,9 +3,11 @@ import { roughBytes } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { UnderWay } from '../core/under-way.ts';
+import { defaultCallback } from './default-callback.ts';
 import { isThenable } from './eventually.ts';
 import { bareText, letterOf, notificationOf } from './letters.ts';
 import { ownText } from './own-copy.ts';
+import { ownView } from './own-view.ts';
 import {
   type AskSettings,
   askSettings,
@@ -20,10 +22,22 @@ import type { RouterOptions, RouterSurroundings } from './router-options.ts';
 import { SenderOrder } from './sender-order.ts';
 import { weightOf } from './weight.ts';
 
+/** A backend and what the router keeps of it. */
+interface Place {
+  readonly backend: Backend;
+  readonly settings: AskSettings;
+  /** Whether its callbacks are all ours. */
+  readonly isTrusted: boolean;
+  /** How many events it did not want. */
+  declined: number;
+}
+
 /** An event for which a backend has not said no. */
 interface Offer {
-  readonly backend: Backend;
+  readonly place: Place;
   readonly event: StanzaEvent;
+  /** The event as the callbacks of this backend get it. */
+  readonly view: StanzaEvent;
   /** The `webhook-id`. */
   readonly id: string;
   /** What `shouldMakeReq` gave: perhaps a promise. */
@@ -42,7 +56,7 @@ const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 export class Router {
   readonly #options: RouterOptions;
   readonly #surroundings: RouterSurroundings;
-  readonly #settings = new Map<Backend, AskSettings>();
+  readonly #places: readonly Place[];
   readonly #order = new SenderOrder();
   readonly #open = new UnderWay();
   readonly #room: Room<Backend>;
@@ -51,15 +65,26 @@ export class Router {
     this.#options = options;
     this.#surroundings = surroundings;
     this.#room = new Room(MOST_UNDER_WAY_BYTES / options.backends.length);
-    for (const backend of options.backends) {
-      this.#settings.set(backend, askSettings(options.callbackTimeoutMs, surroundings.clock));
-      surroundings.ledger.entry(backend.name);
-    }
+    this.#places = options.backends.map((backend) => this.#placeOf(backend));
+    for (const { name } of options.backends) surroundings.ledger.entry(name);
+  }
+
+  #placeOf(backend: Backend): Place {
+    const { clock, observe } = this.#surroundings;
+    const settings = askSettings(this.#options.callbackTimeoutMs, clock, (gave) =>
+      observe({ kind: 'callback-not-true', backend: backend.name, gave: typeof gave }),
+    );
+    return { backend, settings, isTrusted: backend.callback === defaultCallback, declined: 0 };
   }
 
   /** How many callbacks and outboxes have not done yet with an event. */
   get underWay(): number {
     return this.#open.count;
+  }
+
+  /** For each backend, how many events it did not want. */
+  declined(): [backend: string, events: number][] {
+    return this.#places.map(({ backend, declined }) => [backend.name, declined]);
   }
 
   /** False while every backend has as much under way as memory allows. */
@@ -70,11 +95,17 @@ export class Router {
 
   /** Offers an event to all backends; `size` is what its stanza took on the wire. */
   take(event: StanzaEvent, size: number): void {
-    for (const backend of this.#options.backends) {
-      const answer = this.#ask(backend, event);
-      // Most stanzas end here: a refusal that is known at once costs no promise.
-      if (answer === undefined) continue;
-      void this.#offer({ backend, event, answer, id: ownText(this.#surroundings.makeId()) }, size);
+    for (const place of this.#places) {
+      try {
+        const view = viewOf(event, place);
+        const answer = this.#ask(place, view);
+        // Most stanzas end here: a refusal that is known at once costs no promise.
+        if (answer === undefined) continue;
+        void this.#offer({ place, event, view, answer, id: ownText(this.#surroundings.makeId()) }, size);
+      } catch (error) {
+        // Whatever it was, the other backends get their turn.
+        this.#observeFailure(place.backend, new CallbackError('shouldMakeReq', error));
+      }
     }
   }
 
@@ -84,12 +115,13 @@ export class Router {
    */
   async redeliver(event: StanzaEvent, letter: DeadLetter): Promise<void> {
     const { id, backend: name } = letter.notification;
-    const backend = this.#options.backends.find((one) => one.name === name);
-    if (backend === undefined) return this.#bury(letter);
-    if (!this.#room.isThereFor(backend)) throw new PlainError(NO_ROOM);
-    const answer = this.#ask(backend, event);
+    const place = this.#places.find(({ backend }) => backend.name === name);
+    if (place === undefined) return this.#bury(letter);
+    if (!this.#room.isThereFor(place.backend)) throw new PlainError(NO_ROOM);
+    const view = viewOf(event, place);
+    const answer = this.#ask(place, view);
     if (answer !== undefined) {
-      await this.#offer({ backend, event, answer, id }, letter.stanza?.xml.length ?? 0);
+      await this.#offer({ place, event, view, answer, id }, letter.stanza?.xml.length ?? 0);
     }
   }
 
@@ -114,14 +146,17 @@ export class Router {
   }
 
   /** What `shouldMakeReq` says; undefined if that is no. */
-  #ask(backend: Backend, event: StanzaEvent): unknown {
+  #ask(place: Place, view: StanzaEvent): unknown {
+    const { backend, settings } = place;
     if (!this.#room.isThereFor(backend)) {
       this.#observeFailure(backend, new CallbackError('shouldMakeReq', new PlainError(NO_ROOM)));
       return undefined;
     }
     try {
-      const answer: unknown = backend.callback.shouldMakeReq(event, backend.options);
-      return answer === true || isThenable(answer) ? answer : undefined;
+      const answer: unknown = backend.callback.shouldMakeReq(view, backend.options);
+      if (isThenable(answer) || settings.isTrue(answer)) return answer;
+      place.declined += 1;
+      return undefined;
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -129,13 +164,14 @@ export class Router {
 
   /** Resolves once what came of the offer is safe; an offer with a slow callback holds up its sender's next ones. */
   #offer(offer: Offer, size: number): Promise<void> {
-    const { backend, event } = offer;
+    const { event } = offer;
+    const { backend, settings, isTrusted } = offer.place;
     const kind = (): string => `${backend.name}\n${bareText(event.from)}`;
-    const prepared = prepareRequest(backend, event, offer.answer, this.#settings.get(backend)!);
+    const prepared = prepareRequest(backend, offer.view, offer.answer, settings);
     const given = this.#order.inTurn(kind, prepared, (there) => this.#give(offer, there));
     return this.#open.track(
       isThenable(given)
-        ? this.#whilePrepared(backend, weightOf(event.packet, size), given)
+        ? this.#whilePrepared(backend, weightOf(event.packet, size, isTrusted ? 1 : 2), given)
         : this.#whileWritten(backend, given),
     );
   }
@@ -162,7 +198,9 @@ export class Router {
 
   #give(offer: Offer, prepared: Prepared): Given {
     try {
-      return prepared === undefined ? NOTHING : this.#accept(offer, prepared);
+      if (prepared !== undefined) return this.#accept(offer, prepared);
+      offer.place.declined += 1;
+      return NOTHING;
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
       return NOTHING;
@@ -171,7 +209,8 @@ export class Router {
 
   /** Gives what was prepared to the outbox; from then on its place in the order is sure. */
   #accept(offer: Offer, prepared: PreparedRequest | CallbackError): Given {
-    const { backend, event, id } = offer;
+    const { event, id } = offer;
+    const { backend } = offer.place;
     const destination = this.#options.destinationOf(backend.poolName, event.host);
     const acceptedAtMs = this.#surroundings.clock.now();
     const frame = { id, pool: destination?.pool ?? backend.poolName, acceptedAtMs };
@@ -196,4 +235,9 @@ export class Router {
   #observeFailure({ name }: Backend, { callback, cause }: CallbackError): void {
     this.#surroundings.observe({ kind: 'callback-failed', backend: name, callback, error: cause });
   }
+}
+
+/** The default callback, which changes nothing, gets the event itself: one that nobody wants costs no copy. */
+function viewOf(event: StanzaEvent, { isTrusted }: Place): StanzaEvent {
+  return isTrusted ? event : ownView(event);
 }

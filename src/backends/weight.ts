@@ -6,9 +6,9 @@ const EVENT_BYTES = 2048;
 const ELEMENT_BYTES = 200;
 const ATTRIBUTE_BYTES = 100;
 
-/** What an event takes in memory, roughly, whose stanza took `size` bytes on the wire. */
-export function weightOf(stanza: Stanza, size: number): number {
-  return EVENT_BYTES + size + weightOfElements(stanza);
+/** What an event takes in memory, roughly, whose stanza took `size` bytes on the wire; copies share the texts. */
+export function weightOf(stanza: Stanza, size: number, copies: number): number {
+  return EVENT_BYTES + size + copies * weightOfElements(stanza);
 }
 
 function weightOfElements(element: Stanza): number {

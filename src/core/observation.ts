@@ -97,6 +97,13 @@ export type Observation =
       readonly callback: CallbackName;
       readonly error: unknown;
     }
+  | {
+      /** The first answer of this backend's `shouldMakeReq` that counts as no, though it may have been meant as yes. */
+      readonly kind: 'callback-not-true';
+      readonly backend: string;
+      /** What `typeof` says of it. */
+      readonly gave: string;
+    }
   | { readonly kind: 'notification-accepted'; readonly notification: Notification }
   | { readonly kind: 'attempt-made'; readonly notification: Notification; readonly attempt: Attempt }
   | { readonly kind: 'answer-cut'; readonly notification: Notification; readonly attempt: Attempt }

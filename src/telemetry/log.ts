@@ -88,6 +88,10 @@ const lines: Readers<Line | undefined> = {
       ...pick(o, 'backend', 'callback'),
       error: describe(o.error),
     }),
+  'callback-not-true': (o) =>
+    line('warn', 'shouldMakeReq gave something that is not true: no notification, for only true sends', {
+      ...pick(o, 'backend', 'gave'),
+    }),
   'answer-cut': (o) =>
     line(
       'warn',

@@ -8,6 +8,8 @@ export interface StateOptions {
   readonly ledger: Ledger;
   /** Each outgoing pool's label and what its outbox holds now. */
   readonly outboxes: () => Iterable<readonly [pool: string, counts: OutboxCounts]>;
+  /** For each backend, how many events it did not want. */
+  readonly declined: () => Iterable<readonly [backend: string, events: number]>;
   readonly isWritable: () => boolean;
   readonly nowMs: () => number;
 }
@@ -35,6 +37,7 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
     labelNames: ['backend', 'state'],
     registers: [registry],
   });
+  const fillDeclined = declinedMetric(registry, options);
   const buildInfo = gauge('event_pusher_build_info', 'Always 1.', 'version', 'node');
   buildInfo.set({ version: options.version, node: process.version }, 1);
 
@@ -46,9 +49,23 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
       oldest.set({ pool }, Math.max(0, ageMs) / 1000);
     }
     writable.set(options.isWritable() ? 1 : 0);
+    fillDeclined();
     notifications.reset();
     for (const [backend, entry] of options.ledger.entries()) {
       for (const state of ledgerStates) notifications.inc({ backend, state }, entry[state]);
     }
+  };
+}
+
+function declinedMetric(registry: Registry, { declined }: StateOptions): () => void {
+  const counter = new Counter({
+    name: 'event_pusher_declined_total',
+    help: 'Events that a backend did not want.',
+    labelNames: ['backend'],
+    registers: [registry],
+  });
+  return () => {
+    counter.reset();
+    for (const [backend, events] of declined()) counter.inc({ backend }, events);
   };
 }

@@ -252,6 +252,18 @@ describe('loading backends', () => {
     expect(backends.map(bodyOf)).toEqual(['over 3', 'over 4']);
   });
 
+  it('gives no backend what another can change in its options', async () => {
+    const shared = { words: ['urgent'] };
+    const source = sourceOf('export const shouldMakeReq = () => true;');
+    const { backends } = await loadBackends([
+      { ...source, name: 'a', options: { shared } },
+      { ...source, name: 'b', options: { shared } },
+    ]);
+    const [a, b] = backends.map(({ options }) => options as { shared?: { words: string[] } });
+    a!.shared!.words.push('late');
+    expect(b!.shared).toEqual({ words: ['urgent'] });
+  });
+
   it('finds all failures, each with its source, and loads the others in their order', async () => {
     const sources = [
       sourceOf('nonsense('),

@@ -1,96 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { defaultCallback } from '../../src/backends/default-callback.ts';
-import { Router } from '../../src/backends/router.ts';
-import type { CallbackModule } from '../../src/core/callback.ts';
+import { describe, expect, it } from 'vitest';
+import type { CallbackModule, CallbackOptions } from '../../src/core/callback.ts';
 import type { Notification } from '../../src/core/delivery.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
-import { Ledger } from '../../src/core/ledger.ts';
-import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
-import { memoryOutbox, memoryStore } from '../support/outbox.ts';
-import { ManualClock } from '../support/clock.ts';
-import { expectLedgerBalanced } from '../support/ledger.ts';
+import { type BackendSetting, chat, openRouter } from '../support/router.ts';
 import { eventOf } from '../support/stanza.ts';
 
 const always: CallbackModule = { shouldMakeReq: () => true };
-
-interface BackendSetting extends CallbackModule {
-  readonly name?: string;
-  readonly pool?: string;
-  readonly path?: string;
-}
-
-interface Setting {
-  readonly pools?: readonly string[];
-  readonly callbackTimeoutMs?: number;
-  /** Puts something between router and outbox. */
-  readonly wrap?: (outbox: Outbox) => Outbox;
-}
-
-/** A router with real outboxes; at the end of the test the ledger must balance. */
-async function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
-  const { pools = ['http_pool'], callbackTimeoutMs = 5000, wrap = (outbox) => outbox } = setting;
-  const clock = new ManualClock(1_700_000_000_000);
-  const ledger = new Ledger();
-  const observed: Observation[] = [];
-  const surroundings = {
-    clock,
-    ledger,
-    observe: (observation: Observation) => void observed.push(observation),
-  };
-  const options = { capacity: 1_000_000, whenFull: 'drop_newest', order: 'strict' } as const;
-  const outboxes = new Map<string, Outbox>();
-  for (const pool of pools) outboxes.set(pool, await memoryOutbox({ pool, ...options }, surroundings));
-  const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
-  let ids = 0;
-  const router = new Router(
-    {
-      backends: backends.map(
-        ({ name = 'chats', pool = 'http_pool', path = '/notifications', ...callback }) => ({
-          name,
-          poolName: pool,
-          path,
-          callback: { ...defaultCallback, ...callback },
-          options: { pool_name: pool, path, extra: name },
-        }),
-      ),
-      callbackTimeoutMs,
-      destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
-    },
-    { ...surroundings, deadLetters: await memoryStore(surroundings), makeId: () => `id-${(ids += 1)}` },
-  );
-  onTestFinished(() =>
-    expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),
-  );
-  return {
-    router,
-    clock,
-    ledger,
-    observed,
-    take: (event: StanzaEvent, size = 100) => router.take(event, size),
-    /** Delivers all that has been accepted so far, in the order in which it was accepted. */
-    deliver: async (pool = 'http_pool') => {
-      const outbox = outboxes.get(pool);
-      const delivered: Notification[] = [];
-      while (outbox !== undefined && outbox.counts().waiting > 0) {
-        const delivery = await outbox.lease();
-        if (delivery === undefined) break;
-        delivered.push(delivery.notification);
-        await outbox.settle(delivery, { kind: 'delivered' });
-      }
-      return delivered;
-    },
-    failures: () =>
-      observed.flatMap((observation) =>
-        observation.kind === 'callback-failed' ? [`${observation.backend} ${observation.callback}`] : [],
-      ),
-  };
-}
-
-function chat(text: string, from = 'alice@example.com/Desk'): StanzaEvent {
-  return eventOf(`<message from='${from}' to='bob@example.com' type='chat'><body>${text}</body></message>`);
-}
 
 /** A promise and the way to settle it, by name. */
 function openGates() {
@@ -210,6 +127,59 @@ describe('a backend', () => {
     expect(failures()).toEqual([]);
   });
 
+  it.each([
+    ['1', 1, 'number'],
+    ["'true'", 'true', 'string'],
+    ['an object', { ok: true }, 'object'],
+    ['a promise of an array', Promise.resolve([]), 'object'],
+  ])('that answers %s is told of once, for that may have been meant as yes', async (_what, answer, gave) => {
+    const callback = { shouldMakeReq: () => answer };
+    const { take, router, observed } = await openRouter([
+      { name: 'a', ...callback },
+      { name: 'b', ...callback },
+    ]);
+    for (const text of ['one', 'two']) {
+      take(chat(text));
+      await router.settled();
+    }
+    expect(observed).toEqual(['a', 'b'].map((backend) => ({ kind: 'callback-not-true', backend, gave })));
+  });
+
+  it.each([false, undefined, null, 0, '', Promise.resolve(false), Promise.resolve(undefined)])(
+    'that answers a plain no is not told of: %s',
+    async (answer) => {
+      const { take, router, observed } = await openRouter([{ shouldMakeReq: () => answer }]);
+      take(chat('Hi'));
+      await router.settled();
+      expect(observed).toEqual([]);
+    },
+  );
+
+  it('counts the events that it did not want, and no others', async () => {
+    const { take, router } = await openRouter([
+      { name: 'default' },
+      { name: 'not now', shouldMakeReq: () => false },
+      { name: 'not later', shouldMakeReq: async () => false },
+      { name: 'not true', shouldMakeReq: () => 1 },
+      { name: 'always', ...always },
+      { name: 'throws', shouldMakeReq: () => expect.unreachable() },
+      { name: 'rejects', shouldMakeReq: () => Promise.reject(new Error('no')) },
+    ]);
+    expect(router.declined()[0]).toEqual(['default', 0]);
+    take(chat('Hi'));
+    take(eventOf("<presence from='alice@example.com' to='bob@example.com'/>"));
+    await router.settled();
+    expect(Object.fromEntries(router.declined())).toEqual({
+      default: 1,
+      'not now': 2,
+      'not later': 2,
+      'not true': 2,
+      always: 0,
+      throws: 0,
+      rejects: 0,
+    });
+  });
+
   it('is not asked for headers and body of what it does not want', async () => {
     const asked: string[] = [];
     const { take, router } = await openRouter([
@@ -225,7 +195,7 @@ describe('a backend', () => {
   });
 
   it('gets the event and its own options in each callback', async () => {
-    const given: unknown[] = [];
+    const given: [StanzaEvent, CallbackOptions][] = [];
     const { take, router } = await openRouter([
       {
         name: 'mine',
@@ -238,9 +208,14 @@ describe('a backend', () => {
     const event = chat('Hi');
     take(event);
     await router.settled();
-    const expected = [event, { pool_name: 'http_pool', path: '/p', extra: 'mine' }];
-    expect(given).toEqual([expected, expected, expected]);
-    for (const arguments_ of given) expect((arguments_ as unknown[])[0]).toBe(event);
+    const [[view] = []] = given;
+    expect({ ...view, packet: view?.packet.toString() }).toEqual({
+      ...event,
+      packet: event.packet.toString(),
+    });
+    const options = { pool_name: 'http_pool', path: '/p', extra: 'mine' };
+    expect(given.map(([, own]) => own)).toEqual([options, options, options]);
+    for (const [shown] of given) expect(shown).toBe(view);
   });
 
   it('may wait in each callback', async () => {

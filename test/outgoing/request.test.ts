@@ -168,6 +168,7 @@ async function headersOfCallback(headers: Record<string, string>): Promise<Recor
   };
   const prepared = await prepareRequest(backend, {} as StanzaEvent, true, {
     limit: (value) => value,
+    isTrue: (value) => value === true,
     checkHeaders: headerCheck(),
   });
   if (prepared instanceof CallbackError) throw prepared;

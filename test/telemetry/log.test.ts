@@ -65,6 +65,10 @@ describe('log lines', () => {
       { event: 'proxy-unused', level: 'warn', variables: ['HTTPS_PROXY'] },
     ],
     [
+      { kind: 'callback-not-true', backend: 'chats', gave: 'number' },
+      { event: 'callback-not-true', level: 'warn', backend: 'chats', gave: 'number' },
+    ],
+    [
       {
         kind: 'component-connecting',
         endpoint: 'xmpp://127.0.0.1:5347',

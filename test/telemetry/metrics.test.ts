@@ -25,6 +25,7 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_events_total', 'counter', 'dir'],
   ['event_pusher_discarded_total', 'counter', 'reason'],
   ['event_pusher_callback_errors_total', 'counter', 'backend', 'callback'],
+  ['event_pusher_declined_total', 'counter', 'backend'],
   ['event_pusher_jid_preparation_failures_total', 'counter'],
   ['event_pusher_component_connected', 'gauge'],
   ['event_pusher_component_disconnects_total', 'counter', 'reason'],
@@ -80,6 +81,7 @@ function openMetrics({ counts = {}, nowMs = () => 0 }: BenchOptions = {}): {
     version: '1.2.3',
     ledger,
     outboxes: () => Object.entries(counts),
+    declined: () => [['chats', 3]],
     isWritable: () => true,
     nowMs,
   });
@@ -113,6 +115,13 @@ describe('the metrics', () => {
     }
     const buckets = labelsOf(samples.get('mod_http_notifications_response_time_seconds_bucket'));
     expect(buckets.map((labels) => labels.toSorted())).toEqual(buckets.map(() => ['host', 'le']));
+  });
+
+  it('show how many events a backend did not want, whenever they are looked at', async () => {
+    const { metrics } = openMetrics();
+    for (const _look of ['first', 'second']) {
+      expect(sumOf(await scrape(metrics), 'event_pusher_declined_total', { backend: 'chats' })).toBe(3);
+    }
   });
 
   it('count each observation where it belongs, once', async () => {
@@ -410,6 +419,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     version: '1.2.3',
     ledger,
     outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
+    declined: () => [['chats', 0]],
     isWritable: () => true,
     nowMs: clock.now,
   });

@@ -1,0 +1,101 @@
+import { onTestFinished } from 'vitest';
+import { defaultCallback } from '../../src/backends/default-callback.ts';
+import { Router } from '../../src/backends/router.ts';
+import type { CallbackModule } from '../../src/core/callback.ts';
+import type { DeadLetter } from '../../src/core/dead-letter.ts';
+import type { Notification } from '../../src/core/delivery.ts';
+import type { StanzaEvent } from '../../src/core/event.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import type { Outbox } from '../../src/core/outbox.ts';
+import { ManualClock } from './clock.ts';
+import { expectLedgerBalanced } from './ledger.ts';
+import { memoryOutbox, memoryStore } from './outbox.ts';
+import { eventOf } from './stanza.ts';
+
+export interface BackendSetting extends CallbackModule {
+  readonly name?: string;
+  readonly pool?: string;
+  readonly path?: string;
+}
+
+interface Setting {
+  readonly pools?: readonly string[];
+  readonly callbackTimeoutMs?: number;
+  /** Puts something between router and outbox. */
+  readonly wrap?: (outbox: Outbox) => Outbox;
+}
+
+/** A router with real outboxes; at the end of the test the ledger must balance. */
+export async function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
+  const { pools = ['http_pool'], callbackTimeoutMs = 5000, wrap = (outbox) => outbox } = setting;
+  const clock = new ManualClock(1_700_000_000_000);
+  const ledger = new Ledger();
+  const observed: Observation[] = [];
+  const surroundings = {
+    clock,
+    ledger,
+    observe: (observation: Observation) => void observed.push(observation),
+  };
+  const options = { capacity: 1_000_000, whenFull: 'drop_newest', order: 'strict' } as const;
+  const outboxes = new Map<string, Outbox>();
+  for (const pool of pools) outboxes.set(pool, await memoryOutbox({ pool, ...options }, surroundings));
+  const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
+  const buried: DeadLetter[] = [];
+  const store = await memoryStore(surroundings);
+  const deadLetters = {
+    bury: (letter: DeadLetter) => {
+      buried.push(letter);
+      return store.bury(letter);
+    },
+  };
+  let ids = 0;
+  const router = new Router(
+    {
+      backends: backends.map(
+        ({ name = 'chats', pool = 'http_pool', path = '/notifications', ...callback }) => ({
+          name,
+          poolName: pool,
+          path,
+          callback:
+            Object.keys(callback).length === 0 ? defaultCallback : { ...defaultCallback, ...callback },
+          options: { pool_name: pool, path, extra: name },
+        }),
+      ),
+      callbackTimeoutMs,
+      destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
+    },
+    { ...surroundings, deadLetters, makeId: () => `id-${(ids += 1)}` },
+  );
+  onTestFinished(() =>
+    expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),
+  );
+  return {
+    router,
+    clock,
+    ledger,
+    observed,
+    take: (event: StanzaEvent, size = 100) => router.take(event, size),
+    /** Delivers all that has been accepted so far, in the order in which it was accepted. */
+    deliver: async (pool = 'http_pool') => {
+      const outbox = outboxes.get(pool);
+      const delivered: Notification[] = [];
+      while (outbox !== undefined && outbox.counts().waiting > 0) {
+        const delivery = await outbox.lease();
+        if (delivery === undefined) break;
+        delivered.push(delivery.notification);
+        await outbox.settle(delivery, { kind: 'delivered' });
+      }
+      return delivered;
+    },
+    letters: () => buried,
+    failures: () =>
+      observed.flatMap((observation) =>
+        observation.kind === 'callback-failed' ? [`${observation.backend} ${observation.callback}`] : [],
+      ),
+  };
+}
+
+export function chat(text: string, from = 'alice@example.com/Desk'): StanzaEvent {
+  return eventOf(`<message from='${from}' to='bob@example.com' type='chat'><body>${text}</body></message>`);
+}
