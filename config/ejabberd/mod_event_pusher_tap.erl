@@ -13,7 +13,7 @@
 -module(mod_event_pusher_tap).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([user_send_packet/1, sm_receive_packet/1]).
+-export([user_send_packet/1, sm_receive_packet/1, c2s_self_presence/1, c2s_terminated/2]).
 -include_lib("kernel/include/logger.hrl").
 -include("xmpp.hrl").
 
@@ -21,14 +21,20 @@
 %% drops stanzas (mod_block_strangers, 25) and before the archive (50).
 -define(SENT_PRIORITY, 1).
 -define(RECEIVED_PRIORITY, 40).
+%% After XEP-0198, which keeps a session whose connection is lost (50), and before the session is forgotten (100).
+-define(GONE_PRIORITY, 90).
 
 start(Host, _Options) ->
-    ejabberd_hooks:add(user_send_packet, Host, ?MODULE, user_send_packet, ?SENT_PRIORITY),
-    ejabberd_hooks:add(sm_receive_packet, Host, ?MODULE, sm_receive_packet, ?RECEIVED_PRIORITY).
+    [ejabberd_hooks:add(Hook, Host, ?MODULE, Hook, Priority) || {Hook, Priority} <- hooks()],
+    ok.
 
 stop(Host) ->
-    ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, user_send_packet, ?SENT_PRIORITY),
-    ejabberd_hooks:delete(sm_receive_packet, Host, ?MODULE, sm_receive_packet, ?RECEIVED_PRIORITY).
+    [ejabberd_hooks:delete(Hook, Host, ?MODULE, Hook, Priority) || {Hook, Priority} <- hooks()],
+    ok.
+
+hooks() ->
+    [{user_send_packet, ?SENT_PRIORITY}, {sm_receive_packet, ?RECEIVED_PRIORITY},
+     {c2s_self_presence, ?GONE_PRIORITY}, {c2s_terminated, ?GONE_PRIORITY}].
 
 reload(_Host, _NewOptions, _OldOptions) -> ok.
 depends(_Host, _Options) -> [].
@@ -52,11 +58,39 @@ sm_receive_packet(Packet) ->
             xmpp:put_meta(Packet, ?MODULE, To)
     end.
 
-%% Carbons, offline messages handed out at login, and what XEP-0198 routes again after a lost connection.
+%% Carbons, offline messages handed out at login, what XEP-0198 routes again after a lost connection, and what a room
+%% shows of its past to who joins.
 is_repetition(Packet, To) ->
     xmpp:get_meta(Packet, carbon_copy, false)
         orelse xmpp:get_meta(Packet, from_offline, false)
-        orelse xmpp:get_meta(Packet, ?MODULE, undefined) =:= To.
+        orelse xmpp:get_meta(Packet, ?MODULE, undefined) =:= To
+        orelse is_room_history(Packet).
+
+%% It has a delay (XEP-0203) that the room made (XEP-0045, 7.2.13).
+is_room_history(#message{type = groupchat, from = From} = Packet) ->
+    Room = jid:remove_resource(jid:tolower(From)),
+    lists:any(fun(#delay{from = Maker}) -> Maker =/= undefined andalso jid:tolower(Maker) =:= Room end,
+              xmpp:get_subtags(Packet, #delay{stamp = {0, 0, 0}}));
+is_room_history(_Packet) -> false.
+
+%% The user says "unavailable" to all, which ejabberd tells those too to whom the user was available by name (rooms).
+c2s_self_presence({#presence{type = unavailable}, State} = Acc) ->
+    gone(State, []),
+    Acc;
+c2s_self_presence(Acc) -> Acc.
+
+%% The session ends; without "unavailable" ejabberd says so in its user's name.
+c2s_terminated(#{jid := Jid, pres_last := _} = State, _Reason) ->
+    gone(State, [jid:remove_resource(Jid)]),
+    State;
+c2s_terminated(State, _Reason) ->
+    gone(State, []),
+    State.
+
+gone(#{jid := Jid, pres_a := Named}, Others) ->
+    [guard(fun() -> tap(sent, Jid, #presence{type = unavailable, from = Jid, to = To}) end)
+     || To <- Others ++ [jid:make(Name) || Name <- gb_sets:to_list(Named)]];
+gone(_State, _Others) -> ok.
 
 tap(Direction, #jid{lserver = Host}, Packet) ->
     #{to := Component, directions := Directions, kinds := Kinds} = gen_mod:get_module_opts(Host, ?MODULE),

@@ -35,7 +35,7 @@ local kinds = words("event_pusher_tap_kinds", "message", known_kinds);
 local buffer_size = module:get_option_number("event_pusher_tap_buffer", 0);
 
 local waiting = new_queue(math.max(buffer_size, 1), true);
-local told, listening = {}, false;
+local told = {};
 
 local function warn_once(text, ...)
 	if told[text] then return end
@@ -45,6 +45,26 @@ end
 
 local function hand_over()
 	for copy in waiting:consume() do module:send(copy) end
+end
+
+-- Each time that the component's host is activated it is a new one, with events of its own.
+local function listen(host)
+	if host == component and prosody.hosts[host] then
+		module:hook_object_event(prosody.hosts[host].events, "component-authenticated", hand_over, -10);
+	end
+end
+module:hook_global("host-activated", listen);
+listen(component);
+
+-- Prosody calls these two when the module is reloaded.
+function module.save()
+	local copies = {};
+	for _, copy in waiting:items() do table.insert(copies, copy) end
+	return copies;
+end
+
+function module.restore(copies)
+	for _, copy in ipairs(buffer_size > 0 and copies or {}) do waiting:push(copy) end
 end
 
 local function wrap(stanza, direction)
@@ -57,20 +77,24 @@ local function wrap(stanza, direction)
 			:add_child(copy):reset();
 end
 
+-- What a room shows of its past to who joins (XEP-0045, 7.2.13) has a delay (XEP-0203) that the room made.
+local function is_room_history(stanza)
+	for delay in stanza:childtags("delay", "urn:xmpp:delay") do
+		if stanza.attr.type == "groupchat" and delay.attr.from == jid.bare(stanza.attr.from) then return true end
+	end
+	return false;
+end
+
 local function tap(stanza, direction)
 	if jid.host(stanza.attr.to) == component then return end   -- it gets this stanza itself
+	if direction == "received" and is_room_history(stanza) then return end
 	local host = prosody.hosts[component];
 	local listener = host and host.modules.component;
-	if not listener then
-		warn_once("No component %s is configured here: nothing is copied to it", component);
-	elseif listener.connected then
+	if not listener then warn_once("No component %s is active here: nothing is copied to it", component) end
+	if listener and listener.connected then
 		module:send(wrap(stanza, direction));
 	elseif buffer_size > 0 then
 		waiting:push(wrap(stanza, direction));
-		if not listening then
-			module:hook_object_event(host.events, "component-authenticated", hand_over, -10);
-			listening = true;
-		end
 	end   -- else the sidecar is away, and Prosody's log would complain about each copy
 end
 

@@ -275,6 +275,61 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
       ]);
     });
 
+    test('copies what is said in a room, but not what the room shows of it to who joins later', async () => {
+      const room = `${randomUUID()}@${ROOMS}`;
+      const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
+      await alice.presence();
+      await bob.presence();
+      await alice.join(room, 'al');
+      alice.send(instantRoom(room));
+      const [before, after] = [randomUUID(), randomUUID()];
+      alice.send(`<message to='${room}' type='groupchat' id='${before}'><body>before</body></message>`);
+      await alice.next(containing(before));
+      await bob.join(room, 'bo');
+      expect(bob.received.filter(containing(before, 'urn:xmpp:delay'))).toHaveLength(1);
+      alice.send(`<message to='${room}' type='groupchat' id='${after}'><body>after</body></message>`);
+      await bob.next(containing(after));
+      const seen = await seenUntilReceivedMarker(component(), alice);
+      const recipients = async (token: string): Promise<unknown[]> =>
+        (await copiesOf(token, seen)).map(({ to, stanza }) => `${to} ${stanza.attrs['to']}`).toSorted();
+      expect(await recipients(before)).toEqual([
+        `received@${COMPONENT} alice@localhost/Desk`,
+        `sent@${COMPONENT} ${room}`,
+      ]);
+      expect(await recipients(after)).toEqual([
+        `received@${COMPONENT} alice@localhost/Desk`,
+        `received@${COMPONENT} bob@localhost/phone`,
+        `sent@${COMPONENT} ${room}`,
+      ]);
+    });
+
+    test.each([
+      ['says so', (client: Client) => client.send("<presence type='unavailable'/>")],
+      ['ends the stream', (client: Client) => client.end()],
+      ['loses the connection', (client: Client) => client.destroy()],
+    ])(
+      'copies as sent that a user is gone who %s, to everybody who knew of this user',
+      async (_how, leave) => {
+        const room = `${randomUUID()}@${ROOMS}`;
+        const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
+        await alice.presence();
+        await alice.join(room, 'al');
+        alice.send(`<presence to='${bob.jid}'/>`);
+        await bob.next((stanza) => stanza.startsWith('<presence') && stanza.includes(alice.jid));
+        await leave(alice);
+        await bob.next(containing('unavailable', alice.jid));
+        await alice.end();
+        const carol = await login('carol');
+        const copies = (await seenUntilReceivedMarker(component(), carol))
+          .map((stanza) => readCopy(parse(stanza)))
+          .filter(({ stanza }) => stanza.name === 'presence' && stanza.attrs['type'] === 'unavailable')
+          .filter(({ to, stanza }) => to === `sent@${COMPONENT}` && stanza.attrs['from'] === alice.jid);
+        expect(copies.map(({ stanza }) => String(stanza.attrs['to'])).toSorted()).toEqual(
+          ['alice@localhost', bob.jid, `${room}/al`].toSorted(),
+        );
+      },
+    );
+
     test('copies presence and iq', async () => {
       const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
       await bob.presence();
@@ -375,6 +430,83 @@ describeWithServer('prosody', 'our tap with a buffer of 3', () => {
       await returned.end();
       expect(seen.filter(containing(token))).toHaveLength(expected);
     }
+  });
+});
+
+describeWithServer('prosody', 'our tap with a buffer, while Prosody is changed in its shell', () => {
+  const { component, server, login } = harness('prosody', {
+    tap: 'module',
+    buffer: 10,
+    hosts: [HOST, OTHER_HOST],
+  });
+
+  /** What the component, once it is back, has of these messages. */
+  async function handedOver(tokens: readonly string[], sender: Client): Promise<string[]> {
+    const returned = await server().connectComponent();
+    const seen = await seenUntilMarker(returned, sender);
+    await returned.end();
+    return seen.flatMap((stanza) => tokens.filter((token) => stanza.includes(`id='${token}'`)));
+  }
+
+  /** Sends a message to somebody who is offline, and waits until the server has taken it. */
+  async function say(sender: Client): Promise<string> {
+    const token = randomUUID();
+    sender.send(chat('dave@localhost', token));
+    await sender.settled();
+    return token;
+  }
+
+  test("keeps what is said while the component's host is not active, and after that until it connects", async () => {
+    const [alice, other] = [await login('alice'), await login('alice', 'Desk', OTHER_HOST)];
+    await server().shell(`host:deactivate("${COMPONENT}")`);
+    const tokens = [await say(alice)];
+    const otherToken = await say(other);
+    await server().shell(`host:activate("${COMPONENT}")`);
+    tokens.push(await say(alice));
+    const seen = await handedOver([...tokens, otherToken], alice);
+    expect(seen.filter((token) => token !== otherToken)).toEqual(tokens);
+    expect(seen).toContain(otherToken);
+  });
+
+  test('hands over what it kept before the host was deactivated, if nothing more was said', async () => {
+    const alice = await login('alice');
+    await component().end();
+    const tokens = [await say(alice)];
+    await server().shell(`host:deactivate("${COMPONENT}")`);
+    await server().shell(`host:activate("${COMPONENT}")`);
+    expect(await handedOver(tokens, alice)).toEqual(tokens);
+  });
+
+  test('hands over what it kept before the module of the component was reloaded', async () => {
+    const alice = await login('alice');
+    await component().end();
+    const tokens = [await say(alice)];
+    await server().shell(`module:reload("component", "${COMPONENT}")`);
+    tokens.push(await say(alice));
+    expect(await handedOver(tokens, alice)).toEqual(tokens);
+  });
+
+  test('keeps its copies, in order, when it is itself reloaded', async () => {
+    const alice = await login('alice');
+    await component().end();
+    const tokens = [await say(alice), await say(alice)];
+    await server().shell(`module:reload("event_pusher_tap", "${HOST}")`);
+    tokens.push(await say(alice));
+    await server().shell(`module:reload("event_pusher_tap", "${HOST}")`);
+    expect(await handedOver(tokens, alice)).toEqual(tokens);
+    expect(await handedOver(tokens, alice)).toEqual([]);
+  });
+
+  test('copies a message once after all of that', async () => {
+    const alice = await login('alice');
+    for (let times = 0; times < 2; times += 1) {
+      await server().shell(`host:deactivate("${COMPONENT}")`);
+      await server().shell(`host:activate("${COMPONENT}")`);
+    }
+    await server().shell(`module:reload("event_pusher_tap", "${HOST}")`);
+    const tokens = [await say(alice)];
+    expect(await handedOver(tokens, alice)).toEqual(tokens);
+    expect(server().log()).not.toMatch(/event_pusher_tap.*error/i);
   });
 });
 

@@ -40,6 +40,7 @@ export async function startEjabberd(options: ServerOptions = {}): Promise<Runnin
       version,
       portTaken: /address already in use|eaddrinuse/i,
       failed: /Failed to start/,
+      shell: () => Promise.reject(new Error("ejabberd's shell is for ejabberdctl, which is not used here")),
       isReady: (log, { c2s, component }) =>
         [`127.0.0.1:${c2s} for`, `127.0.0.1:${component} for`, USERS_MADE].every((part) =>
           log.includes(part),

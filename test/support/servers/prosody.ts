@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { locate } from './availability.ts';
 import type { Command } from './server-process.ts';
 import {
@@ -29,18 +31,27 @@ export async function startProsody(options: ServerOptions = {}): Promise<Running
       version,
       portTaken: /Failed to open server port/,
       failed: /modulemanager\s+error/,
+      shell: async (folder, command) => {
+        const parameters = ['--config', configurationOf(folder), 'shell', command];
+        const { stdout, stderr } = await promisify(execFile)(`${path}ctl`, parameters);
+        if (/\b(error|failed)\b/i.test(stdout + stderr)) throw new Error(`${command}: ${stdout}${stderr}`);
+      },
       isReady: (log, { c2s, component }) =>
         log.includes(`'c2s' on [127.0.0.1]:${c2s}`) &&
         log.includes(`'component' on [127.0.0.1]:${component}`),
       prepare: async (folder, ports): Promise<Command> => {
         await makeUsers(folder, hosts);
-        const configuration = `${folder}/prosody.cfg.lua`;
+        const configuration = configurationOf(folder);
         await write(configuration, await configure(folder, ports, { ...options, hosts }));
         return { file: path, parameters: ['--config', configuration, '-F'], environment: {}, folder };
       },
     },
     hosts,
   );
+}
+
+function configurationOf(folder: string): string {
+  return `${folder}/prosody.cfg.lua`;
 }
 
 async function configure(

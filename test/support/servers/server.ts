@@ -46,6 +46,8 @@ export interface RunningServer {
   stop(): Promise<void>;
   /** Ends the server at once (SIGKILL); its data stay until `stop`. */
   kill(): Promise<void>;
+  /** Says something in the server's own shell (Prosody's: `host:deactivate("push.localhost")`), and waits until it is done. */
+  shell(command: string): Promise<void>;
   /** Everything that the server has logged, restarts included. */
   log(): string;
   /** Waits until the server, as started last, has logged this text. */
@@ -66,6 +68,8 @@ export interface Recipe {
   readonly version: string;
   /** Writes configuration and data into the folder; the command that starts the server with them. */
   prepare(folder: string, ports: Ports): Promise<Command>;
+  /** See `RunningServer`. */
+  shell(folder: string, command: string): Promise<void>;
   /** Whether this log is that of a server which listens and has its users. */
   isReady(log: string, ports: Ports): boolean;
   /** Matches the log of a server that found a port taken. */
@@ -141,6 +145,7 @@ function running(recipe: Recipe, { folder, ports, command, process: first, hosts
       await process.end('SIGTERM');
       await rm(folder, { recursive: true, force: true });
     },
+    shell: (command) => recipe.shell(folder, command),
     kill: () => process.end('SIGKILL'),
     log: () => earlierLogs + process.log,
     logged: (text) => process.logged((log) => log.includes(text)),
