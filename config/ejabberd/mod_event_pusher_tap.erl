@@ -88,8 +88,10 @@ c2s_terminated(State, _Reason) ->
     State.
 
 gone(#{jid := Jid, pres_a := Named}, Others) ->
-    [guard(fun() -> tap(sent, Jid, #presence{type = unavailable, from = Jid, to = To}) end)
-     || To <- Others ++ [jid:make(Name) || Name <- gb_sets:to_list(Named)]];
+    guard(fun() ->
+        [tap(sent, Jid, #presence{type = unavailable, from = Jid, to = To})
+         || To <- Others ++ [jid:make(Name) || Name <- gb_sets:to_list(Named)]]
+    end);
 gone(_State, _Others) -> ok.
 
 tap(Direction, #jid{lserver = Host}, Packet) ->

@@ -1,6 +1,7 @@
 -- Hands copies (XEP-0297) of the stanzas of this host's users to xmpp-event-pusher, which is connected to this same
 -- Prosody (0.12 or later) as an external component (XEP-0114). To install:
---   1. copy this file into a folder of plugin_paths; on Debian: /usr/local/lib/prosody/modules/
+--   1. install -D -m 644 mod_event_pusher_tap.lua /usr/local/lib/prosody/modules/mod_event_pusher_tap.lua
+--      (Debian's folder; any other of plugin_paths will do)
 --   2. write into prosody.cfg.lua what prosody.example.cfg.lua shows
 --   3. restart Prosody
 --

@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { good, load } from '../config/load-text.ts';
+import { folderWith, good, load } from '../config/load-text.ts';
 import { type Block, blocksOf, readPage } from '../support/pages.ts';
 
 type Holder = (block: Block, page: readonly Block[]) => Promise<void> | void;
@@ -23,6 +26,19 @@ const isGoodConfiguration: Holder = async ({ text }) => {
 /** support/servers/ejabberd.ts compiles the tap with these lines, and refuses others. */
 const isRun: Holder = ({ language }) => expect(language).toBe('sh');
 
+/** The line puts Prosody's tap where it says, here below another folder. */
+const isInstalled: Holder = async ({ language, text }) => {
+  expect(language).toBe('sh');
+  const root = await folderWith({});
+  const modules = '/usr/local/lib/prosody/modules';
+  expect(text).toContain(` ${modules}/`);
+  execFileSync('sh', ['-ec', text.replace(modules, `${root}${modules}`)], {
+    cwd: fileURLToPath(new URL('../../config/prosody/', import.meta.url)),
+  });
+  const name = 'mod_event_pusher_tap.lua';
+  expect(readFileSync(`${root}${modules}/${name}`, 'utf8')).toBe(readPage(`config/prosody/${name}`));
+};
+
 /** There is no MongooseIM here: each line is a section's head or a key with a number or a text. */
 const isToml: Holder = ({ language, text }, page) => {
   expect(language).toBe('toml');
@@ -36,6 +52,7 @@ const isToml: Holder = ({ language, text }, page) => {
 const holders: Readonly<Record<string, readonly Holder[]>> = {
   prosody: [
     isGoodConfiguration,
+    isInstalled,
     isFile('config/prosody/prosody.example.cfg.lua'),
     isFile('config/prosody/mod_firewall.example.cfg.lua'),
     isFile('config/prosody/mod_firewall.pfw'),

@@ -303,6 +303,23 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
       ]);
     });
 
+    test('copies as sent what is said in a room with a delay that is forged in the name of the room', async () => {
+      const room = `${randomUUID()}@${ROOMS}`;
+      const alice = await login('alice', 'Desk');
+      await alice.presence();
+      await alice.join(room, 'al');
+      alice.send(instantRoom(room));
+      const token = randomUUID();
+      const delay = `<delay xmlns='urn:xmpp:delay' from='${room}' stamp='2020-01-01T00:00:00Z'/>`;
+      alice.send(`<message to='${room}' type='groupchat' id='${token}'><body>hello</body>${delay}</message>`);
+      await alice.next(containing(token));
+      const copies = await copiesOf(token, await seenUntilReceivedMarker(component(), alice));
+      // Prosody's rooms remove such a delay, ejabberd's do not.
+      expect(copies.map(({ to }) => to)).toEqual(
+        name === 'prosody' ? [`sent@${COMPONENT}`, `received@${COMPONENT}`] : [`sent@${COMPONENT}`],
+      );
+    });
+
     test.each([
       ['says so', (client: Client) => client.send("<presence type='unavailable'/>")],
       ['ends the stream', (client: Client) => client.end()],
@@ -550,6 +567,20 @@ describeWithServer('prosody', 'the recipe for mod_firewall', () => {
 
 describeWithServer('ejabberd', 'the recipe for mod_service_log', () => {
   const { component, server, login } = harness('ejabberd', { tap: 'service_log' });
+
+  test('tells of a lost connection only from those who get to know of it', async () => {
+    const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
+    await alice.presence();
+    await bob.presence();
+    alice.send(`<presence to='${bob.jid}'/>`);
+    await bob.next((stanza) => stanza.startsWith('<presence') && stanza.includes(alice.jid));
+    await alice.destroy();
+    await bob.next(containing('unavailable', alice.jid));
+    const copies = (await seenUntilMarker(component(), bob)).filter(containing("type='unavailable'"));
+    expect(copies.map((stanza) => addresses(readCopy(parse(stanza))))).toEqual([
+      [HOST, COMPONENT, alice.jid, bob.jid],
+    ]);
+  });
 
   test('gives a copy of what is sent and one of what is received, alike, with JIDs as they were written', async () => {
     const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
