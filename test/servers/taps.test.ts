@@ -321,7 +321,7 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
     });
 
     test.each([
-      ['says so', (client: Client) => client.send("<presence type='unavailable'/>")],
+      ['says so', async (client: Client) => client.send("<presence type='unavailable'/>")],
       ['ends the stream', (client: Client) => client.end()],
       ['loses the connection', (client: Client) => client.destroy()],
     ])(
