@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Attempt } from '../core/delivery.ts';
 import type { Deadlines } from './deadlines.ts';
 import { outcomeOfError, outcomeOfStatus } from './outcome.ts';
+import { readerOf } from './status-line.ts';
 
 /** What is sent. */
 export interface ExchangeOptions {
@@ -27,8 +28,8 @@ export interface ExchangeResult {
 const MOST_ANSWER_BYTES = 64 * 1024;
 
 /**
- * POSTs once. Never rejects: whatever server and network do is an attempt. The status decides, even if the answer's body
- * then hangs or breaks off, since the receiver has taken the notification. An answer that comes early does not end the
+ * POSTs once. Never rejects: whatever server and network do is an attempt. The status decides, even if the rest of the
+ * response is malformed, hangs or breaks off, since the receiver has taken the notification. An answer that comes early does not end the
  * sending, for some receivers answer first and read then.
  */
 export function exchange(
@@ -53,9 +54,9 @@ export function exchange(
         resolve({ attempt: wasCut ? { ...attempt, wasCut } : attempt, wasStale: false });
         return;
       }
-      const errorCode = hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN');
-      const attempt: Attempt = { outcome: outcomeOfError(errorCode), errorCode, durationSeconds };
-      resolve({ attempt, wasStale: request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(errorCode) });
+      const failed = failure(request, hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN'));
+      const wasStale = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(failed.errorCode ?? '');
+      resolve({ attempt: { ...failed, durationSeconds }, wasStale });
     };
     const deadline = deadlines.begin(() => {
       hasTimedOut = true;
@@ -83,6 +84,14 @@ function drain(answer: IncomingMessage, onCut: () => void): void {
   });
   // The request's own `close` comes then, too.
   answer.on('error', () => undefined);
+}
+
+/** What came of a request of whose response Node's parser has made nothing. */
+function failure({ socket }: ClientRequest, errorCode: string): Omit<Attempt, 'durationSeconds'> {
+  const reader = readerOf(socket);
+  if (reader?.status !== undefined) return { outcome: outcomeOfStatus(reader.status), status: reader.status };
+  if (reader?.isOdd === true) return { outcome: 'other', errorCode: 'NOT_HTTP' };
+  return { outcome: outcomeOfError(errorCode), errorCode };
 }
 
 function answered(answer: IncomingMessage, durationSeconds: number): Attempt {

@@ -1,6 +1,7 @@
 import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
+import { readerOf } from './status-line.ts';
 
 /**
  * How often it is looked for idle connections. One that has done nothing between two looks ends, lest a request meet a
@@ -25,8 +26,11 @@ export class KeptConnections {
     const reuse = agent.reuseSocket.bind(agent);
     agent.reuseSocket = (socket, request) => {
       reuse(socket, request);
+      readerOf(socket as Socket)?.reset();
       this.#hold(socket as Socket);
     };
+    const keep = agent.keepSocketAlive.bind(agent);
+    agent.keepSocketAlive = (socket) => readerOf(socket as Socket)?.isOdd !== true && keep(socket);
   }
 
   /** To be called with each request: idle connections are looked for from then on, as long as there are any. */

@@ -7,6 +7,7 @@ import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
 import { makeRequests, type RequestOptions } from './request.ts';
+import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';
 
 export interface PoolOptions extends RequestOptions {
@@ -30,12 +31,9 @@ export function openPool(
   options: PoolOptions,
   { clock, observe }: { clock: Clock; observe: Observe },
 ): OutgoingPool {
-  const { Agent, request } = options.server.startsWith('https:') ? https : http;
-  const { workers } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
-  const kept = new KeptConnections(agent, clock);
-  const fresh = new Agent({ keepAlive: false });
+  const { agent, kept, fresh } = openConnections(options, clock);
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
+  const { request } = moduleFor(options);
   const makeRequest = makeRequests(options, agent, request);
   let isClosed = false;
 
@@ -68,6 +66,20 @@ export function openPool(
       deadlines.close();
     },
   };
+}
+
+function moduleFor({ server }: PoolOptions): typeof http | typeof https {
+  return server.startsWith('https:') ? https : http;
+}
+
+/** Kept connections, and an agent for single ones. */
+function openConnections(options: PoolOptions, clock: Clock) {
+  const { Agent } = moduleFor(options);
+  const { workers } = options;
+  const agent = new Agent({ keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
+  const fresh = new Agent({ keepAlive: false });
+  for (const each of [agent, fresh]) readStatusLines(each);
+  return { agent, kept: new KeptConnections(agent, clock), fresh };
 }
 
 function observeAttempt(observe: Observe, notification: Notification, attempt: Attempt): void {

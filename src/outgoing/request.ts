@@ -14,6 +14,9 @@ export interface RequestOptions {
 /** Makes a notification's request, whole but for its body; through another agent than the pool's, if one is given. */
 export type MakeRequest = (notification: Notification, agent?: http.Agent) => http.ClientRequest;
 
+/** As much as is read of a body; beyond Node's 16 KiB some receivers' cookies would cost the connection. */
+const MOST_HEAD_BYTES = 64 * 1024;
+
 /** What all requests with one path have in common. */
 interface Prepared {
   readonly options: http.RequestOptions;
@@ -62,7 +65,14 @@ function prepared({ hostname, port, host, pathname, search }: URL, options: obje
   const { method, headers, agent } = options as http.RequestOptions;
   return {
     // Few keys, because Node copies them three times. A URL has an IPv6 address in brackets, a request has not.
-    options: { host: hostname.replace(/^\[|\]$/g, ''), port, path: pathname + search, method, agent },
+    options: {
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: pathname + search,
+      method,
+      agent,
+      maxHeaderSize: MOST_HEAD_BYTES,
+    },
     headers: { host, ...(headers as Record<string, string>) },
   };
 }

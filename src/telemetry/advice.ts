@@ -5,6 +5,7 @@ const byCode: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name service does not respond',
   EHOSTUNREACH: 'check the network between here and the receiver',
   ENETUNREACH: 'check the network between here and the receiver',
+  NOT_HTTP: 'does the receiver speak HTTP on this port?',
   EPROTO: "does the receiver speak TLS on this port? without TLS the pool's server begins with http://",
   ERR_TLS_CERT_ALTNAME_INVALID:
     "the certificate is for another name: check the host name in the pool's server",

@@ -125,6 +125,9 @@ const stallsAfter = (head: string) => (socket: Socket, scene: Scene) => {
   void scene.answerSeen().then(() => scene.midst());
   socket.write(head);
 };
+/** Says something that is no head of a response, and no more. */
+const stallsAfterSaying = (text: string) => (socket: Socket, scene: Scene) =>
+  socket.write(text, 'latin1', () => void scene.midst());
 
 const silent: readonly Beast[] = [
   {
@@ -135,10 +138,45 @@ const silent: readonly Beast[] = [
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'drips a head without end',
-    answer: drips(`${ok}x: `, 'y'),
+    name: 'drips empty lines without end',
+    answer: drips('', '\r\n'),
     lasts: true,
     outcomes: ['timeout'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'drips a head without end, after 200',
+    answer: drips(`${ok}x: `, 'y'),
+    lasts: true,
+    outcomes: ['2xx'],
+    verdict: 'delivered',
+  },
+  {
+    name: 'drips a head without end, after 503',
+    answer: drips(`${busy}x: `, 'y'),
+    lasts: true,
+    outcomes: ['5xx'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'drips what is not HTTP without end',
+    answer: drips('', 'x'),
+    lasts: true,
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'speaks SMTP',
+    answer: stallsAfterSaying('220 smtp.example.com ESMTP\r\n'),
+    lasts: true,
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'answers with garbage',
+    answer: stallsAfterSaying('\u0000\u00ff\u0001\u00fe'.repeat(100)),
+    lasts: true,
+    outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
@@ -226,10 +264,16 @@ const broken: readonly Beast[] = [
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'resets in the head of its answer',
-    answer: saysAndResets(`${ok}content-le`),
+    name: 'resets in the status line of its answer',
+    answer: saysAndResets('HTTP/1.1 20'),
     outcomes: ['reset'],
     verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'resets in the head of its answer',
+    answer: saysAndResets(`${ok}content-le`),
+    outcomes: ['2xx'],
+    verdict: 'delivered',
   },
   {
     name: 'resets in the body of its answer',
@@ -285,18 +329,34 @@ const broken: readonly Beast[] = [
   },
 ];
 
-const malformed: readonly Beast[] = (
-  [
-    ['speaks SMTP', '220 smtp.example.com ESMTP\r\n'],
-    ['answers with garbage', '\u0000\u00ff\u0001\u00fe'.repeat(100)],
-    ['ends its lines with LF only', 'HTTP/1.1 200 OK\ncontent-length: 0\n\n'],
-    ['says two lengths that differ', `${ok}content-length: 1\r\ncontent-length: 2\r\n\r\nx`],
-    ['says a negative length', `${ok}content-length: -1\r\n\r\n`],
-    ['says a length beyond all numbers', `${ok}content-length: ${'9'.repeat(40)}\r\n\r\n`],
-    ['says a length and chunks', `${ok}content-length: 5\r\n${chunked}0\r\n\r\n`],
-    ['upgrades unasked', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'],
-  ] as const
-).map(([name, text]) => ({ name, answer: says(text), outcomes: ['other'], verdict: BACK_OFF_MS }));
+const malformed: readonly Beast[] = [
+  {
+    name: 'says a status that is none',
+    answer: says('HTTP/1.1 abc OK\r\n\r\n'),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'upgrades unasked',
+    answer: says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'says what is not HTTP without end',
+    answer: floods('', 'x'.repeat(0x10000)),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+    mostTakenMb: 32,
+  },
+  {
+    name: 'says lines that are not HTTP without end',
+    answer: floods('', 'x\r\n'.repeat(10_000)),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+    mostTakenMb: 32,
+  },
+];
 
 const bodies: readonly Beast[] = [
   {
@@ -352,15 +412,15 @@ const bodies: readonly Beast[] = [
   {
     name: 'sends a header without end',
     answer: floods(`${ok}x: `, 'y'.repeat(0x10000)),
-    outcomes: ['other'],
-    verdict: BACK_OFF_MS,
+    outcomes: ['2xx'],
+    verdict: 'delivered',
     mostTakenMb: 32,
   },
   {
     name: 'sends headers without end',
     answer: floods(ok, 'x: y\r\n'.repeat(10_000)),
-    outcomes: ['other'],
-    verdict: BACK_OFF_MS,
+    outcomes: ['2xx'],
+    verdict: 'delivered',
     mostTakenMb: 32,
   },
   {

@@ -376,6 +376,7 @@ describe('the advice after an attempt without a response', () => {
     [{ outcome: 'tls', errorCode: 'ERR_TLS_CERT_ALTNAME_INVALID' }, /another name/],
     [{ outcome: 'tls', errorCode: 'CERT_HAS_EXPIRED' }, /expired/],
     [{ outcome: 'tls', errorCode: 'EPROTO' }, /speak TLS/],
+    [{ outcome: 'other', errorCode: 'NOT_HTTP' }, /speak HTTP/],
     [{ outcome: 'other', errorCode: 'EHOSTUNREACH' }, /network/],
   ])('says what to look at: %j', (failed, words) => {
     expect(adviceAfter(failed)).toMatch(words);
