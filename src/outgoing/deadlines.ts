@@ -1,5 +1,6 @@
 import { Chain, type Linked } from '../core/chain.ts';
 import type { Clock } from '../core/clock.ts';
+import { afterReading } from '../core/late.ts';
 
 /** A time limit that has begun. */
 interface Deadline extends Linked<Deadline> {
@@ -8,7 +9,10 @@ interface Deadline extends Linked<Deadline> {
   isOpen: boolean;
 }
 
-/** Time limits of one length. They end in the order in which they begin, so one timer serves them all. */
+/**
+ * Time limits of one length. They end in the order in which they begin, so one timer serves them all. After a time in
+ * which this process did not run they end one length later, lest responses that wait to be read count as missing.
+ */
 export class Deadlines {
   readonly #limitMs: number;
   readonly #clock: Clock;
@@ -44,7 +48,7 @@ export class Deadlines {
   }
 
   #wait(ms: number): void {
-    this.#cancelTimer = this.#clock.after(ms, () => this.#look());
+    this.#cancelTimer = afterReading(this.#clock, ms, () => this.#look(), this.#limitMs);
   }
 
   #look(): void {

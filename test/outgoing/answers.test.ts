@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import zlib from 'node:zlib';
@@ -246,6 +247,35 @@ describe('the time limit', () => {
     expect(attempt).toEqual(expected);
     expect(attempts).toHaveLength(1);
     await cut;
+  });
+
+  it('does not count what has come while this process did not run', async () => {
+    const clock = new ManualClock();
+    const held: ServerResponse[] = [];
+    const receiver = await testReceiver({
+      respond: (_request, response) => {
+        if (held.push(response) < 20) return;
+        for (const each of held) each.writeHead(204).end();
+        clock.pause(60_000);
+      },
+    });
+    const { pool, attempts } = testPool(receiver.url, { clock, workers: 20 });
+    await Promise.all(Array.from({ length: 20 }, () => pool.post(notification())));
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(Array(20).fill('2xx'));
+    expect(receiver.requests).toHaveLength(20);
+  });
+
+  it('comes one interval later when this process did not run meanwhile, and no later', async () => {
+    const clock = new ManualClock();
+    const receiver = await testReceiver({
+      respond: () => {
+        clock.pause(60_000);
+        clock.advance(1999);
+        setImmediate(() => clock.advance(1));
+      },
+    });
+    const { pool } = testPool(receiver.url, { clock });
+    expect(await pool.post(notification())).toMatchObject({ outcome: 'timeout', durationSeconds: 62 });
   });
 
   it('comes when it comes and not before', async () => {
