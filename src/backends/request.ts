@@ -2,6 +2,7 @@ import type { CallbackOptions, CompleteCallbackModule } from '../core/callback.t
 import type { Clock } from '../core/clock.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { PlainError } from '../core/errors.ts';
+import { afterReading } from '../core/late.ts';
 import { type Eventually, isThenable } from './eventually.ts';
 import { type HeaderCheck, headerCheck } from './headers.ts';
 import { ownBody } from './own-copy.ts';
@@ -123,7 +124,8 @@ function callbackLimit(limitMs: number, clock: Clock): CallbackLimit {
   return (value) => {
     if (!isThenable(value)) return value;
     return new Promise((resolve, reject) => {
-      const cancel = clock.after(limitMs, () => reject(new PlainError(`not settled after ${limitMs} ms`)));
+      const giveUp = (): void => reject(new PlainError(`not settled after ${limitMs} ms`));
+      const cancel = afterReading(clock, limitMs, giveUp);
       // A thenable of another library need not give a promise of its own.
       Promise.resolve(value).then(resolve, reject).finally(cancel);
     });

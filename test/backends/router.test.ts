@@ -432,6 +432,26 @@ describe('a callback that fails', () => {
     },
   );
 
+  it('has one time limit more to hear what it waits for when the process did not run meanwhile', async () => {
+    const gate = openGates();
+    const { take, router, deliver, failures, clock } = await openRouter(
+      [
+        { name: 'waits', ...always, prepareBody: () => gate('heard').opened.then(() => 'heard') },
+        { name: 'hangs', ...always, prepareBody: () => gate('never').opened.then(() => 'never') },
+      ],
+      { callbackTimeoutMs: 300 },
+    );
+    take(chat('Hi'));
+    await idle();
+    clock.pause(60_000);
+    gate('heard').open();
+    await idle();
+    clock.advance(300);
+    await router.settled();
+    expect(bodies(await deliver())).toEqual(['heard']);
+    expect(failures()).toEqual(['hangs prepareBody']);
+  });
+
   it('has the whole time limit for each of the three', async () => {
     const gate = openGates();
     const slow = <T>(name: string, value: T) => gate(name).opened.then(() => value);
