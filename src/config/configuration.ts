@@ -92,4 +92,6 @@ export interface TelemetryConfiguration {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Names that the Host header of a request may have, beside the listen address. */
+  readonly hosts: readonly string[];
 }

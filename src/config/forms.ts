@@ -91,6 +91,11 @@ export function secretForm(text: string): string | undefined {
   );
 }
 
+/** A name as in a Host header, without its port. */
+export function hostForm(text: string): string | undefined {
+  return /^[\w.-]+$/.test(text) ? undefined : 'must be a name without a port: metrics.example.com';
+}
+
 /** Takes `ADDRESS:PORT` apart; undefined if it is something else. */
 export function parseListen(text: string): { host: string; port: number } | undefined {
   const [, address, host, digits] = /^(?:\[([^\]]*)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text) ?? [];

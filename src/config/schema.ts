@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { ComponentConfiguration, TelemetryConfiguration } from './configuration.ts';
+import type { ComponentConfiguration } from './configuration.ts';
 import {
+  hostForm,
   listenForm,
   nameForm,
   parseListen,
@@ -179,8 +180,14 @@ const telemetry = z
     listen: text(listenForm)
       .default('127.0.0.1:9464')
       .describe('ADDRESS:PORT for /metrics, /healthz and /readyz; port 0: any free port, which is logged.'),
+    hosts: z
+      .array(text(hostForm))
+      .default([])
+      .describe(
+        'Names by which it is asked (Host header) beside its address: the name of the container, say.',
+      ),
   })
-  .transform(({ listen }) => parseListen(listen) as TelemetryConfiguration);
+  .transform(({ listen, hosts }) => ({ ...(parseListen(listen) as { host: string; port: number }), hosts }));
 
 const log = z.strictObject({
   level: z

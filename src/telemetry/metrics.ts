@@ -7,6 +7,7 @@ import {
   type Readers,
   readWith,
 } from '../core/observation.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { type ObservedMetrics, observedMetrics } from './observed-metrics.ts';
 import { type StateOptions, stateMetrics } from './state-metrics.ts';
 
@@ -35,12 +36,28 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     observe: (observation) => readWith(readers, observation),
     contentType: registry.contentType,
-    // Both read all values before they wait for anything, so a scrape shows the ledger and the outboxes of one moment.
-    scrape: async () => {
+    scrape: oneAtATime(async () => {
+      // All at once, and nobody else does so before this is written: a scrape shows the ledger and the outboxes of one moment.
       fillStateMetrics();
-      return registry.metrics();
-    },
+      return written(registry);
+    }),
   };
+}
+
+/** So long may writing hold up what else the process does, in milliseconds; with many series all of it takes longer. */
+const LONGEST_TURN_MS = 5;
+
+/** What `registry.metrics()` gives, with turns for others between the metrics. */
+async function written(registry: Registry): Promise<string> {
+  const texts: string[] = [];
+  let turnFromMs = performance.now();
+  for (const { name } of registry.getMetricsAsArray()) {
+    texts.push(await registry.getSingleMetricAsString(name));
+    if (performance.now() - turnFromMs < LONGEST_TURN_MS) continue;
+    await new Promise(setImmediate);
+    turnFromMs = performance.now();
+  }
+  return `${texts.join('\n\n')}\n`;
 }
 
 function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string[]): Readers<void> {

@@ -1,15 +1,37 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isOwnHost } from './host-header.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface TelemetryServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Names that the Host header may have, beside the listen address. */
+  readonly hosts: readonly string[];
   readonly metrics: Pick<Metrics, 'scrape' | 'contentType'>;
   /** Why the sidecar is not ready; empty: it is. */
   readonly unreadyReasons: () => readonly string[];
+  readonly limits?: TelemetryLimits;
 }
+
+/** What clients may take, so that none keeps others from looking. */
+export interface TelemetryLimits {
+  /** Milliseconds for the head of a request, and for the whole of it. */
+  readonly requestMs: number;
+  /** Milliseconds in which a client takes nothing of a response. */
+  readonly silenceMs: number;
+  readonly connections: number;
+  /** On one connection, pipelined or not; then it is closed. */
+  readonly requestsPerConnection: number;
+}
+
+const LIMITS: TelemetryLimits = {
+  requestMs: 10_000,
+  silenceMs: 30_000,
+  connections: 100,
+  requestsPerConnection: 100,
+};
 
 export interface TelemetryServer {
   readonly address: AddressInfo;
@@ -21,22 +43,20 @@ export interface TelemetryServer {
  * @throws Error (code EADDRINUSE, …) if it cannot listen.
  */
 export async function serveTelemetry(options: TelemetryServerOptions): Promise<TelemetryServer> {
-  const server = http.createServer((request, response) => {
-    answer(options, request).then(
-      ({ status, type, body }) => {
-        if (status === 405) response.setHeader('allow', 'GET, HEAD');
-        response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-        response.end(request.method === 'HEAD' ? undefined : body);
-      },
-      () => response.writeHead(500).end(),
-    );
-  });
+  const server = openServer(options.limits ?? LIMITS);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
   });
+  const address = server.address() as AddressInfo;
+  const names = { host: options.host, address: address.address, hosts: options.hosts };
+  server.on('request', (request, response) => {
+    const { host } = request.headers;
+    const isOurs = host === undefined || isOwnHost(host, names);
+    respond(response, isOurs ? handle(options, request) : Promise.resolve(MISDIRECTED));
+  });
   return {
-    address: server.address() as AddressInfo,
+    address,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -45,13 +65,36 @@ export async function serveTelemetry(options: TelemetryServerOptions): Promise<T
   };
 }
 
-interface Answer {
+function openServer({ requestMs, silenceMs, connections, requestsPerConnection }: TelemetryLimits) {
+  const server = http.createServer({
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(1000, requestMs),
+  });
+  server.timeout = silenceMs;
+  server.maxConnections = connections;
+  server.maxRequestsPerSocket = requestsPerConnection;
+  return server;
+}
+
+interface Response {
   readonly status: number;
   readonly type: string;
   readonly body: string;
 }
 
-async function answer(options: TelemetryServerOptions, request: http.IncomingMessage): Promise<Answer> {
+function respond(response: http.ServerResponse, made: Promise<Response>): void {
+  made.then(
+    ({ status, type, body }) => {
+      if (status === 405) response.setHeader('allow', 'GET, HEAD');
+      response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+      response.end(response.req.method === 'HEAD' ? undefined : body);
+    },
+    () => response.writeHead(500).end(),
+  );
+}
+
+async function handle(options: TelemetryServerOptions, request: http.IncomingMessage): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { error: 'only GET and HEAD' });
   switch (request.url?.split('?')[0]) {
     case '/metrics':
@@ -69,6 +112,11 @@ async function answer(options: TelemetryServerOptions, request: http.IncomingMes
   }
 }
 
-function json(status: number, content: object): Answer {
+function json(status: number, content: object): Response {
   return { status, type: 'application/json', body: `${JSON.stringify(content)}\n` };
 }
+
+const MISDIRECTED = json(421, {
+  error:
+    'the Host header names another server: ask by the address of telemetry.listen, or list the name in telemetry.hosts',
+});

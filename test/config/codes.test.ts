@@ -33,6 +33,7 @@ const files: readonly (readonly [ProblemCode, string | Buffer])[] = [
   ['invalid-value', spoilt('http://localhost:8000', 'localhost:8000')],
   ['invalid-value', `${good}shutdown_timeout: -1\n`],
   ['invalid-value', `${good}log: { level: loud }\n`],
+  ['invalid-value', `${good}telemetry: { hosts: ["sidecar:9464"] }\n`],
   ['invalid-value', spoilt('  secret:', '  taps: []\n  secret:')],
   ['invalid-secret', spoilt('swordfish', '" swordfish"')],
   ['invalid-secret', spoilt('swordfish', '"sword\\tfish"')],

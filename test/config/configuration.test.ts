@@ -50,7 +50,7 @@ describe('a small file', () => {
         whenFull: 'drop_newest',
         deadLetterCapacity: 100_000,
       },
-      telemetry: { host: '127.0.0.1', port: 9464 },
+      telemetry: { host: '127.0.0.1', port: 9464, hosts: [] },
       log: { level: 'info' },
       shutdownTimeoutMs: 10_000,
     });
@@ -90,7 +90,7 @@ mod_event_pusher:
         options: { threshold: 3, words: [a, 1, null], deep: { yes: true } }
 outbox: { engine: memory, options: { path: /var/x }, capacity: 5, when_full: drop_oldest, dead_letters: 7 }
 retry: { first_delay: 10, max_delay: 20, max_age: 30, order: none, statuses: [3xx, 599] }
-telemetry: { listen: "[::1]:0" }
+telemetry: { listen: "[::1]:0", hosts: [sidecar, metrics.example.com] }
 log: { level: silent }
 shutdown_timeout: 0
 `);
@@ -139,7 +139,7 @@ shutdown_timeout: 0
         whenFull: 'drop_oldest',
         deadLetterCapacity: 7,
       },
-      telemetry: { host: '::1', port: 0 },
+      telemetry: { host: '::1', port: 0, hosts: ['sidecar', 'metrics.example.com'] },
       log: { level: 'silent' },
       shutdownTimeoutMs: 0,
     });
@@ -180,7 +180,10 @@ it.each([
   ['localhost:65535', { host: 'localhost', port: 65_535 }],
   ['[::]:80', { host: '::', port: 80 }],
 ])('listens for %s as it says', async (listen, expected) => {
-  expect((await load(`${good}telemetry: { listen: "${listen}" }\n`)).telemetry).toEqual(expected);
+  expect((await load(`${good}telemetry: { listen: "${listen}" }\n`)).telemetry).toEqual({
+    ...expected,
+    hosts: [],
+  });
 });
 
 it('takes lists that are empty on purpose', async () => {

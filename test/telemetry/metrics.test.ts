@@ -67,17 +67,22 @@ const everything: readonly Observation[] = [
 ];
 
 interface BenchOptions {
+  readonly trustedDomains?: readonly string[];
   readonly counts?: Record<string, OutboxCounts>;
   readonly nowMs?: () => number;
 }
 
-function openMetrics({ counts = {}, nowMs = () => 0 }: BenchOptions = {}): {
+function openMetrics({
+  trustedDomains = ['example.com', 'example.org'],
+  counts = {},
+  nowMs = () => 0,
+}: BenchOptions = {}): {
   metrics: Metrics;
   ledger: Ledger;
 } {
   const ledger = new Ledger();
   const metrics = createMetrics({
-    trustedDomains: ['example.com', 'example.org'],
+    trustedDomains,
     version: '1.2.3',
     ledger,
     outboxes: () => Object.entries(counts),
@@ -304,6 +309,23 @@ describe('the metrics', () => {
     expect(await metrics.scrape()).toContain('event_pusher_build_info');
   });
 
+  it('leave turns to others while many series are written', async () => {
+    const trustedDomains = Array.from({ length: 3000 }, (_, number) => `host${number}.example.com`);
+    const { metrics } = openMetrics({ trustedDomains });
+    for (const host of trustedDomains) {
+      metrics.observe({ kind: 'notification-delivered', notification: { ...notification, host }, attempt });
+    }
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    await metrics.scrape();
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(1);
+  });
+
   it('say which build runs', async () => {
     const samples = await scrape(openMetrics().metrics);
     expect(samples.get('event_pusher_build_info')).toEqual([
@@ -443,7 +465,13 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
       ),
     });
   }
-  const telemetry = await serveTelemetry({ host: '127.0.0.1', port: 0, metrics, unreadyReasons: () => [] });
+  const telemetry = await serveTelemetry({
+    host: '127.0.0.1',
+    port: 0,
+    hosts: [],
+    metrics,
+    unreadyReasons: () => [],
+  });
   onTestFinished(() => telemetry.close());
   return { ledger, lanes, port: telemetry.address.port };
 }
