@@ -12,6 +12,9 @@ if (!isSupported(process.versions.node, engines.node)) {
   process.exit(1);
 }
 
+// Taken before there is a callback module, to which it is denied.
+const { exit } = process;
+
 if (process.argv[2] === 'run') limitYoungGeneration(process);
 
 // Node would open a debugger, to which anybody on this machine can give commands.
@@ -27,4 +30,4 @@ const exitCode = await runCommandLine(process.argv.slice(2), version).catch((err
   return 1;
 });
 // Not left to the event loop, which a callback module may keep busy.
-process.stdout.write('', () => process.exit(exitCode));
+process.stdout.write('', () => exit(exitCode));

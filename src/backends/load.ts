@@ -86,9 +86,21 @@ function callbackOf(exported: Record<string, unknown>, name: string): Record<str
 }
 
 function messageOf(error: unknown, fileUrl = ''): string {
-  if (!(error instanceof Error)) return String(error);
-  // Node keeps the line to itself, except on its command line.
-  return error instanceof SyntaxError
-    ? `${error.message} ("node --check ${fileURLToPath(fileUrl)}" shows where)`
-    : error.message;
+  try {
+    return error instanceof Error ? errorMessage(error, fileUrl) : String(error);
+  } catch {
+    // Modules may throw anything, even what throws when it is looked at.
+    return 'it threw something that cannot be shown';
+  }
+}
+
+function errorMessage(error: NodeJS.ErrnoException, fileUrl: string): string {
+  const { message, code } = error;
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(message)) {
+    return `Node ${process.versions.node} cannot load TypeScript (${message}): compile it to JavaScript, or run Node 22.18 or later`;
+  }
+  // Node keeps the line to itself, except on its command line; an export that is not there it names.
+  return error instanceof SyntaxError && !message.includes('requested module')
+    ? `${message} ("node --check ${fileURLToPath(fileUrl)}" shows where)`
+    : message;
 }

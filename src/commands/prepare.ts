@@ -1,5 +1,7 @@
 import { loadBackends } from '../backends/load.ts';
+import { keepProcess } from '../backends/process-end.ts';
 import type { Backend } from '../backends/request.ts';
+import { offerStanzaPackage } from '../backends/stanza-package.ts';
 import type { Configuration, OutboxConfiguration } from '../config/configuration.ts';
 import { loadOutbox } from '../config/load-outbox.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
@@ -15,6 +17,10 @@ export interface Prepared {
 export async function prepare(file: string, tell: Tell): Promise<Prepared | undefined> {
   const configuration = await readConfiguration(file, tell);
   if (configuration === undefined) return undefined;
+  if (configuration.backends.some(({ callbackModule }) => callbackModule !== undefined)) {
+    keepProcess();
+    offerStanzaPackage();
+  }
   const { backends, failures } = await loadBackends(configuration.backends);
   if (failures.length === 0) return { configuration, backends };
   tell(

@@ -2,13 +2,16 @@ import { systemClock } from '../system-clock.ts';
 import { type Command, exitCodes } from './command.ts';
 import { firstStopSignal } from './stop-signals.ts';
 
+/** Taken before there is a callback module, to which it is denied. */
+const { exit } = process;
+
 export const run: Command = {
   summary: 'connects to the XMPP server and delivers notifications, until SIGTERM or SIGINT',
   takesFile: true,
   async run(context) {
     const stopWanted = firstStopSignal(process, systemClock, () => {
       process.stderr.write('ended by a second signal, without delivering what is under way\n');
-      process.exit(exitCodes.failure);
+      exit(exitCodes.failure);
     });
     process.on('SIGHUP', () => process.stderr.write('SIGHUP ignored: this version cannot reload\n'));
     // Only now, so that a signal that comes while all of it is loaded is not missed.

@@ -158,6 +158,18 @@ const bad: [string, string, string, RegExp][] = [
     "require('not-installed');",
     /Cannot find module 'not-installed'/,
   ],
+  [
+    'imports by a name that the other module does not export',
+    'mjs',
+    "import { nothing } from 'node:path';",
+    /^The requested module 'node:path' does not provide an export named 'nothing'$/,
+  ],
+  [
+    'throws what throws when it is looked at',
+    'mjs',
+    "throw { toString() { throw new Error('looked at'); } };",
+    /^it threw something that cannot be shown$/,
+  ],
   ['throws as it is loaded', 'mjs', "throw new Error('no database');", /^no database$/],
   ['throws what is no error', 'mjs', "throw 'no database';", /^no database$/],
   ['rejects as it is loaded', 'mjs', "await Promise.reject(new Error('no database'));", /^no database$/],

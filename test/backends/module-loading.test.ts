@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { checkModules, startCallbackProcess } from '../support/callback-process.ts';
+
+const canLoadTypeScript = Boolean((process.features as { typescript?: unknown }).typescript);
+
+describe('a callback module that lies anywhere', () => {
+  it.each([
+    [
+      'an ES module',
+      'mjs',
+      `import xml from '@xmpp/xml';
+       export const shouldMakeReq = ({ packet }) => packet instanceof xml.Element;
+       export const prepareBody = ({ message }) => xml('said', {}, message).toString();`,
+    ],
+    [
+      'a CommonJS module',
+      'cjs',
+      `const xml = require('@xmpp/xml');
+       exports.shouldMakeReq = ({ packet }) => packet instanceof xml.Element;
+       exports.prepareBody = ({ message }) => xml('said', {}, message).toString();`,
+    ],
+    [
+      'an ES module, when it is asked',
+      'mjs',
+      `export const shouldMakeReq = async ({ packet }) => packet instanceof (await import('@xmpp/xml')).default.Element;
+       export const prepareBody = ({ message }) => '<said>' + message + '</said>';`,
+    ],
+  ])('may import @xmpp/xml, of which its stanza is made: %s', async (_what, ending, source) => {
+    const sidecar = await startCallbackProcess({ backends: { mine: source }, ending });
+    sidecar.chat('Hi');
+    expect((await sidecar.receiver.next()).body).toBe('<said>Hi</said>');
+  });
+
+  it.each([
+    ['ES', 'mjs', "import { name } from '@xmpp/xml'; throw new Error(name);"],
+    ['CommonJS', 'cjs', "throw new Error(require('@xmpp/xml').name);"],
+  ])('gets its own @xmpp/xml if it has one: %s', async (_what, ending, source) => {
+    const { stderr } = await checkModules({
+      backends: { mine: source },
+      ending,
+      files: {
+        'node_modules/@xmpp/xml/package.json': '{ "name": "@xmpp/xml", "main": "own.js" }',
+        'node_modules/@xmpp/xml/own.js': "exports.name = 'its own';",
+      },
+    });
+    expect(stderr).toMatch(/cannot be used: its own\n$/);
+  });
+
+  it.each([
+    ['ES', 'mjs', "import got from 'got';"],
+    ['CommonJS', 'cjs', "require('got');"],
+    ['ES, a part of the package', 'mjs', "import '@xmpp/xml/lib/Parser.js';"],
+  ])('gets nothing else of ours: %s', async (_what, ending, source) => {
+    const { code, stderr } = await checkModules({ backends: { mine: source }, ending });
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/cannot be used: Cannot find (package|module) '(got|@xmpp\/xml\S*)'/);
+  });
+});
+
+describe('a callback module in TypeScript', () => {
+  const source = 'export const shouldMakeReq = ({ dir }: { dir: string }): boolean => dir === "in";';
+
+  it.runIf(canLoadTypeScript)('can be used where Node can load it', async () => {
+    const sidecar = await startCallbackProcess({ backends: { typed: source }, ending: 'ts' });
+    sidecar.chat('Hi');
+    await sidecar.receiver.next();
+  });
+
+  it.skipIf(canLoadTypeScript).each(['ts', 'mts', 'cts'])(
+    'is a problem that says what to do where Node cannot: .%s',
+    async (ending) => {
+      const { code, stderr } = await checkModules({ backends: { typed: source }, ending });
+      expect(code).toBe(78);
+      expect(stderr).toMatch(
+        /^x\.yaml:\d+:\d+: the callback module of typed cannot be used: Node \d+\S* cannot load TypeScript \(.*\): compile it to JavaScript, or run Node 22\.18 or later\n$/,
+      );
+    },
+  );
+});
