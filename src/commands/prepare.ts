@@ -15,8 +15,10 @@ export interface Prepared {
 
 /** Loads a configuration and its callback modules; tells all problems, and gives undefined if it cannot be used. */
 export async function prepare(file: string, tell: Tell): Promise<Prepared | undefined> {
-  const configuration = await readConfiguration(file, tell);
-  if (configuration === undefined) return undefined;
+  const loaded = await loadConfiguration(file, process.env);
+  tell('problems' in loaded ? loaded.problems : loaded.warnings);
+  if ('problems' in loaded) return undefined;
+  const { configuration } = loaded;
   if (configuration.backends.some(({ callbackModule }) => callbackModule !== undefined)) {
     keepProcess();
     offerStanzaPackage();
@@ -34,14 +36,12 @@ export async function prepare(file: string, tell: Tell): Promise<Prepared | unde
   return undefined;
 }
 
-/** Loads a configuration only; tells all problems, and gives undefined if it cannot be used. */
-export async function readConfiguration(
-  file: string,
-  tell: Tell = printProblems,
-): Promise<Configuration | undefined> {
+/** Loads a configuration only; if it cannot be used, tells all problems on stderr, and gives undefined. */
+export async function readConfiguration(file: string): Promise<Configuration | undefined> {
   const loaded = await loadConfiguration(file, process.env);
-  tell('configuration' in loaded ? loaded.warnings : loaded.problems);
-  return 'configuration' in loaded ? loaded.configuration : undefined;
+  if (!('problems' in loaded)) return loaded.configuration;
+  printProblems(loaded.problems);
+  return undefined;
 }
 
 /** Loads what a configuration says of the outbox; tells all problems on stderr, and gives undefined if that is not good. */

@@ -1,5 +1,6 @@
 import type { Report } from './findings.ts';
 import { nearest } from './nearest.ts';
+import type { CheckedFile } from './schema.ts';
 import { backendsOf, field, isSection, itemsOf, textOf } from './raw.ts';
 
 /**
@@ -19,6 +20,14 @@ export function checkConsistency(content: unknown, report: Report): void {
   const backends = backendsOf(content);
   checkBackendNames(backends, report);
   checkBackendPools(backends, pools, report);
+}
+
+/** Warns of taps that would discard all they are for; what is there by default counts, too. */
+export function checkTrust({ taps, trustedDomains }: CheckedFile['component'], report: Report): void {
+  const tap = taps.find((name) => name !== 'direct');
+  if (tap === undefined || trustedDomains.length > 0) return;
+  const message = `has no domain, so the tap ${tap} discards every copy: list the domains of your users`;
+  report(['component', 'trusted_domains'], 'nobody-trusted', message);
 }
 
 interface RawPool {

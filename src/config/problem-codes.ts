@@ -36,6 +36,10 @@ const kinds = {
     severity: 'error',
     meaning: 'a pool for each trusted domain is wanted, and there is none',
   },
+  'nobody-trusted': {
+    severity: 'warning',
+    meaning: 'a tap takes copies, and no domain is trusted to send them',
+  },
   'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that is not there' },
   'unusable-callback-module': {
     severity: 'error',

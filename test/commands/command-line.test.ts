@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { folderWith, good, spoilt } from '../config/load-text.ts';
+import { folderWith, good, spoilt, trusting } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -146,7 +146,7 @@ describe('schema', () => {
 
 describe('check', () => {
   it('is content with a good file', async () => {
-    const folder = await folderWith({ 'event-pusher.yaml': good });
+    const folder = await folderWith({ 'event-pusher.yaml': trusting });
     const file = join(folder, 'event-pusher.yaml');
     expect(await runCli(['check', '-c', file])).toMatchObject({
       code: 0,
@@ -185,7 +185,7 @@ describe('check', () => {
   it('prints every problem as one JSON object a line when asked for JSON, and nothing else', async () => {
     const folder = await folderWith({
       'x.yaml': spoilt('swordfish', '${SECRET}').concat('shutdown_timeout: -1\n'),
-      'good.yaml': good,
+      'good.yaml': trusting,
     });
     const { code, stdout, stderr } = await runCli(['check', '--json', '-c', 'x.yaml'], { folder });
     expect({ code, stderr }).toEqual({ code: 78, stderr: '' });
@@ -219,6 +219,19 @@ describe('check', () => {
     });
   });
 
+  it('prints a warning with that word before it, and is content all the same', async () => {
+    const folder = await folderWith({ 'x.yaml': good });
+    const message = 'component.trusted_domains has no domain, so the tap forwarded discards every copy: ';
+    expect(await runCli(['check', '-c', 'x.yaml'], { folder })).toMatchObject({
+      code: 0,
+      stdout: 'x.yaml: good\n',
+      stderr: `x.yaml:1:1: warning: ${message}list the domains of your users\n`,
+    });
+    const { code, stdout } = await runCli(['check', '--json', '-c', 'x.yaml'], { folder });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ severity: 'warning', code: 'nobody-trusted' });
+  });
+
   it('exits with 78 even if nobody reads the problems', async () => {
     const folder = await folderWith({ 'x.yaml': '' });
     const check = startCli(['check', '-c', 'x.yaml'], { folder });
@@ -228,7 +241,7 @@ describe('check', () => {
 
   it('loads the callback modules, and tells where and why one of them cannot be used', async () => {
     const folder = await folderWith({
-      'x.yaml': `${good}        callback_module: ./one.mjs
+      'x.yaml': `${trusting}        callback_module: ./one.mjs
     - http: { pool_name: http_pool, name: chats, callback_module: ./two.mjs }
     - http: { pool_name: http_pool, callback_module: ./three.mjs }
     - http: { pool_name: http_pool, callback_module: ./four.mjs }
@@ -241,17 +254,17 @@ describe('check', () => {
     const { code, stderr } = await runCli(['check', '-c', 'x.yaml'], { folder });
     expect(code).toBe(78);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      'x.yaml:12:26: the callback module of http_pool cannot be used: no database at all',
-      'x.yaml:13:67: the callback module of chats cannot be used: its shouldMakeReq is not a function',
+      'x.yaml:13:26: the callback module of http_pool cannot be used: no database at all',
+      'x.yaml:14:67: the callback module of chats cannot be used: its shouldMakeReq is not a function',
       expect.stringMatching(
-        /^x\.yaml:14:54: the callback module of http_pool#2 cannot be used: it exports none of /,
+        /^x\.yaml:15:54: the callback module of http_pool#2 cannot be used: it exports none of /,
       ),
     ]);
   });
 
   it('ends although a callback module keeps the process busy', async () => {
     const folder = await folderWith({
-      'x.yaml': `${good}        callback_module: ./busy.mjs\n`,
+      'x.yaml': `${trusting}        callback_module: ./busy.mjs\n`,
       'busy.mjs': 'setInterval(() => {}, 1000); export const shouldMakeReq = () => true;',
     });
     expect(await runCli(['check', '-c', 'x.yaml'], { folder })).toMatchObject({ code: 0, stderr: '' });
@@ -259,14 +272,14 @@ describe('check', () => {
 
   it('says so when a callback module waits for what never comes', async () => {
     const folder = await folderWith({
-      'x.yaml': `${good}        callback_module: ./waiting.mjs\n`,
+      'x.yaml': `${trusting}        callback_module: ./waiting.mjs\n`,
       'waiting.mjs': 'await new Promise(() => {});',
     });
     expect(await runCli(['check', '-c', 'x.yaml'], { folder })).toMatchObject({
       code: 78,
       stdout: '',
       stderr:
-        'x.yaml:12:26: the callback module of http_pool cannot be used: it was not loaded within 10 s: what does it wait for?\n',
+        'x.yaml:13:26: the callback module of http_pool cannot be used: it was not loaded within 10 s: what does it wait for?\n',
     });
   });
 });

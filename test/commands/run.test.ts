@@ -4,7 +4,7 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { folderWith, good, spoilt } from '../config/load-text.ts';
+import { folderWith, good, spoilt, trusting } from '../config/load-text.ts';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
 import { closedPort } from '../support/closed-port.ts';
 
@@ -23,7 +23,8 @@ interface RunOptions {
 
 async function run(options: RunOptions = {}): Promise<RunningCli> {
   const { xmppPort, server = 'http://localhost:8000', callback, listen = '127.0.0.1:0' } = options;
-  const text = spoilt('5347', String(xmppPort ?? (await closedPort())))
+  const text = trusting
+    .replace('5347', String(xmppPort ?? (await closedPort())))
     .replace('http://localhost:8000', server)
     .concat(callback === undefined ? '' : '        callback_module: ./callback.mjs\n')
     .concat(`telemetry: { listen: "${listen}" }\nshutdown_timeout: 600000\n`);
@@ -208,7 +209,7 @@ it('is not troubled when nobody reads its complaints', async () => {
 });
 
 it('says first what it is and what it will do, without the credentials of servers', async () => {
-  const text = `${spoilt('http://localhost:8000', 'http://localhost:8000/T0/s3cr3t')}
+  const text = `${trusting.replace('http://localhost:8000', 'http://localhost:8000/T0/s3cr3t')}
     - http: { pool_name: http_pool, name: alerts }
 telemetry: { listen: "127.0.0.1:0" }
 `;
@@ -234,13 +235,29 @@ telemetry: { listen: "127.0.0.1:0" }
   expect(stdout).not.toContain('s3cr3t');
 });
 
+it('starts all the same when there is only a warning, and says it in the log', async () => {
+  const folder = await folderWith({ 'x.yaml': `${good}telemetry: { listen: "127.0.0.1:0" }\n` });
+  const sidecar = startCli(['run', '-c', 'x.yaml'], { folder });
+  await sidecar.logged('telemetry-listening');
+  sidecar.process.kill('SIGTERM');
+  const { code, stdout } = await sidecar.ended;
+  expect(code).toBe(0);
+  const line = stdout.split('\n').find((text) => text.includes('configuration-problem'));
+  expect(JSON.parse(line ?? '{}')).toMatchObject({
+    level: 'warn',
+    code: 'nobody-trusted',
+    line: 1,
+    column: 1,
+  });
+});
+
 it('ends with 78 on a bad configuration, and says each problem in the log, too', async () => {
   const folder = await folderWith({ 'x.yaml': spoilt('swordfish', '""\n  colour: blue') });
   const { code, stdout, stderr } = await runCli(['run', '-c', 'x.yaml'], { folder });
   expect(code).toBe(78);
   expect(stderr).toBe(
     'x.yaml:4:11: component.secret must not be empty: the server has one for this component\n' +
-      'x.yaml:5:3: component.colour is no known key: known here are service, domain, secret, secret_file, trusted_domains, taps, max_stanza_size\n',
+      'x.yaml:5:3: component.colour is no known key: known here are service, domain, secret, secret_file, trusted_domains, taps, max_stanza_size, timeouts\n',
   );
   expect(
     stdout
@@ -266,14 +283,14 @@ it('ends with 78 on a callback module that cannot be loaded', async () => {
   expect(await sidecar.logged('configuration-problem')).toMatchObject({
     level: 'error',
     file: 'x.yaml',
-    line: 12,
+    line: 13,
     column: 26,
     code: 'unusable-callback-module',
   });
   const { code, stderr } = await sidecar.ended;
   expect(code).toBe(78);
   expect(stderr).toMatch(
-    /^x\.yaml:12:26: the callback module of http_pool cannot be used: .*Unexpected token.*\n$/,
+    /^x\.yaml:13:26: the callback module of http_pool cannot be used: .*Unexpected token.*\n$/,
   );
 });
 
@@ -287,7 +304,7 @@ it('ends with 1 when its telemetry address is taken, and says so', async () => {
 
 it('ends with 1 when its outbox cannot be opened, and says so in the log, too', async () => {
   const folder = await folderWith({
-    'x.yaml': `${good}outbox: { options: { path: file } }\n`,
+    'x.yaml': `${trusting}outbox: { options: { path: file } }\n`,
     file: '',
   });
   const sidecar = startCli(['run', '-c', 'x.yaml'], { folder });
@@ -309,7 +326,7 @@ it('is not ready while no XMPP server is there, which healthcheck says', async (
   const sidecar = await run();
   const { port } = await sidecar.logged('telemetry-listening');
   const folder = await folderWith({
-    'x.yaml': `${good}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
+    'x.yaml': `${trusting}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
   });
   const { code, stderr } = await runCli(['healthcheck', '-c', 'x.yaml'], { folder });
   expect(code).toBe(1);
@@ -321,7 +338,7 @@ it('is ready once the XMPP server welcomed it, which healthcheck says', async ()
   const { port } = await sidecar.logged('telemetry-listening');
   await sidecar.logged('component-online');
   const folder = await folderWith({
-    'x.yaml': `${good}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
+    'x.yaml': `${trusting}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
   });
   expect(await runCli(['healthcheck', '-c', 'x.yaml'], { folder })).toMatchObject({ code: 0, stderr: '' });
 });

@@ -47,6 +47,7 @@ const files: readonly (readonly [ProblemCode, string | Buffer])[] = [
     spoilt('mod_event_pusher:', '  - { tag: http_pool, server: "http://localhost" }\nmod_event_pusher:'),
   ],
   ['no-trusted-domain', spoilt('    server:', '    scope: host\n    server:')],
+  ['nobody-trusted', good],
   ['unknown-pool', spoilt('pool_name: http_pool', 'pool_name: nobody')],
   ['unusable-callback-module', backend('callback_module: ./none.js')],
 ];

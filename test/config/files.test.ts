@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
-import { folderWith, good, load, problemsOf, spoilt } from './load-text.ts';
+import { folderWith, good, linesOf, load, problemsOf, spoilt } from './load-text.ts';
 
 function utf16(text: string): Buffer {
   return Buffer.from(text, 'utf16le');
@@ -179,10 +179,7 @@ describe('without permission', () => {
     if (isRoot) process.seteuid?.(NOBODY);
     try {
       const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), {});
-      const problems = 'problems' in loaded ? loaded.problems : [];
-      return problems.map(({ line, column, message }) =>
-        `${line}:${column}: ${message}`.replaceAll(folder, 'DIR'),
-      );
+      return linesOf(loaded, 'error', folder);
     } finally {
       if (isRoot) process.seteuid?.(0);
       for (const name of Object.keys(modes)) await chmod(join(folder, name), 0o700);

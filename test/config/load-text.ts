@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { Configuration } from '../../src/config/configuration.ts';
-import { loadConfiguration } from '../../src/config/load.ts';
+import { type Loaded, loadConfiguration } from '../../src/config/load.ts';
+import { problemCodes, type Severity } from '../../src/config/problem-codes.ts';
 
 export interface LoadOptions {
   readonly environment?: Record<string, string>;
@@ -31,6 +32,9 @@ export function spoilt(from: string, to: string): string {
   return good.replace(from, () => to);
 }
 
+/** The good configuration with a line more, so that there is nothing to warn of either. */
+export const trusting = spoilt('  secret:', '  trusted_domains: [example.com]\n  secret:');
+
 /** A folder with these files in it, until the test is over. */
 export async function folderWith(files: Record<string, string | Buffer>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'event-pusher-'));
@@ -42,17 +46,31 @@ export async function folderWith(files: Record<string, string | Buffer>): Promis
   return folder;
 }
 
-/** The problems of a configuration, as `LINE:COLUMN: message`; the folder of the file is shown as DIR. */
-export async function problemsOf(
-  text: string | Buffer,
-  { environment = {}, files = {} }: LoadOptions = {},
-): Promise<string[]> {
+/** The errors of a configuration, as `LINE:COLUMN: message`; the folder of the file is shown as DIR. */
+export async function problemsOf(text: string | Buffer, options: LoadOptions = {}): Promise<string[]> {
+  const { loaded, folder } = await loadText(text, options);
+  const errors = linesOf(loaded, 'error', folder);
+  expect('problems' in loaded).toBe(errors.length > 0);
+  return errors;
+}
+
+/** The warnings in the same form, whether there are errors or not. */
+export async function warningsOf(text: string, options: LoadOptions = {}): Promise<string[]> {
+  const { loaded, folder } = await loadText(text, options);
+  return linesOf(loaded, 'warning', folder);
+}
+
+/** What a configuration in this folder has of one severity. */
+export function linesOf(loaded: Loaded, severity: Severity, folder: string): string[] {
+  const problems = 'problems' in loaded ? loaded.problems : loaded.warnings;
+  return problems
+    .filter(({ code }) => problemCodes[code].severity === severity)
+    .map(({ line, column, message }) => `${line}:${column}: ${message}`.replaceAll(folder, 'DIR'));
+}
+
+async function loadText(text: string | Buffer, { environment = {}, files = {} }: LoadOptions) {
   const folder = await folderWith({ ...files, 'event-pusher.yaml': text });
-  const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), environment);
-  if ('configuration' in loaded) return [];
-  return loaded.problems.map(({ line, column, message }) =>
-    `${line}:${column}: ${message}`.replaceAll(folder, 'DIR'),
-  );
+  return { folder, loaded: await loadConfiguration(join(folder, 'event-pusher.yaml'), environment) };
 }
 
 /** A configuration that has to be good. */
