@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { folderWith } from '../config/load-text.ts';
 import { PROMETHEUS_FOLDER, promtool, startPrometheus } from '../support/prometheus.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { describeWithServer } from '../support/servers/availability.ts';
@@ -143,6 +145,56 @@ describeWithServer('prometheus', 'Prometheus and our configuration of it', () =>
       }
     },
   );
+
+  it('has an alert for a server from which nothing comes, for those who switch it on', async () => {
+    const block = /^ {6}# - alert: EventPusherNothingComes\n(?: {6}# .*\n)+/m;
+    const folder = await folderWith({
+      'alerts.yaml': read('alerts.yaml').replace(block, (lines) =>
+        lines.replaceAll(/^ {6}# /gm, ' '.repeat(6)),
+      ),
+      'test.yaml': JSON.stringify({
+        rule_files: ['alerts.yaml'],
+        tests: [
+          { comes: '0+1x60 60x400', at: ['6h', '7h10m'], firing: [] },
+          { comes: '0+1x60 60x500', at: ['7h20m'], firing: ['quiet'] },
+          { comes: '0x500', at: ['6h1m'], firing: ['quiet'] },
+          { comes: '0x200 1x500', at: ['6h1m', '9h'], firing: [] },
+        ].flatMap(({ comes, at, firing }) =>
+          at.map((time) => ({
+            interval: '1m',
+            input_series: [
+              { series: 'event_pusher_component_connected{job="j", instance="quiet"}', values: '1x600' },
+              { series: 'event_pusher_component_connected{job="j", instance="away"}', values: '0x600' },
+              {
+                series: 'event_pusher_stanzas_total{job="j", instance="quiet", tap="none"}',
+                values: '0x600',
+              },
+              {
+                series: 'event_pusher_stanzas_total{job="j", instance="quiet", tap="direct"}',
+                values: comes,
+              },
+              {
+                series: 'event_pusher_stanzas_total{job="j", instance="away", tap="direct"}',
+                values: '0x600',
+              },
+            ],
+            promql_expr_test: [
+              {
+                expr: 'count by (instance) (ALERTS{alertname="EventPusherNothingComes", alertstate="firing"})',
+                eval_time: time,
+                exp_samples: firing.map((instance) => ({ labels: `{instance="${instance}"}`, value: 1 })),
+              },
+            ],
+          })),
+        ),
+      }),
+    });
+    const path = (name: string): string => join(folder, name);
+    const rules = await promtool(['check', 'rules', '--lint=all', '--lint-fatal', path('alerts.yaml')]);
+    expect(rules).toMatchObject({ code: 0, output: expect.stringContaining(`${alerts.length + 1} rules`) });
+    const { code, output } = await promtool(['test', 'rules', path('test.yaml')]);
+    expect(code, output).toBe(0);
+  });
 
   it('has nothing to say about the metrics of a running sidecar', async () => {
     const { sidecar } = await startSeasonedBench();
