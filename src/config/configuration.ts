@@ -58,6 +58,7 @@ export interface PoolConfiguration {
   readonly server: string;
   readonly pathPrefix: string;
   readonly requestTimeoutMs: number;
+  readonly maxConnectionAgeMs: number;
   readonly retry: RetryPolicy;
   readonly whenFull: WhenFull;
 }

@@ -96,20 +96,24 @@ const outgoingPool = z
       .default('/')
       .describe("Goes between the server and the backend's path."),
     request_timeout: milliseconds(1).default(2000).describe('Milliseconds for a whole exchange.'),
+    max_connection_age: milliseconds(1)
+      .default(60_000)
+      .describe('Milliseconds (down to 3/4 of it at random) after which a busy connection is made anew.'),
     retry: poolRetrySchema
       .prefault({})
       .describe('As the general retry section, for this pool only; keys left out are taken from there.'),
     when_full: whenFull.exactOptional().describe("This pool's own outbox.when_full."),
   })
-  .transform(({ scope, tag, workers, server, path_prefix, request_timeout, retry, when_full }) => ({
-    scope,
-    tag,
-    workers,
-    server,
-    pathPrefix: path_prefix,
-    requestTimeoutMs: request_timeout,
-    retry,
-    whenFull: when_full,
+  .transform((file) => ({
+    scope: file.scope,
+    tag: file.tag,
+    workers: file.workers,
+    server: file.server,
+    pathPrefix: file.path_prefix,
+    requestTimeoutMs: file.request_timeout,
+    maxConnectionAgeMs: file.max_connection_age,
+    retry: file.retry,
+    whenFull: file.when_full,
   }));
 
 const httpBackend = z

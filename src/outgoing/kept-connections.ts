@@ -1,6 +1,6 @@
 import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
 import { readerOf } from './status-line.ts';
 
 /**
@@ -12,15 +12,21 @@ export const LOOK_INTERVAL_MS = 2000;
 /** Connections of an outgoing pool that are kept alive. */
 export class KeptConnections {
   readonly #agent: Agent;
+  readonly #maxAgeMs: number;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #held: Socket[] = [];
+  /** The monotonic time at which a connection ends that is used until then. */
+  readonly #endsAtMs = new WeakMap<Socket, number>();
   #written = new WeakMap<Socket, number>();
   #cancelLook: (() => void) | undefined;
 
   /** @param agent Has one server, and keeps connections alive; its ways of naming and using them again are changed. */
-  constructor(agent: Agent, clock: Clock) {
+  constructor(agent: Agent, maxAgeMs: number, { clock, random }: { clock: Clock; random: Random }) {
     this.#agent = agent;
+    this.#maxAgeMs = maxAgeMs;
     this.#clock = clock;
+    this.#random = random;
     // All go to one server; Node would make a name of the address three times for each request.
     agent.getName = () => 'server';
     const reuse = agent.reuseSocket.bind(agent);
@@ -30,7 +36,7 @@ export class KeptConnections {
       this.#hold(socket as Socket);
     };
     const keep = agent.keepSocketAlive.bind(agent);
-    agent.keepSocketAlive = (socket) => readerOf(socket as Socket)?.isOdd !== true && keep(socket);
+    agent.keepSocketAlive = (socket) => this.#isFit(socket as Socket) && keep(socket);
   }
 
   /** To be called with each request: idle connections are looked for from then on, as long as there are any. */
@@ -41,6 +47,19 @@ export class KeptConnections {
   close(): void {
     this.#cancelLook?.();
     this.#agent.destroy();
+  }
+
+  /**
+   * Whether a connection may be used again. A busy one would never end by itself, and so never come to what a balancer or
+   * a name leads to since; ends that lie apart spare the receiver many new connections at one time.
+   */
+  #isFit(socket: Socket): boolean {
+    const endsAtMs = this.#endsAtMs.get(socket);
+    const nowMs = this.#clock.monotonic();
+    // The age counts from the first response.
+    if (endsAtMs === undefined) this.#endsAtMs.set(socket, nowMs + this.#maxAgeMs * (1 - this.#random() / 4));
+    else if (nowMs >= endsAtMs) return false;
+    return readerOf(socket)?.isOdd !== true;
   }
 
   /**

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
 import type { Attempt, Notification } from '../core/delivery.ts';
 import type { Observe } from '../core/observation.ts';
 import { Deadlines } from './deadlines.ts';
@@ -14,6 +14,14 @@ export interface PoolOptions extends RequestOptions {
   /** Most requests in flight, and keep-alive connections. */
   readonly workers: number;
   readonly requestTimeoutMs: number;
+  /** After this a connection is not used again; down to three quarters of it, at random. */
+  readonly maxConnectionAgeMs: number;
+}
+
+export interface PoolSurroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
 }
 
 /** Keep-alive connections to one HTTP server. */
@@ -27,11 +35,8 @@ export interface OutgoingPool {
 }
 
 /** Opens a pool; it connects when it is first used. */
-export function openPool(
-  options: PoolOptions,
-  { clock, observe }: { clock: Clock; observe: Observe },
-): OutgoingPool {
-  const { agent, kept, fresh } = openConnections(options, clock);
+export function openPool(options: PoolOptions, { clock, random, observe }: PoolSurroundings): OutgoingPool {
+  const { agent, kept, fresh } = openConnections(options, { clock, random });
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
   const { request } = moduleFor(options);
   const makeRequest = makeRequests(options, agent, request);
@@ -73,13 +78,13 @@ function moduleFor({ server }: PoolOptions): typeof http | typeof https {
 }
 
 /** Kept connections, and an agent for single ones. */
-function openConnections(options: PoolOptions, clock: Clock) {
+function openConnections(options: PoolOptions, surroundings: Pick<PoolSurroundings, 'clock' | 'random'>) {
   const { Agent } = moduleFor(options);
-  const { workers } = options;
+  const { workers, maxConnectionAgeMs } = options;
   const agent = new Agent({ keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
   const fresh = new Agent({ keepAlive: false });
   for (const each of [agent, fresh]) readStatusLines(each);
-  return { agent, kept: new KeptConnections(agent, clock), fresh };
+  return { agent, kept: new KeptConnections(agent, maxConnectionAgeMs, surroundings), fresh };
 }
 
 function observeAttempt(observe: Observe, notification: Notification, attempt: Attempt): void {

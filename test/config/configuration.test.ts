@@ -23,6 +23,7 @@ describe('a small file', () => {
           server: 'http://localhost:8000',
           pathPrefix: '/',
           requestTimeoutMs: 2000,
+          maxConnectionAgeMs: 60_000,
           retry: {
             firstDelayMs: 1000,
             maxDelayMs: 600_000,
@@ -76,6 +77,7 @@ outgoing_pools:
     server: https://localhost:8000/base
     path_prefix: /webservice
     request_timeout: 500
+    max_connection_age: 7000
     retry: { max_age: 0, order: strict, statuses: [500] }
     when_full: drop_newest
   - { tag: chats, scope: example.com, server: "http://b" }
@@ -112,6 +114,7 @@ shutdown_timeout: 0
           server: 'https://localhost:8000/base',
           pathPrefix: '/webservice',
           requestTimeoutMs: 500,
+          maxConnectionAgeMs: 7000,
           retry: { firstDelayMs: 10, maxDelayMs: 20, maxAgeMs: 0, order: 'strict', statuses: [500] },
           whenFull: 'drop_newest',
         },
@@ -128,7 +131,7 @@ shutdown_timeout: 0
           poolName: 'chats',
           path: '/notifications?a=b',
           options: { threshold: 3, words: ['a', 1, null], deep: { yes: true } },
-          position: { line: 25, column: 7 },
+          position: { line: 26, column: 7 },
         },
       ],
       callbackTimeoutMs: 100,

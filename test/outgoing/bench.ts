@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import { onTestFinished } from 'vitest';
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock, Random } from '../../src/core/clock.ts';
 import type { Attempt } from '../../src/core/delivery.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { openPool, type OutgoingPool, type PoolOptions } from '../../src/outgoing/pool.ts';
@@ -24,7 +24,11 @@ export interface PoolBench {
 /** A pool whose time limits come when a test moves the clock, and never by themselves. */
 export function testPool(
   server: string,
-  { clock = new ManualClock(), ...options }: Partial<PoolOptions> & { readonly clock?: Clock } = {},
+  {
+    clock = new ManualClock(),
+    random = () => 0,
+    ...options
+  }: Partial<PoolOptions> & { readonly clock?: Clock; readonly random?: Random } = {},
 ): PoolBench {
   const observations: Observation[] = [];
   const attempts: Attempt[] = [];
@@ -38,10 +42,11 @@ export function testPool(
       pathPrefix: '/',
       workers: 10,
       requestTimeoutMs: 2000,
+      maxConnectionAgeMs: 60_000,
       userAgent: 'xmpp-event-pusher/1.2.3',
       ...options,
     },
-    { clock, observe },
+    { clock, random, observe },
   );
   onTestFinished(() => pool.close());
   return { pool, observations, attempts };

@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
 import { LOOK_INTERVAL_MS } from '../../src/outgoing/kept-connections.ts';
@@ -146,6 +146,98 @@ describe('connections', () => {
     const { pool, attempts } = testPool(receiver.url, { workers: 1 });
     for (let count = 0; count < 3; count += 1) await pool.post(notification());
     expect(attempts.filter(({ status }) => status === 500)).toEqual([]);
+  });
+});
+
+/** A TCP balancer: its connections go to the ports that it knows in turn. */
+async function startBalancer(...ports: number[]) {
+  const open = new Set<Socket>();
+  let made = 0;
+  const server = net.createServer((socket) => {
+    const onward = net.connect(ports[made % ports.length]!, '127.0.0.1');
+    made += 1;
+    for (const [end, other] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      open.add(end);
+      end.pipe(other);
+      end.on('error', () => other.destroy());
+      end.on('close', () => {
+        open.delete(end);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of open) socket.destroy();
+    server.close();
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    join: (port: number) => ports.push(port),
+  };
+}
+
+describe('busy connections', () => {
+  const SECOND_MS = 1000;
+
+  it('are renewed, so that an instance which joins a balancer later gets its share', async () => {
+    const clock = new ManualClock();
+    const first = await testReceiver();
+    const second = await testReceiver();
+    const balancer = await startBalancer(first.port);
+    const { pool, attempts } = testPool(balancer.url, { clock, workers: 4, random: Math.random });
+    const postFor = async (seconds: number): Promise<void> => {
+      for (let count = 0; count < seconds; count += 1) {
+        await Promise.all(Array.from({ length: 4 }, () => pool.post(notification())));
+        clock.advance(SECOND_MS);
+      }
+    };
+    await postFor(10);
+    balancer.join(second.port);
+    await postFor(10);
+    expect([first.requests.length, second.requests.length]).toEqual([80, 0]);
+    await postFor(50);
+    const before = second.requests.length;
+    await postFor(20);
+    expect(second.requests.length - before).toBeGreaterThanOrEqual(20);
+    expect(attempts.filter(({ outcome }) => outcome !== '2xx')).toEqual([]);
+    expect(first.connections + second.connections).toBeLessThanOrEqual(12);
+  });
+
+  it('end at max_connection_age or up to a quarter before, not all at one time', async () => {
+    const clock = new ManualClock();
+    const receiver = await testReceiver();
+    const chances = [0, 0.5, 0.999];
+    const { pool } = testPool(receiver.url, { clock, workers: 3, random: () => chances.shift() ?? 0 });
+    const postAt = async (second: number): Promise<number> => {
+      clock.advance(second * SECOND_MS - clock.monotonic());
+      await Promise.all(Array.from({ length: 3 }, () => pool.post(notification())));
+      // A connection's age is looked at when its response has come.
+      return receiver.connections;
+    };
+    const seconds = Array.from({ length: 66 }, (_, second) => second);
+    const made: number[] = [];
+    for (const second of seconds) made.push(await postAt(second));
+    const rises = seconds.filter((second) => second > 0 && made[second]! > made[second - 1]!);
+    expect(made.at(-1)).toBe(6);
+    expect(rises).toEqual([47, 54, 61]);
+  });
+
+  it('end after their request, not in it', async () => {
+    const clock = new ManualClock();
+    const receiver = await testReceiver({
+      respond: ({ at }, response) => {
+        if (at === 1) clock.advance(100_000);
+        response.writeHead(204).end();
+      },
+    });
+    const { pool, attempts } = testPool(receiver.url, { clock, workers: 1, requestTimeoutMs: 200_000 });
+    for (let count = 0; count < 3; count += 1) await pool.post(notification());
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', '2xx', '2xx']);
+    expect(receiver.requests.map(({ connection }) => connection)).toEqual([0, 0, 1]);
   });
 });
 

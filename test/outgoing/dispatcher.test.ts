@@ -45,8 +45,15 @@ async function openLane(
     { clock, observe, ledger },
   );
   const pool = openPool(
-    { server, pathPrefix: '/', workers, requestTimeoutMs: 2000, userAgent: 'test' },
-    { clock, observe },
+    {
+      server,
+      pathPrefix: '/',
+      workers,
+      requestTimeoutMs: 2000,
+      maxConnectionAgeMs: 60_000,
+      userAgent: 'test',
+    },
+    { clock, random: () => 0, observe },
   );
   const ended = dispatch(
     { outbox, pool, workers, retry: policy },

@@ -72,7 +72,10 @@ export async function openZooLane(options: ZooLaneOptions) {
     order: retry.order,
   });
   await store.start(() => Promise.resolve());
-  const pool = openPool({ ...options, pathPrefix: '/', userAgent: 'test' }, { clock, observe });
+  const pool = openPool(
+    { ...options, pathPrefix: '/', maxConnectionAgeMs: 60_000, userAgent: 'test' },
+    { clock, random: () => 0, observe },
+  );
   const ended = dispatch(
     { outbox, pool, workers, retry },
     { clock, observe, random: () => 0, pause: () => Promise.resolve() },

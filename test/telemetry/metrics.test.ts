@@ -453,8 +453,15 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
       { clock, observe, ledger },
     );
     const pool = openPool(
-      { server, pathPrefix: '/', workers: 4, requestTimeoutMs: 60_000, userAgent: 'test' },
-      { clock, observe },
+      {
+        server,
+        pathPrefix: '/',
+        workers: 4,
+        requestTimeoutMs: 60_000,
+        maxConnectionAgeMs: 60_000,
+        userAgent: 'test',
+      },
+      { clock, random: Math.random, observe },
     );
     onTestFinished(() => pool.close());
     lanes.push({

@@ -37,8 +37,15 @@ const clients = {
   pool: () => pool.post(notification),
 };
 const pool = openPool(
-  { server: url, pathPrefix: '/', workers: connections, requestTimeoutMs: 2000, userAgent: 'bench' },
-  { clock: systemClock, observe: () => undefined },
+  {
+    server: url,
+    pathPrefix: '/',
+    workers: connections,
+    requestTimeoutMs: 2000,
+    maxConnectionAgeMs: 60_000,
+    userAgent: 'bench',
+  },
+  { clock: systemClock, random: Math.random, observe: () => undefined },
 );
 const notification = {
   id: '01234567-89ab-cdef-0123-456789abcdef',
