@@ -23,11 +23,11 @@ export interface LanesSurroundings extends DispatcherSurroundings {
   readonly version: string;
 }
 
-/** Opens a lane for each outgoing pool: under its tag, or under `tag@host` for a host's own. */
-export function openLanes(
-  { outgoingPools, component, outbox: { capacity } }: Configuration,
-  surroundings: LanesSurroundings,
-): ReadonlyMap<string, Lane> {
+/** Each outgoing pool under its tag, or under `tag@host` for a host's own. */
+export function labelledPools({
+  outgoingPools,
+  component,
+}: Configuration): ReadonlyMap<string, PoolConfiguration> {
   const labelled = new Map<string, PoolConfiguration>();
   for (const pool of outgoingPools) {
     if (pool.scope === 'global') labelled.set(pool.tag, pool);
@@ -39,8 +39,20 @@ export function openLanes(
   for (const pool of outgoingPools) {
     if (pool.scope !== 'global' && pool.scope !== 'host') labelled.set(laneLabel(pool.tag, pool.scope), pool);
   }
+  return labelled;
+}
+
+/** Opens a lane for each outgoing pool. */
+export function openLanes(
+  configuration: Configuration,
+  surroundings: LanesSurroundings,
+): ReadonlyMap<string, Lane> {
+  const { capacity } = configuration.outbox;
   return new Map(
-    [...labelled].map(([label, pool]) => [label, openLane(label, { ...pool, capacity }, surroundings)]),
+    [...labelledPools(configuration)].map(([label, pool]) => [
+      label,
+      openLane(label, { ...pool, capacity }, surroundings),
+    ]),
   );
 }
 

@@ -6,7 +6,7 @@ import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';
 import type { Observe } from './core/observation.ts';
-import { type Lane, laneFor, openLanes } from './lanes.ts';
+import { labelledPools, type Lane, laneFor, openLanes } from './lanes.ts';
 import type { OutboxStore } from './outbox/engine.ts';
 import { engines } from './outbox/engines/index.ts';
 import { unusedProxies } from './outgoing/proxy.ts';
@@ -115,10 +115,14 @@ interface TelemetryContext {
   readonly isWritable: () => boolean;
 }
 
-function openTelemetry({ component }: Configuration, { lanes, log, ...context }: TelemetryContext) {
+function openTelemetry(configuration: Configuration, { lanes, log, ...context }: TelemetryContext) {
+  const { trustedDomains, taps } = configuration.component;
   const metrics = createMetrics({
     ...context,
-    trustedDomains: component.trustedDomains,
+    trustedDomains,
+    taps,
+    pools: [...labelledPools(configuration).keys()],
+    backends: configuration.backends.map(({ name }) => name),
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
     nowMs: () => clock.now(),
   });

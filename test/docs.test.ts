@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { notification as anyNotification } from './support/notification.ts';
 import { blocksOf, readPage } from './support/pages.ts';
 import { loadBackends } from '../src/backends/load.ts';
 import { commands } from '../src/commands/index.ts';
@@ -212,6 +211,9 @@ function scrapeOfEverything(): Promise<string> {
   const counts = { waiting: 1, inFlight: 0, oldestAcceptedAtMs: 0 };
   const metrics = createMetrics({
     trustedDomains: [],
+    taps: ['direct'],
+    pools: ['http_pool'],
+    backends: ['chats'],
     version: '0',
     ledger,
     outboxes: () => [['http_pool', counts]],
@@ -219,13 +221,5 @@ function scrapeOfEverything(): Promise<string> {
     isWritable: () => true,
     nowMs: () => 0,
   });
-  const notification = anyNotification();
-  const attempt = { outcome: '2xx', status: 200, durationSeconds: 1 } as const;
-  metrics.observe({ kind: 'stanza-received', tap: 'direct' });
-  metrics.observe({ kind: 'event-made', dir: 'in' });
-  metrics.observe({ kind: 'callback-failed', backend: 'chats', callback: 'prepareBody', error: undefined });
-  metrics.observe({ kind: 'attempt-made', notification, attempt });
-  metrics.observe({ kind: 'notification-delivered', notification, attempt });
-  metrics.observe({ kind: 'internal-error', where: 'test', error: undefined });
   return metrics.scrape();
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Configuration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
 import { problemCodes } from '../config/problem-codes.ts';
 import type { Observation, Observe } from '../core/observation.ts';
+import { labelledPools } from '../lanes.ts';
 import { type Sidecar, startSidecar } from '../sidecar.ts';
 import { systemClock } from '../system-clock.ts';
 import { logObservations } from '../telemetry/log.ts';
@@ -70,8 +71,8 @@ function startingObservation(file: string, { configuration, backends }: Prepared
     file: resolve(file),
     outbox: outboxFacts(configuration),
     // The path of a server may be a secret.
-    pools: configuration.outgoingPools.map(({ tag, scope, server }) => ({
-      pool: scope === 'global' ? tag : `${tag}@${scope}`,
+    pools: [...labelledPools(configuration)].map(([pool, { server }]) => ({
+      pool,
       server: new URL(server).origin,
     })),
     backends: backends.map(({ name }) => name),

@@ -34,17 +34,19 @@ export interface Delivery {
 }
 
 /** In which class an attempt ended; the values of the metric label `outcome`. */
-export type Outcome =
-  | '2xx'
-  | '3xx'
-  | '4xx'
-  | '5xx'
-  | 'timeout'
-  | 'refused'
-  | 'reset'
-  | 'dns'
-  | 'tls'
-  | 'other';
+export const outcomes = [
+  '2xx',
+  '3xx',
+  '4xx',
+  '5xx',
+  'timeout',
+  'refused',
+  'reset',
+  'dns',
+  'tls',
+  'other',
+] as const;
+export type Outcome = (typeof outcomes)[number];
 
 /** What came of one POST. */
 export interface Attempt {

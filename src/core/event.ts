@@ -8,7 +8,8 @@ export type Stanza = Element;
  * Which way the stanza goes, in MongooseIM's words: `in` = a local user sent it (it came in to the server),
  * `out` = it is delivered to a local user.
  */
-export type Direction = 'in' | 'out';
+export const directions = ['in', 'out'] as const;
+export type Direction = (typeof directions)[number];
 
 /** One stanza, out of its envelope, with its addresses prepared: all that a callback module gets to see. */
 export interface StanzaEvent {

@@ -48,7 +48,21 @@ export const disconnectReasons = [
 ] as const;
 export type DisconnectReason = (typeof disconnectReasons)[number];
 
-export type CallbackName = 'shouldMakeReq' | 'prepareHeaders' | 'prepareBody';
+export const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
+export type CallbackName = (typeof callbackNames)[number];
+
+/** Where a fault came up; the last two: nobody caught it. */
+export const faultPlaces = [
+  'session',
+  'onStanza',
+  'onTooLarge',
+  'router',
+  'outbox',
+  'outgoing pool',
+  'uncaughtException',
+  'unhandledRejection',
+] as const;
+export type FaultPlace = (typeof faultPlaces)[number];
 
 /**
  * Everything worth a metric or a log line, named noun + past participle. Metrics and logs are two readers of it, so
@@ -182,7 +196,7 @@ export type Observation =
       /** Offers of events to backends whose callbacks did not settle in time. */
       readonly unfinished: number;
     }
-  | { readonly kind: 'internal-error'; readonly where: string; readonly error: unknown };
+  | { readonly kind: 'internal-error'; readonly where: FaultPlace; readonly error: unknown };
 
 /** How the inside speaks to the outside. */
 export type Observe = (observation: Observation) => void;

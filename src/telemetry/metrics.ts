@@ -1,20 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Notification } from '../core/delivery.ts';
-import {
-  discardReasons,
-  disconnectReasons,
-  type Observe,
-  type Readers,
-  readWith,
-} from '../core/observation.ts';
+import { type Observe, type Readers, readWith } from '../core/observation.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { type ObservedMetrics, observedMetrics } from './observed-metrics.ts';
 import { type StateOptions, stateMetrics } from './state-metrics.ts';
+import { type KnownLabels, startAtZero } from './zeros.ts';
 
-export interface MetricsOptions extends StateOptions {
-  /** The only values, beside `other`, that the label `host` takes: else anybody could make label values. */
-  readonly trustedDomains: readonly string[];
-}
+export type MetricsOptions = StateOptions & KnownLabels;
 
 export interface Metrics {
   readonly observe: Observe;
@@ -31,7 +23,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   for (const what of ['handles', 'requests', 'resources']) {
     registry.removeSingleMetric(`nodejs_active_${what}_total`);
   }
-  const readers = metricReaders(observedMetrics(registry), options.trustedDomains);
+  const observed = observedMetrics(registry);
+  startAtZero(observed, options);
+  const readers = metricReaders(observed, options.trustedDomains);
   const fillStateMetrics = stateMetrics(registry, options);
   return {
     observe: (observation) => readWith(readers, observation),
@@ -66,13 +60,6 @@ function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string
   const hostLabel = ({ host }: Notification): { host: string } => ({
     host: hosts.has(host) ? host : 'other',
   });
-  // A counter that starts at 0 lets `rate()` see its first increment.
-  for (const host of [...hosts, 'other']) {
-    counters.sent.inc({ host }, 0);
-    counters.failed.inc({ host }, 0);
-  }
-  for (const reason of discardReasons) counters.discarded.inc({ reason }, 0);
-  for (const reason of disconnectReasons) counters.disconnects.inc({ reason }, 0);
   return {
     'stanza-received': ({ tap }) => counters.stanzas.inc({ tap }),
     'event-made': ({ dir }) => counters.events.inc({ dir }),

@@ -9,15 +9,15 @@ export type ObservedMetrics = ReturnType<typeof observedMetrics>;
 export function observedMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    counters: countersOf(registry),
+    counters: { ...stanzaCounters(registry), ...notificationCounters(registry) },
     connected: new Gauge({
       name: 'event_pusher_component_connected',
-      help: '1 while the component is authenticated.',
+      help: '1 while the component is authenticated by the XMPP server, else 0.',
       registers,
     }),
     responseTime: new Histogram({
       name: 'mod_http_notifications_response_time_seconds',
-      help: 'Time of successful requests.',
+      help: 'Seconds from the beginning of a request to its 2xx response, by the host of the sender.',
       labelNames: ['host'],
       buckets: RESPONSE_TIME_BUCKETS,
       registers,
@@ -25,9 +25,13 @@ export function observedMetrics(registry: Registry) {
   };
 }
 
-function countersOf(registry: Registry) {
-  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+function counterMaker(registry: Registry) {
+  return <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
     new Counter({ name, help, labelNames, registers: [registry] });
+}
+
+function stanzaCounters(registry: Registry) {
+  const counter = counterMaker(registry);
   return {
     disconnects: counter(
       'event_pusher_component_disconnects_total',
@@ -38,21 +42,44 @@ function countersOf(registry: Registry) {
       'event_pusher_second_component_pings_total',
       'Liveness pings from our own domain that are not ours.',
     ),
-    sent: counter('mod_http_notifications_sent_total', 'Notifications delivered (2xx).', 'host'),
-    failed: counter('mod_http_notifications_failed_total', 'Notifications that failed for good.', 'host'),
-    attempts: counter('event_pusher_attempts_total', 'POSTs by how they ended.', 'pool', 'outcome'),
     stanzas: counter('event_pusher_stanzas_total', 'Stanzas received, by the tap that took them.', 'tap'),
-    events: counter('event_pusher_events_total', 'Stanzas that became events.', 'dir'),
-    discarded: counter('event_pusher_discarded_total', 'Stanzas that became no event.', 'reason'),
+    events: counter(
+      'event_pusher_events_total',
+      'Stanzas that became events: in, a local user sent them; out, they are delivered to a local user.',
+      'dir',
+    ),
+    discarded: counter('event_pusher_discarded_total', 'Stanzas that became no event, by why.', 'reason'),
+    jidFailures: counter(
+      'event_pusher_jid_preparation_failures_total',
+      'Parts of JIDs that stringprep refused and that were taken as they came.',
+    ),
+  };
+}
+
+function notificationCounters(registry: Registry) {
+  const counter = counterMaker(registry);
+  return {
+    sent: counter(
+      'mod_http_notifications_sent_total',
+      'Notifications delivered (2xx), by the host of the sender.',
+      'host',
+    ),
+    failed: counter(
+      'mod_http_notifications_failed_total',
+      'Notifications that failed for good (dead letters), by the host of the sender.',
+      'host',
+    ),
+    attempts: counter(
+      'event_pusher_attempts_total',
+      'Attempts (POSTs), by pool and how they ended: an HTTP status class or why there was none.',
+      'pool',
+      'outcome',
+    ),
     callbackErrors: counter(
       'event_pusher_callback_errors_total',
       'Callbacks that threw, rejected, hung or gave what cannot be sent.',
       'backend',
       'callback',
-    ),
-    jidFailures: counter(
-      'event_pusher_jid_preparation_failures_total',
-      'Parts of JIDs that stringprep refused and that were taken as they came.',
     ),
     ledgerMismatches: counter(
       'event_pusher_ledger_mismatches_total',

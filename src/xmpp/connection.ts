@@ -3,7 +3,7 @@ import type { Component } from '@xmpp/component';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
 import { afterReading } from '../core/late.ts';
-import type { Observe } from '../core/observation.ts';
+import type { FaultPlace, Observe } from '../core/observation.ts';
 import { answerQueries } from './answers.ts';
 import {
   CLOSED,
@@ -167,7 +167,7 @@ export class Connection {
     return !this.#online && this.#ending === undefined && this.#entity.status === 'open';
   }
 
-  #guard(where: string, call: () => void): void {
+  #guard(where: FaultPlace, call: () => void): void {
     try {
       call();
     } catch (error) {

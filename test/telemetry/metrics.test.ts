@@ -3,7 +3,12 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import { disconnectReasons, type Observation } from '../../src/core/observation.ts';
+import {
+  discardReasons,
+  disconnectReasons,
+  faultPlaces,
+  type Observation,
+} from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { memoryOutbox } from '../support/outbox.ts';
@@ -83,6 +88,9 @@ function openMetrics({
   const ledger = new Ledger();
   const metrics = createMetrics({
     trustedDomains,
+    taps: ['forwarded', 'direct'],
+    pools: ['http_pool', 'http_pool@example.com'],
+    backends: ['chats', 'alerts'],
     version: '1.2.3',
     ledger,
     outboxes: () => Object.entries(counts),
@@ -181,12 +189,31 @@ describe('the metrics', () => {
     }
   });
 
-  it('start sent and failed at 0 for every trusted domain, so that the first one is seen as an increase', async () => {
+  it('start at 0 with every series that the configuration makes known, so that the first one is seen as an increase', async () => {
     const samples = await scrape(openMetrics().metrics);
-    for (const name of ['mod_http_notifications_sent_total', 'mod_http_notifications_failed_total']) {
-      expect(samples.get(name)).toEqual(
-        ['example.com', 'example.org', 'other'].map((host) => ({ labels: { host }, value: 0 })),
-      );
+    const hosts = ['example.com', 'example.org', 'other'];
+    const outcomes = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'refused', 'reset', 'dns', 'tls', 'other'];
+    const callbacks = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'];
+    const known: Readonly<Record<string, readonly object[]>> = {
+      mod_http_notifications_sent_total: hosts.map((host) => ({ host })),
+      mod_http_notifications_failed_total: hosts.map((host) => ({ host })),
+      mod_http_notifications_response_time_seconds_count: hosts.map((host) => ({ host })),
+      mod_http_notifications_response_time_seconds_sum: hosts.map((host) => ({ host })),
+      event_pusher_attempts_total: ['http_pool', 'http_pool@example.com'].flatMap((pool) =>
+        outcomes.map((outcome) => ({ pool, outcome })),
+      ),
+      event_pusher_stanzas_total: ['forwarded', 'direct', 'none'].map((tap) => ({ tap })),
+      event_pusher_events_total: ['in', 'out'].map((dir) => ({ dir })),
+      event_pusher_discarded_total: discardReasons.map((reason) => ({ reason })),
+      event_pusher_callback_errors_total: ['chats', 'alerts'].flatMap((backend) =>
+        callbacks.map((callback) => ({ backend, callback })),
+      ),
+      event_pusher_jid_preparation_failures_total: [{}],
+      event_pusher_ledger_mismatches_total: [{}],
+      event_pusher_internal_errors_total: faultPlaces.map((where) => ({ where })),
+    };
+    for (const [name, labels] of Object.entries(known)) {
+      expect(samples.get(name), name).toEqual(labels.map((each) => ({ labels: each, value: 0 })));
     }
   });
 
@@ -438,6 +465,9 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
   const lanes: { readonly outbox: Outbox; readonly ended: Promise<void> }[] = [];
   const metrics = createMetrics({
     trustedDomains: ['example.com'],
+    taps: [],
+    pools,
+    backends: [],
     version: '1.2.3',
     ledger,
     outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),

@@ -64,6 +64,20 @@ describe('a running sidecar', () => {
     expect((await sidecar.get('/healthz')).status).toBe(200);
   });
 
+  it('has a sample of each of its metrics from the start', async () => {
+    const { sidecar } = await startBench();
+    const { text, samples } = await sidecar.metrics();
+    const ours = [...text.matchAll(/^# TYPE ((?:event_pusher|mod_http)\w+) (\w+)$/gm)];
+    expect(ours.length).toBeGreaterThan(15);
+    for (const [, name = '', type] of ours) {
+      expect(samples.get(type === 'histogram' ? `${name}_count` : name), name).not.toBeUndefined();
+    }
+    for (const state of ['accepted', 'delivered', 'dead', 'dropped']) {
+      const labels = { backend: 'chats', state };
+      expect(samples.get('event_pusher_notifications_total')).toContainEqual({ labels, value: 0 });
+    }
+  });
+
   it('says nothing of what users wrote, of who they are, of headers and of its secret, whatever fails', async () => {
     const { server, receiver, sidecar } = await startBench();
     const peer = await server.welcome();
