@@ -12,12 +12,15 @@ import { engines } from './outbox/engines/index.ts';
 import { unusedProxies } from './outgoing/proxy.ts';
 import { systemClock as clock } from './system-clock.ts';
 import { createMetrics } from './telemetry/metrics.ts';
-import { serveTelemetry } from './telemetry/server.ts';
+import { serveTelemetry, type TelemetryServer } from './telemetry/server.ts';
 import { storedEvent } from './xmpp/event.ts';
 import { openIngest } from './xmpp/ingest.ts';
 import { openSession, type Session } from './xmpp/session.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+
+/** When `shutdown_timeout` is over, the outbox may take so long to close, in milliseconds: it needs a moment. */
+const CLOSING_MS = 1000;
 
 const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
 
@@ -25,8 +28,10 @@ const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is 
 export interface Sidecar {
   /** Where it says what happens: metrics and log. */
   readonly observe: Observe;
-  /** Takes nothing in any more, delivers what it can within `shutdown_timeout`, and ends. */
+  /** Takes nothing in any more, delivers what it can within `shutdown_timeout`, and ends, whatever the outbox does. */
   stop(): Promise<void>;
+  /** Whether the outbox does not respond: then process.exit, which waits for every thread, might not end either. */
+  isStuck(): boolean;
 }
 
 /** What is known before the start. */
@@ -53,7 +58,7 @@ export async function startSidecar(
     ledger,
     lanes: () => lanes.values(),
     declined: () => router.declined(),
-    isWritable: () => store.problem() === undefined,
+    store: () => store,
   });
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, version });
@@ -71,15 +76,11 @@ export async function startSidecar(
   observe({ kind: 'telemetry-listening', ...telemetry.address });
   const session = connect(configuration, router, { observe, version });
   connection.session = session;
-  const parts = { session, router, store, lanes: [...lanes.values()] };
+  const parts = { session, router, store, lanes: [...lanes.values()], telemetry, observe };
   return {
     observe,
-    stop: async () => {
-      observe({ kind: 'sidecar-stopping' });
-      await stop(parts, configuration.shutdownTimeoutMs);
-      await telemetry.close();
-      observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
-    },
+    isStuck: () => store.isStuck(),
+    stop: () => stop(parts, configuration.shutdownTimeoutMs),
   };
 }
 
@@ -112,10 +113,10 @@ interface TelemetryContext {
   readonly ledger: Ledger;
   readonly lanes: () => Iterable<Lane>;
   readonly declined: () => [backend: string, events: number][];
-  readonly isWritable: () => boolean;
+  readonly store: () => OutboxStore;
 }
 
-function openTelemetry(configuration: Configuration, { lanes, log, ...context }: TelemetryContext) {
+function openTelemetry(configuration: Configuration, { lanes, log, store, ...context }: TelemetryContext) {
   const { trustedDomains, taps } = configuration.component;
   const metrics = createMetrics({
     ...context,
@@ -124,6 +125,8 @@ function openTelemetry(configuration: Configuration, { lanes, log, ...context }:
     pools: [...labelledPools(configuration).keys()],
     backends: configuration.backends.map(({ name }) => name),
     outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
+    isWritable: () => store().problem() === undefined,
+    deadLetters: () => store().deadLetters(),
     nowMs: () => clock.now(),
   });
   const observe: Observe = (observation) => {
@@ -173,10 +176,20 @@ interface Parts {
   readonly router: Router;
   readonly store: OutboxStore;
   readonly lanes: readonly Lane[];
+  readonly telemetry: TelemetryServer;
+  readonly observe: Observe;
+}
+
+async function stop(parts: Parts, timeoutMs: number): Promise<void> {
+  const { observe, telemetry, router } = parts;
+  observe({ kind: 'sidecar-stopping' });
+  await endParts(parts, timeoutMs);
+  await telemetry.close();
+  observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
 }
 
 /** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
-async function stop({ session, router, store, lanes }: Parts, timeoutMs: number): Promise<void> {
+async function endParts({ session, router, store, lanes }: Parts, timeoutMs: number): Promise<void> {
   let cancel = (): void => undefined;
   const timeIsUp = new Promise<void>((resolve) => {
     cancel = clock.after(timeoutMs, resolve);
@@ -189,8 +202,12 @@ async function stop({ session, router, store, lanes }: Parts, timeoutMs: number)
     if (!store.keepsWhatIsLeft) await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
     await Promise.all([...ended, ...lanes.map((lane) => lane.stop())]);
   };
+  const close = async (): Promise<void> => {
+    await Promise.all(lanes.map((lane) => lane.close()));
+    await store.close();
+  };
+  store.stopRedelivering();
   await Promise.race([drain(), timeIsUp]);
+  await Promise.race([close(), timeIsUp.then(() => pause(CLOSING_MS))]);
   cancel();
-  await Promise.all(lanes.map((lane) => lane.close()));
-  await store.close();
 }

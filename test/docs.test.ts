@@ -208,7 +208,7 @@ function levelsOf(event: string): string[] {
 function scrapeOfEverything(): Promise<string> {
   const ledger = new Ledger();
   ledger.count('chats', 'accepted');
-  const counts = { waiting: 1, inFlight: 0, oldestAcceptedAtMs: 0 };
+  const counts = { waiting: 1, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 };
   const metrics = createMetrics({
     trustedDomains: [],
     taps: ['direct'],
@@ -219,6 +219,7 @@ function scrapeOfEverything(): Promise<string> {
     outboxes: () => [['http_pool', counts]],
     declined: () => [['chats', 0]],
     isWritable: () => true,
+    deadLetters: () => 0,
     nowMs: () => 0,
   });
   return metrics.scrape();

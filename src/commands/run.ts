@@ -1,5 +1,6 @@
 import { systemClock } from '../system-clock.ts';
 import { type Command, exitCodes } from './command.ts';
+import { endByForce, type Ending } from './ending.ts';
 import { firstStopSignal } from './stop-signals.ts';
 
 /** Taken before there is a callback module, to which it is denied. */
@@ -9,13 +10,15 @@ export const run: Command = {
   summary: 'connects to the XMPP server and delivers notifications, until SIGTERM or SIGINT',
   takesFile: true,
   async run(context) {
+    const ending: Ending = { isStuck: () => false };
     const stopWanted = firstStopSignal(process, systemClock, () => {
       process.stderr.write('ended by a second signal, without delivering what is under way\n');
+      if (ending.isStuck()) endByForce('the outbox does not respond');
       exit(exitCodes.failure);
     });
     process.on('SIGHUP', () => process.stderr.write('SIGHUP ignored: this version cannot reload\n'));
     // Only now, so that a signal that comes while all of it is loaded is not missed.
     const { serve } = await import('./serve.ts');
-    return serve(context, stopWanted);
+    return serve(context, stopWanted, ending);
   },
 };

@@ -8,11 +8,16 @@ import { systemClock } from '../system-clock.ts';
 import { logObservations } from '../telemetry/log.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { type CommandContext, exitCodes } from './command.ts';
+import { endByForce, type Ending } from './ending.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { printProblems } from './problems.ts';
 
 /** Runs the sidecar until a stop is wanted; resolves to the exit code. Whatever keeps it from starting is said in the log, too. */
-export async function serve(context: CommandContext, stopWanted: Promise<'stop'>): Promise<number> {
+export async function serve(
+  context: CommandContext,
+  stopWanted: Promise<'stop'>,
+  ending: Ending,
+): Promise<number> {
   const logger = createLogger({ level: 'info', version: context.version });
   const write = logObservations(logger, systemClock);
   let observe: Observe = (observation) => {
@@ -35,8 +40,10 @@ export async function serve(context: CommandContext, stopWanted: Promise<'stop'>
   });
   if (sidecar === undefined) return exitCodes.failure;
   observe = sidecar.observe;
+  ending.isStuck = sidecar.isStuck;
   await stopWanted;
   await sidecar.stop();
+  if (sidecar.isStuck()) return endByForce('the outbox does not respond, and shutdown_timeout is over');
   return exitCodes.success;
 }
 

@@ -154,6 +154,13 @@ export type Observation =
       readonly depth: number;
     }
   | {
+      /** New notifications are dropped or not taken. */
+      readonly kind: 'outbox-unwritable';
+      /** Why, where, and what to do. */
+      readonly problem: string;
+    }
+  | { readonly kind: 'outbox-writable' }
+  | {
       readonly kind: 'ledger-mismatched';
       readonly pool: string;
       readonly backend: string;

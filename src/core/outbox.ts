@@ -6,7 +6,9 @@ export interface OutboxCounts {
   readonly waiting: number;
   /** Leased and not yet settled. */
   readonly inFlight: number;
-  /** Unix time in milliseconds at which the oldest of them was accepted, to the second; undefined if there is none. */
+  /** Handed to the store and not written yet: not accepted. */
+  readonly unwritten: number;
+  /** Unix time in milliseconds at which the oldest of them all came, to the second; undefined if there is none. */
   readonly oldestAcceptedAtMs: number | undefined;
 }
 

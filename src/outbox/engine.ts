@@ -40,8 +40,14 @@ export interface OutboxStore extends DeadLetters {
    * on hands over dead letters that an operator wants delivered again, each until the promise of `redeliver` resolves.
    */
   start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void>;
+  /** How many dead letters it keeps now. */
+  deadLetters(): number;
+  /** Hands over no more dead letters: what is delivered again now would come too late. */
+  stopRedelivering(): void;
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
   problem(): string | undefined;
+  /** Whether it does not respond, so that closing it, or ending this process with its threads, might take for ever. */
+  isStuck(): boolean;
   /** To be called after its outboxes are closed. */
   close(): Promise<void>;
 }

@@ -12,6 +12,7 @@ import { ReadAhead } from './read-ahead.ts';
 import { type Records, type RecordSummary, summaryOf } from './records.ts';
 import { Tally } from './tally.ts';
 import { Turns } from './turns.ts';
+import { Unwritten } from './unwritten.ts';
 
 /**
  * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
@@ -29,7 +30,7 @@ export class LocalOutbox implements Outbox {
   readonly #readAhead: ReadAhead;
   readonly #lessees = new Lessees();
   readonly #underWay = new UnderWay();
-  #beingWritten = 0;
+  readonly #unwritten = new Unwritten();
   #isLeasing = true;
   #closed: Promise<void> | undefined;
 
@@ -63,7 +64,8 @@ export class LocalOutbox implements Outbox {
   }
 
   hasRoom(): boolean {
-    return this.#tally.takingRoom + this.#beingWritten < this.#options.capacity;
+    if (this.#closed !== undefined) return false;
+    return this.#tally.takingRoom + this.#unwritten.count < this.#options.capacity;
   }
 
   put(notification: Notification): Promise<void> {
@@ -75,8 +77,11 @@ export class LocalOutbox implements Outbox {
       return Promise.resolve();
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
-    this.#beingWritten += 1;
-    const written = this.#records.add(notification).then((key) => this.#written(notification, key));
+    const end = this.#unwritten.begin(notification.acceptedAtMs);
+    const written = this.#records.add(notification).then((key) => {
+      end();
+      this.#written(notification, key);
+    });
     return this.#underWay.track(written);
   }
 
@@ -100,7 +105,10 @@ export class LocalOutbox implements Outbox {
   }
 
   counts(): OutboxCounts {
-    return this.#tally.counts();
+    const { count, oldestAtMs } = this.#unwritten;
+    const counts = this.#tally.counts();
+    const unwrittenAtMs = oldestAtMs && Math.floor(oldestAtMs / 1000) * 1000;
+    return { ...counts, unwritten: count, oldestAcceptedAtMs: counts.oldestAcceptedAtMs ?? unwrittenAtMs };
   }
 
   drained(): Promise<void> {
@@ -134,7 +142,6 @@ export class LocalOutbox implements Outbox {
   }
 
   #written(notification: Notification, key: number | undefined): void {
-    this.#beingWritten -= 1;
     if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
     const entry = newEntry(summaryOf(notification, key));
     this.#atHand.keep(entry, notification);

@@ -34,7 +34,7 @@ export class Tally<T extends Counted> {
     return this.#waiting - this.#leaving;
   }
 
-  counts(): OutboxCounts {
+  counts(): Omit<OutboxCounts, 'unwritten'> {
     const oldest = this.#ages.oldest();
     return {
       waiting: this.#waiting,

@@ -114,6 +114,8 @@ const lines: Readers<Line | undefined> = {
     line('error', 'a notification was dropped', { ...fieldsOf(o.notification), reason: o.reason }),
   'outbox-orphaned': (o) =>
     line('warn', 'notifications wait for a pool that is not configured any more', pick(o, 'pool', 'depth')),
+  'outbox-unwritable': (o) => line('error', 'the outbox takes no notifications', pick(o, 'problem')),
+  'outbox-writable': () => line('info', 'the outbox takes notifications again', {}),
   'ledger-mismatched': (o) =>
     line('error', 'the ledger on disk was off; it was corrected', pick(o, 'pool', 'backend', 'off')),
   'internal-error': (o) =>

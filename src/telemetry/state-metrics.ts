@@ -11,26 +11,42 @@ export interface StateOptions {
   /** For each backend, how many events it did not want. */
   readonly declined: () => Iterable<readonly [backend: string, events: number]>;
   readonly isWritable: () => boolean;
+  /** How many dead letters are kept now. */
+  readonly deadLetters: () => number;
   readonly nowMs: () => number;
 }
 
 const ledgerStates: readonly LedgerState[] = ['accepted', 'delivered', 'dead', 'dropped'];
+
+/** The gauges; names and labels are part of the contract with operators. */
+function gaugesOf(registry: Registry) {
+  const gauge = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
+  return {
+    depth: gauge('event_pusher_outbox_depth', 'Notifications waiting.', 'pool'),
+    oldest: gauge(
+      'event_pusher_outbox_oldest_age_seconds',
+      'Age of the oldest notification that is not settled, or not written yet; 0 if there is none.',
+      'pool',
+    ),
+    unwritten: gauge(
+      'event_pusher_outbox_unwritten',
+      'Notifications handed to the store and not written yet: they are not accepted.',
+      'pool',
+    ),
+    inFlight: gauge('event_pusher_in_flight', 'Notifications being sent.', 'pool'),
+    writable: gauge('event_pusher_outbox_writable', '1 while the outbox takes notifications.'),
+    deadLetters: gauge('event_pusher_dead_letters', 'Dead letters kept now.'),
+    buildInfo: gauge('event_pusher_build_info', 'Always 1.', 'version', 'node'),
+  };
+}
 
 /**
  * The metrics that show a state; the returned function reads it, all in one synchronous step, so that the ledger's
  * equation holds in every scrape.
  */
 export function stateMetrics(registry: Registry, options: StateOptions): () => void {
-  const gauge = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
-    new Gauge({ name, help, labelNames, registers: [registry] });
-  const depth = gauge('event_pusher_outbox_depth', 'Notifications waiting.', 'pool');
-  const oldest = gauge(
-    'event_pusher_outbox_oldest_age_seconds',
-    'Age of the oldest notification that is not settled; 0 if there is none.',
-    'pool',
-  );
-  const inFlight = gauge('event_pusher_in_flight', 'Notifications being sent.', 'pool');
-  const writable = gauge('event_pusher_outbox_writable', '1 while the outbox takes notifications.');
+  const { depth, oldest, unwritten, inFlight, writable, deadLetters, buildInfo } = gaugesOf(registry);
   const notifications = new Counter({
     name: 'event_pusher_notifications_total',
     help: 'What became of notifications: accepted = delivered + dead + dropped + depth + in flight.',
@@ -38,16 +54,17 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
     registers: [registry],
   });
   const fillDeclined = declinedMetric(registry, options);
-  const buildInfo = gauge('event_pusher_build_info', 'Always 1.', 'version', 'node');
   buildInfo.set({ version: options.version, node: process.version }, 1);
 
   return () => {
     for (const [pool, counts] of options.outboxes()) {
       depth.set({ pool }, counts.waiting);
       inFlight.set({ pool }, counts.inFlight);
+      unwritten.set({ pool }, counts.unwritten);
       const ageMs = counts.oldestAcceptedAtMs === undefined ? 0 : options.nowMs() - counts.oldestAcceptedAtMs;
       oldest.set({ pool }, Math.max(0, ageMs) / 1000);
     }
+    deadLetters.set(options.deadLetters());
     writable.set(options.isWritable() ? 1 : 0);
     fillDeclined();
     notifications.reset();

@@ -516,7 +516,12 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
           'dave1 stopped',
         ]);
         expect(bench.entry()).toEqual({ accepted: 4, delivered: 0, dead: 0, dropped: 4 });
-        expect(bench.check()).toEqual({ waiting: 0, inFlight: 0, oldestAcceptedAtMs: undefined });
+        expect(bench.check()).toEqual({
+          waiting: 0,
+          inFlight: 0,
+          unwritten: 0,
+          oldestAcceptedAtMs: undefined,
+        });
       },
     );
   });
@@ -782,6 +787,7 @@ async function reconcile(model: Model, real: LeasedBench): Promise<void> {
   expect(real.check()).toEqual({
     waiting: model.in('waiting', 'aside').length,
     inFlight: model.in('out').length,
+    unwritten: 0,
     oldestAcceptedAtMs: left[0] && wholeSecond(left[0].acceptedAtMs),
   });
   expect(real.entry()).toEqual(model.counts);

@@ -37,10 +37,12 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_second_component_pings_total', 'counter'],
   ['event_pusher_outbox_depth', 'gauge', 'pool'],
   ['event_pusher_outbox_oldest_age_seconds', 'gauge', 'pool'],
+  ['event_pusher_outbox_unwritten', 'gauge', 'pool'],
   ['event_pusher_in_flight', 'gauge', 'pool'],
   ['event_pusher_notifications_total', 'counter', 'backend', 'state'],
   ['event_pusher_build_info', 'gauge', 'version', 'node'],
   ['event_pusher_outbox_writable', 'gauge'],
+  ['event_pusher_dead_letters', 'gauge'],
   ['event_pusher_ledger_mismatches_total', 'counter'],
   ['event_pusher_internal_errors_total', 'counter', 'where'],
 ];
@@ -96,6 +98,7 @@ function openMetrics({
     outboxes: () => Object.entries(counts),
     declined: () => [['chats', 3]],
     isWritable: () => true,
+    deadLetters: () => 0,
     nowMs,
   });
   return { metrics, ledger };
@@ -116,7 +119,7 @@ describe('the metrics', () => {
   });
 
   it('have exactly the labels of the contract', async () => {
-    const pool = { waiting: 1, inFlight: 1, oldestAcceptedAtMs: 0 };
+    const pool = { waiting: 1, inFlight: 1, unwritten: 0, oldestAcceptedAtMs: 0 };
     const { metrics, ledger } = openMetrics({ counts: { http_pool: pool } });
     for (const observation of everything) metrics.observe(observation);
     ledger.count('chats', 'accepted');
@@ -281,8 +284,8 @@ describe('the metrics', () => {
 
   it('show each outbox as it is at the scrape', async () => {
     const counts: Record<string, OutboxCounts> = {
-      http_pool: { waiting: 7, inFlight: 2, oldestAcceptedAtMs: 1000 },
-      'http_pool@example.com': { waiting: 0, inFlight: 0, oldestAcceptedAtMs: undefined },
+      http_pool: { waiting: 7, inFlight: 2, unwritten: 3, oldestAcceptedAtMs: 1000 },
+      'http_pool@example.com': { waiting: 0, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: undefined },
     };
     let nowMs = 3500;
     const { metrics } = openMetrics({ counts, nowMs: () => nowMs });
@@ -290,10 +293,12 @@ describe('the metrics', () => {
     let samples = await scrape(metrics);
     expect(sumOf(samples, 'event_pusher_outbox_depth', { pool: 'http_pool' })).toBe(7);
     expect(sumOf(samples, 'event_pusher_in_flight', { pool: 'http_pool' })).toBe(2);
+    expect(sumOf(samples, 'event_pusher_outbox_unwritten', { pool: 'http_pool' })).toBe(3);
+    expect(samples.get('event_pusher_outbox_unwritten')).toContainEqual({ labels: own, value: 0 });
     expect(sumOf(samples, 'event_pusher_outbox_oldest_age_seconds', { pool: 'http_pool' })).toBe(2.5);
     expect(samples.get('event_pusher_outbox_oldest_age_seconds')).toContainEqual({ labels: own, value: 0 });
     expect(samples.get('event_pusher_outbox_depth')).toContainEqual({ labels: own, value: 0 });
-    counts['http_pool'] = { waiting: 0, inFlight: 1, oldestAcceptedAtMs: 9000 };
+    counts['http_pool'] = { waiting: 0, inFlight: 1, unwritten: 0, oldestAcceptedAtMs: 9000 };
     nowMs = 8000;
     samples = await scrape(metrics);
     expect(sumOf(samples, 'event_pusher_outbox_depth', { pool: 'http_pool' })).toBe(0);
@@ -373,7 +378,7 @@ describe('the metrics', () => {
 
 describe('the ledger', () => {
   it('is balanced at every scrape, though the next one begins before it is done', async () => {
-    const counts = { http_pool: { waiting: 0, inFlight: 0, oldestAcceptedAtMs: 0 } };
+    const counts = { http_pool: { waiting: 0, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 } };
     const { metrics, ledger } = openMetrics({ counts });
     const scrapes: Promise<string>[] = [];
     for (let number = 0; number < 20; number += 1) {
@@ -473,6 +478,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
     declined: () => [['chats', 0]],
     isWritable: () => true,
+    deadLetters: () => 0,
     nowMs: clock.now,
   });
   const { observe } = metrics;

@@ -16,7 +16,10 @@ export const memory: OutboxEngine = (_options, surroundings) => {
       ledger.count(backend, 'dead');
       return Promise.resolve();
     },
+    stopRedelivering: () => undefined,
+    deadLetters: () => 0,
     problem: () => undefined,
+    isStuck: () => false,
     close: () => Promise.resolve(),
   };
   return Promise.resolve(store);

@@ -1,28 +1,31 @@
-import { type Database, openDatabase } from './database.js';
+import type { Clock } from '../../core/clock.ts';
+import { StoreThread } from './thread.ts';
 import { Writing } from './writing.ts';
 
-/** The two ways into a database: reading here, writing in a thread of its own. */
+/** The way into a database that a thread of its own has open. */
 export class Connection {
-  #database: Database | undefined;
-  #writing: Writing | undefined;
+  #parts: { readonly thread: StoreThread; readonly writing: Writing } | undefined;
 
-  get database(): Database {
-    if (this.#database === undefined) throw new Error('the outbox was not started');
-    return this.#database;
+  get thread(): StoreThread {
+    return this.#opened.thread;
   }
 
   get writing(): Writing {
-    if (this.#writing === undefined) throw new Error('the outbox was not started');
-    return this.#writing;
+    return this.#opened.writing;
   }
 
-  async open(folder: string): Promise<void> {
-    this.#writing = await Writing.open(folder);
-    this.#database = openDatabase(folder);
+  get #opened() {
+    if (this.#parts === undefined) throw new Error('the outbox was not started');
+    return this.#parts;
+  }
+
+  async open(folder: string, clock: Clock): Promise<void> {
+    const thread = await StoreThread.open(folder, clock);
+    this.#parts = { thread, writing: new Writing(thread) };
   }
 
   async close(): Promise<void> {
-    await this.#writing?.close();
-    await this.#database?.root.close();
+    await this.#parts?.writing.settled();
+    await this.#parts?.thread.close();
   }
 }

@@ -16,8 +16,7 @@ export const FORMAT = 1;
  *   | { do: 'remove', key: number, ledger: LedgerKey, end: 'delivered' | 'dropped' }
  *   | { do: 'bury', key: number | undefined, ledger: LedgerKey, id: string, letter: string, capacity: number }
  *   | { do: 'redelivered', id: string }
- *   | { do: 'correct', ledger: LedgerKey, accepted: number }
- *   | { do: 'probe' }} Operation
+ *   | { do: 'correct', ledger: LedgerKey, accepted: number }} Operation
  * A change; `key` undefined: of a letter that never was a record.
  *
  * @typedef {ReturnType<typeof openDatabase>} Database
@@ -90,7 +89,7 @@ export function apply(database, operations) {
  * @returns {void}
  */
 function change(database, operation, changes) {
-  const { summaries, notifications, redeliveries, meta } = database;
+  const { summaries, notifications, redeliveries } = database;
   switch (operation.do) {
     case 'add':
       summaries.putSync(operation.key, operation.summary);
@@ -111,9 +110,6 @@ function change(database, operation, changes) {
       return;
     case 'correct':
       return note(changes, operation.ledger, 'accepted', operation.accepted);
-    case 'probe':
-      meta.putSync('probe', Date.now());
-      return;
     default:
       throw new Error('no such operation');
   }

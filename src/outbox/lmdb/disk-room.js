@@ -116,7 +116,10 @@ export class DiskRoom {
     if (this.#size >= size) return;
     this.#file ??= openSync(this.#path, 'r+');
     this.#size = fstatSync(this.#file).size;
-    const zeros = Buffer.alloc(this.#size < size ? step : 0);
+    if (this.#size >= size) return;
+    // A reader that was killed would keep what is free inside from being used, and the file would grow without end.
+    this.#database.root.readerCheck();
+    const zeros = Buffer.alloc(step);
     try {
       while (this.#size < size) this.#size += writeSync(this.#file, zeros, 0, step, this.#size);
     } catch (error) {

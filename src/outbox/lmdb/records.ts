@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
+import { PlainError } from '../../core/errors.ts';
 import { type Records, type RecordSummary, summaryOf } from '../records.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerKey } from './database.js';
@@ -13,7 +14,7 @@ export interface RecordsContext {
   readonly nextKey: () => number;
 }
 
-/** The records of one pool in the database; written by the writer's thread, read here. */
+/** The records of one pool in the database. */
 export class LmdbRecords implements Records {
   readonly keepsWhatIsLeft = true;
   readonly atHandBytes = 16 * 1024 * 1024;
@@ -39,16 +40,12 @@ export class LmdbRecords implements Records {
     return connection.writing.do(operation, () => key);
   }
 
-  async read(keys: readonly number[]): Promise<readonly (Notification | undefined)[]> {
-    const { root, notifications } = this.#context.connection.database;
-    return Promise.resolve(
-      keys.map((key) => {
-        // Another thread wrote it, perhaps after the snapshot that reads share.
-        if (!notifications.doesExist(key)) root.resetReadTxn();
-        const text = notifications.get(key);
-        return text === undefined ? undefined : decodeNotification(text);
-      }),
-    );
+  async read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]> {
+    const { read = [] } = await this.#context.connection.thread.ask({ do: 'read', keys });
+    return read.map((one) => {
+      if (typeof one === 'string') return decoded(one);
+      return one && unreadable(one.error);
+    });
   }
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
@@ -73,4 +70,16 @@ export class LmdbRecords implements Records {
     if (key === undefined) this.#ledgerKeys.set(backend, (key = [this.#pool, backend]));
     return key;
   }
+}
+
+function decoded(text: string): Notification | Error {
+  try {
+    return decodeNotification(text);
+  } catch {
+    return unreadable('its record is damaged');
+  }
+}
+
+function unreadable(why: string): PlainError {
+  return new PlainError(`the outbox could not read a notification: ${why}`);
 }

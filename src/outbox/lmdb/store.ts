@@ -7,12 +7,11 @@ import { openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
 import type { Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
+import type { Look } from './thread.ts';
 import { type Mismatch, SelfTest } from './self-test.ts';
 
 /** How often it is looked whether an operator's command, another process, has left something to do. */
 const LOOK_INTERVAL_MS = 500;
-/** So many letters are handed over at a time. */
-const MOST_AT_A_LOOK = 1000;
 
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
@@ -25,6 +24,9 @@ export class LmdbStore implements OutboxStore {
   readonly #beingRedelivered = new Set<string>();
   #erasures = 0;
   #lastKey = 0;
+  #isLooking = false;
+  #isRedelivering = true;
+  #toldProblem: string | undefined;
   #cancelLook = (): void => undefined;
   #closed: Promise<void> | undefined;
 
@@ -48,10 +50,10 @@ export class LmdbStore implements OutboxStore {
   }
 
   async start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
-    const { observe } = this.#surroundings;
+    const { observe, clock } = this.#surroundings;
     const { folder } = this.#options;
     const mismatches = await this.#restore(folder);
-    await this.#connection.open(folder);
+    await this.#connection.open(folder, clock);
     for (const { pool, backend, off } of mismatches) {
       observe({ kind: 'ledger-mismatched', pool, backend, off });
       void this.#write({ do: 'correct', ledger: [pool, backend], accepted: off });
@@ -96,9 +98,21 @@ export class LmdbStore implements OutboxStore {
   }
 
   problem(): string | undefined {
-    const { problem } = this.#connection.writing;
+    const { problem } = this.#connection.thread;
     if (problem === undefined) return undefined;
     return `the outbox cannot write to ${this.#options.folder}: ${problem}`;
+  }
+
+  stopRedelivering(): void {
+    this.#isRedelivering = false;
+  }
+
+  deadLetters(): number {
+    return this.#connection.thread.deadLetters;
+  }
+
+  isStuck(): boolean {
+    return this.#connection.thread.isStuck;
   }
 
   close(): Promise<void> {
@@ -112,29 +126,45 @@ export class LmdbStore implements OutboxStore {
     await this.#ownership.release();
   }
 
+  /** Again and again, whatever the thread is doing: its silence must be told, too. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
-    try {
-      if (this.#connection.writing.problem === undefined) this.#lookForLetters(redeliver);
-      else void this.#write({ do: 'probe' });
-    } catch (error) {
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
-    }
+    this.#tellProblem();
+    if (!this.#isLooking) void this.#lookOnce(redeliver);
     this.#cancelLook = this.#surroundings.clock.after(LOOK_INTERVAL_MS, () => this.#look(redeliver));
   }
 
-  /** Looks what an operator wants removed or delivered again. */
-  #lookForLetters(redeliver: (letter: DeadLetter) => Promise<void>): void {
-    const { database } = this.#connection;
-    // Another process wrote it, after the snapshot that reads share.
-    database.root.resetReadTxn();
-    const erasures = database.meta.get('erasures') ?? 0;
+  #tellProblem(): void {
+    const problem = this.problem();
+    if (problem === this.#toldProblem) return;
+    this.#toldProblem = problem;
+    const { observe } = this.#surroundings;
+    if (problem === undefined) observe({ kind: 'outbox-writable' });
+    else observe({ kind: 'outbox-unwritable', problem });
+  }
+
+  /** Looks what an operator wants removed or delivered again, and has the thread look whether it can write. */
+  async #lookOnce(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
+    this.#isLooking = true;
+    try {
+      const { look } = await this.#connection.thread.ask({ do: 'look' });
+      if (look !== undefined) this.#found(look, redeliver);
+    } catch (error) {
+      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+    }
+    this.#isLooking = false;
+  }
+
+  #found({ erasures, redeliveries }: Look, redeliver: (letter: DeadLetter) => Promise<void>): void {
     // What an operator has removed must not be sent from memory.
     if (erasures !== this.#erasures) for (const outbox of this.#outboxes.values()) outbox.forgetAll();
     this.#erasures = erasures;
-    for (const { key: id, value } of database.redeliveries.getRange({ limit: MOST_AT_A_LOOK })) {
+    if (!this.#isRedelivering || this.problem() !== undefined) return;
+    for (const text of redeliveries) {
+      const letter = decodeLetter(text);
+      const { id } = letter.notification;
       if (this.#beingRedelivered.has(id)) continue;
       this.#beingRedelivered.add(id);
-      void this.#redeliver(decodeLetter(value), redeliver);
+      void this.#redeliver(letter, redeliver);
     }
   }
 

@@ -1,20 +1,19 @@
 // @ts-check
-// The writer's thread: it alone waits for the disk, so that sockets are read and requests sent meanwhile.
+// The writer's thread: it alone touches the database while a sidecar runs, because every touch may have to wait, for the
+// disk or for another process; so sockets are read and requests sent meanwhile. It responds in the order of the messages.
 import { parentPort, workerData } from 'node:worker_threads';
-import { apply, openDatabase } from './database.js';
-import { DiskRoom, NO_ROOM } from './disk-room.js';
+import { openDatabase } from './database.js';
+import { Desk } from './desk.js';
+import { FileIdentity } from './file-identity.js';
 
-/** @typedef {import('./database.js').Operation} Operation */
-
-/** It shows that there is room again: for a large notification, so that the next one is not refused at once. */
-const PROBE_BYTES = 64 * 1024;
+/** @typedef {import('./thread.ts').Message} Message */
 
 const { folder } = /** @type {{ folder: string }} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 try {
   serve(openDatabase(folder));
 } catch (error) {
-  port.postMessage({ problem: describe(error) });
+  port.postMessage({ problem: error instanceof Error ? error.message : String(error) });
 }
 
 /**
@@ -22,51 +21,10 @@ try {
  * @returns {void}
  */
 function serve(database) {
-  const room = new DiskRoom(folder, database);
-  /** @type {import('./disk-room.js').Way<Operation>} */
-  const way = { bytes: bytesOf, change: (operations) => apply(database, operations) };
-  port.on('message', (/** @type {Operation[] | 'close'} */ message) => {
-    if (message === 'close') {
-      room.close();
-      void database.root.close().finally(() => port.close());
-    } else port.postMessage({ failures: write(room, message, way) });
+  const desk = new Desk(folder, database, new FileIdentity(folder));
+  port.on('message', (/** @type {Message | 'close'} */ message) => {
+    if (message === 'close') void desk.close().finally(() => port.close());
+    else port.postMessage(desk.respond(message));
   });
-  port.postMessage({ opened: true });
-}
-
-/**
- * Writes operations in one transaction; where there is no room for that, those that end something.
- * @param {DiskRoom} room
- * @param {Operation[]} operations
- * @param {import('./disk-room.js').Way<Operation>} way
- * @returns {string[] | undefined} For each operation why it failed, or ''; undefined if none did.
- */
-function write(room, operations, way) {
-  try {
-    if (room.write(operations, way)) return undefined;
-    const ends = operations.filter((operation) => bytesOf(operation) === 0);
-    const refused = new Set(room.writeInPortions(ends, way));
-    return operations.map((operation) => (bytesOf(operation) > 0 || refused.has(operation) ? NO_ROOM : ''));
-  } catch (error) {
-    return operations.map(() => describe(error));
-  }
-}
-
-/**
- * Bytes that an operation adds; 0 if it adds none for long.
- * @param {Operation} operation
- * @returns {number}
- */
-function bytesOf(operation) {
-  if (operation.do === 'add') return Buffer.byteLength(operation.notification) + operation.summary.length;
-  if (operation.do === 'bury') return Buffer.byteLength(operation.letter);
-  return operation.do === 'probe' ? PROBE_BYTES : 0;
-}
-
-/**
- * @param {unknown} error
- * @returns {string}
- */
-function describe(error) {
-  return error instanceof Error ? error.message : String(error);
+  port.postMessage(desk.respond({ do: 'look' }));
 }

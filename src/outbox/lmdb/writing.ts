@@ -1,23 +1,12 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { PlainError } from '../../core/errors.ts';
 import type { Operation } from './database.js';
-
-/** Why each operation failed, '' if it did not; undefined: none failed. */
-type Failures = readonly string[] | undefined;
+import type { Failures, StoreThread } from './thread.ts';
 
 /** Operations that share a transaction, and one promise: under load thousands of them wait at a time. */
 interface Batch {
   readonly operations: Operation[];
   readonly written: Promise<Failures>;
   readonly end: (failures: Failures) => void;
-}
-
-/** What the writer's thread says: once how it started, then an answer to each batch. */
-interface Message {
-  readonly opened?: true;
-  readonly problem?: string;
-  readonly failures?: Failures;
 }
 
 /** So many operations at most share a flush, so that none waits long for it. */
@@ -31,50 +20,26 @@ const FEW_IN_A_BATCH = 20;
 const GATHER_MS = 2;
 
 /**
- * The way to the writer's thread. Operations gather while it writes those before: all that come meanwhile share the
- * next transaction and its flush to disk.
+ * Has operations written. They gather while the thread writes those before: all that come meanwhile share the next
+ * transaction and its flush to disk.
  */
 export class Writing {
-  readonly #worker: Worker;
+  readonly #thread: StoreThread;
   readonly #gathered: Batch[] = [];
-  #beingWritten: Batch | undefined;
+  #isWriting = false;
   #isScheduled = false;
-  #hasEnded = false;
   /** When the batch that began last is written, all are. */
   #last: Promise<Failures> = Promise.resolve(undefined);
-  #problem: string | undefined;
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
-    worker.on('message', ({ failures }: Message) => this.#written(failures));
-    worker.on('error', (error) => this.#fail(error.message));
-    worker.on('exit', () => {
-      this.#hasEnded = true;
-      this.#fail('the thread that writes has ended');
-    });
-  }
-
-  /** @throws PlainError if the database cannot be opened. */
-  static async open(folder: string): Promise<Writing> {
-    // Without the flags of the process: what they load concerns the sidecar, not its writer.
-    const options = { workerData: { folder }, execArgv: [] };
-    const worker = new Worker(new URL('./writer.js', import.meta.url), options);
-    const [{ problem }] = (await once(worker, 'message')) as [Message];
-    if (problem !== undefined) throw new PlainError(problem);
-    return new Writing(worker);
-  }
-
-  /** Why the last operation failed; undefined if it did not. */
-  get problem(): string | undefined {
-    return this.#problem;
+  constructor(thread: StoreThread) {
+    this.#thread = thread;
   }
 
   /** Resolves to what `result` gives, which is called as soon as the operation is on disk. */
   do<T = void>(operation: Operation, result?: () => T): Promise<T> {
     const batch = this.#openBatch();
     const index = batch.operations.push(operation) - 1;
-    if (this.#hasEnded) this.#fail('the thread that writes has ended');
-    else if (!this.#isScheduled && this.#beingWritten === undefined) {
+    if (!this.#isScheduled && !this.#isWriting) {
       this.#isScheduled = true;
       setImmediate(this.#write);
     }
@@ -85,13 +50,9 @@ export class Writing {
     });
   }
 
-  /** Ends the thread, when all is written. */
-  async close(): Promise<void> {
+  /** Resolves when all is written. */
+  async settled(): Promise<void> {
     await this.#last;
-    if (this.#hasEnded) return;
-    const ended = once(this.#worker, 'exit');
-    this.#worker.postMessage('close');
-    await ended;
   }
 
   #openBatch(): Batch {
@@ -105,26 +66,27 @@ export class Writing {
 
   readonly #write = (): void => {
     this.#isScheduled = false;
-    this.#beingWritten = this.#gathered.shift();
-    if (this.#beingWritten !== undefined) this.#worker.postMessage(this.#beingWritten.operations);
+    const batch = this.#gathered.shift();
+    if (batch === undefined) return;
+    this.#isWriting = true;
+    const { operations } = batch;
+    this.#thread.ask({ do: 'write', operations }).then(
+      ({ failures }) => this.#written(batch, failures),
+      ({ message }: Error) =>
+        this.#written(
+          batch,
+          operations.map(() => message),
+        ),
+    );
   };
 
-  #written(failures: Failures): void {
-    const written = this.#beingWritten;
-    this.#beingWritten = undefined;
-    this.#problem = failures?.findLast((failure) => failure !== '');
-    written?.end(failures);
+  #written(batch: Batch, failures: Failures): void {
+    this.#isWriting = false;
+    batch.end(failures);
     if (this.#gathered.length === 0) return;
     this.#isScheduled = true;
-    if (written === undefined || written.operations.length < FEW_IN_A_BATCH) this.#write();
+    if (batch.operations.length < FEW_IN_A_BATCH) this.#write();
     else setTimeout(this.#write, GATHER_MS);
-  }
-
-  #fail(problem: string): void {
-    this.#problem = problem;
-    const failed = [this.#beingWritten, ...this.#gathered.splice(0)];
-    this.#beingWritten = undefined;
-    for (const batch of failed) batch?.end(batch.operations.map(() => problem));
   }
 }
 

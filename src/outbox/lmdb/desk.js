@@ -1,0 +1,216 @@
+// @ts-check
+import { apply } from './database.js';
+import { DiskRoom, NO_ROOM } from './disk-room.js';
+
+/**
+ * @typedef {import('./database.js').Database} Database
+ *
+ * @typedef {import('./database.js').Operation} Operation
+ *
+ * @typedef {import('./thread.ts').Look} Look
+ *
+ * @typedef {import('./thread.ts').Message} Message
+ *
+ * @typedef {import('./thread.ts').Response} Response
+ *
+ * @typedef {import('./thread.ts').TextsRead} TextsRead
+ */
+
+/** There is room only if it is enough for a large notification, so that the next one is not refused at once. */
+const LARGE_BYTES = 64 * 1024;
+/** So much text goes into one response, or a single one that is larger. */
+const MOST_BYTES_READ = 2 * 1024 * 1024;
+/** So many letters to be redelivered are handed over at a time. */
+const MOST_REDELIVERIES = 1000;
+/** Readers that were killed are looked for so often, in milliseconds. */
+const READER_CHECK_MS = 60_000;
+
+/** What the writer's thread does for each message. */
+export class Desk {
+  /** @type {Database} */
+  #database;
+  /** @type {DiskRoom} */
+  #room;
+  /** @type {import('./file-identity.js').FileIdentity} */
+  #files;
+  /** @type {import('./disk-room.js').Way<Operation>} */
+  #way;
+  /**
+   * What could not be written, and of how many bytes: only when as much was written it can be again. What takes no
+   * room, as ends of notifications, shows nothing.
+   * @type {{ problem: string, bytes: number } | undefined}
+   */
+  #trouble;
+  #nextReaderCheckMs = 0;
+
+  /**
+   * @param {string} folder
+   * @param {Database} database
+   * @param {import('./file-identity.js').FileIdentity} files
+   */
+  constructor(folder, database, files) {
+    this.#database = database;
+    this.#files = files;
+    this.#room = new DiskRoom(folder, database);
+    this.#way = { bytes: bytesOf, change: (operations) => apply(database, operations) };
+  }
+
+  /**
+   * @param {Message} message
+   * @returns {Response}
+   */
+  respond(message) {
+    const { root, letters } = this.#database;
+    // Other processes write, too: not an older snapshot, and none that is held while nothing is read.
+    root.resetReadTxn();
+    const said = this.#do(message);
+    const { entryCount } = /** @type {{ entryCount: number }} */ (letters.getStats());
+    root.resetReadTxn();
+    return { ...said, deadLetters: entryCount, problem: this.#files.problem() ?? this.#trouble?.problem };
+  }
+
+  /** @returns {Promise<void>} */
+  close() {
+    this.#room.close();
+    return this.#database.root.close();
+  }
+
+  /**
+   * @param {Message} message
+   * @returns {Pick<Response, 'failures' | 'read' | 'look'>}
+   */
+  #do(message) {
+    switch (message.do) {
+      case 'write':
+        return { failures: this.#write(message.operations) };
+      case 'read':
+        return { read: this.#read(message.keys) };
+      default:
+        return { look: this.#look() };
+    }
+  }
+
+  /**
+   * Writes operations in one transaction; where there is no room for that, those that end something.
+   * @param {readonly Operation[]} operations
+   * @returns {string[] | undefined} For each operation why it failed, or ''; undefined if none did.
+   */
+  #write(operations) {
+    const gone = this.#files.problem();
+    if (gone !== undefined) return operations.map(() => gone);
+    try {
+      if (this.#room.write(operations, this.#way)) return this.#written(operations);
+      const ends = operations.filter((operation) => bytesOf(operation) === 0);
+      const refused = new Set(this.#room.writeInPortions(ends, this.#way));
+      this.#enter(NO_ROOM, largest(operations));
+      return operations.map((operation) => (bytesOf(operation) > 0 || refused.has(operation) ? NO_ROOM : ''));
+    } catch (error) {
+      const problem = this.#enter(describe(error), largest(operations));
+      return operations.map(() => problem);
+    }
+  }
+
+  /**
+   * @param {readonly Operation[]} operations
+   * @returns {string[] | undefined}
+   */
+  #written(operations) {
+    if (this.#trouble !== undefined && largest(operations) >= this.#trouble.bytes) this.#trouble = undefined;
+    const gone = this.#files.problem();
+    return gone === undefined ? undefined : operations.map(() => gone);
+  }
+
+  /**
+   * @param {string} problem
+   * @param {number} bytes
+   * @returns {string}
+   */
+  #enter(problem, bytes) {
+    this.#trouble = { problem, bytes: Math.max(bytes, this.#trouble?.bytes ?? 1) };
+    return problem;
+  }
+
+  /**
+   * @param {readonly number[]} keys
+   * @returns {TextsRead}
+   */
+  #read(keys) {
+    /** @type {TextsRead} */
+    const read = [];
+    let bytes = 0;
+    for (const key of keys) {
+      try {
+        const text = this.#database.notifications.get(key);
+        bytes += text?.length ?? 0;
+        if (bytes > MOST_BYTES_READ && read.length > 0) break;
+        read.push(text);
+      } catch (error) {
+        read.push({ error: describe(error) });
+      }
+    }
+    return read;
+  }
+
+  /** @returns {Look} */
+  #look() {
+    this.#tryToWrite();
+    const { root, meta, redeliveries } = this.#database;
+    if (performance.now() >= this.#nextReaderCheckMs) {
+      root.readerCheck();
+      this.#nextReaderCheckMs = performance.now() + READER_CHECK_MS;
+    }
+    const letters = [];
+    let bytes = 0;
+    for (const { value } of redeliveries.getRange({ limit: MOST_REDELIVERIES })) {
+      bytes += value.length;
+      if (bytes > MOST_BYTES_READ && letters.length > 0) break;
+      letters.push(value);
+    }
+    return { erasures: meta.get('erasures') ?? 0, redeliveries: letters };
+  }
+
+  /** Whether a large notification could be written; after a failure, something is. */
+  #tryToWrite() {
+    if (this.#files.problem() !== undefined) return;
+    const { root, meta } = this.#database;
+    const bytes = Math.max(LARGE_BYTES, this.#trouble?.bytes ?? 0);
+    try {
+      const isRoom = root.transactionSync(() => {
+        if (!this.#room.isFor(1, bytes)) return false;
+        if (this.#trouble !== undefined) meta.putSync('probe', Date.now());
+        return true;
+      });
+      if (isRoom) this.#trouble = undefined;
+      else this.#enter(NO_ROOM, bytes);
+    } catch (error) {
+      this.#enter(describe(error), bytes);
+    }
+  }
+}
+
+/**
+ * The bytes of the operation that adds most.
+ * @param {readonly Operation[]} operations
+ * @returns {number}
+ */
+function largest(operations) {
+  return operations.reduce((most, operation) => Math.max(most, bytesOf(operation)), 0);
+}
+
+/**
+ * Bytes that an operation adds; 0 if it adds none for long.
+ * @param {Operation} operation
+ * @returns {number}
+ */
+function bytesOf(operation) {
+  if (operation.do === 'add') return Buffer.byteLength(operation.notification) + operation.summary.length;
+  return operation.do === 'bury' ? Buffer.byteLength(operation.letter) : 0;
+}
+
+/**
+ * @param {unknown} error
+ * @returns {string}
+ */
+function describe(error) {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,44 @@
+// @ts-check
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The files that LMDB keeps open; a second process finds them by their names. */
+const NAMES = ['data.mdb', 'lock.mdb'];
+
+/**
+ * Which files were opened: what is written to a file that was removed is gone, and with another lock file a second
+ * process would write at the same time. Asked by name alone: closing a descriptor of `lock.mdb` would drop LMDB's own
+ * locks on it (fcntl(2)).
+ */
+export class FileIdentity {
+  /** @type {string} */
+  #folder;
+  /** @type {string} */
+  #opened;
+
+  /** @param {string} folder */
+  constructor(folder) {
+    this.#folder = folder;
+    this.#opened = identityOf(folder);
+  }
+
+  /**
+   * Why nothing may be written any more; undefined while the files are there.
+   * @returns {string | undefined}
+   */
+  problem() {
+    if (identityOf(this.#folder) === this.#opened) return undefined;
+    return 'its data.mdb or lock.mdb was removed, moved or replaced while the sidecar runs; put it back, or restart the sidecar';
+  }
+}
+
+/**
+ * @param {string} folder
+ * @returns {string}
+ */
+function identityOf(folder) {
+  return NAMES.map((name) => {
+    const stat = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? '' : `${stat.dev}:${stat.ino}`;
+  }).join(' ');
+}

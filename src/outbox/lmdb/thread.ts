@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../../core/clock.ts';
+import { PlainError } from '../../core/errors.ts';
+import type { Operation } from './database.js';
+
+/** What the writer's thread is asked for. */
+export type Message =
+  | { readonly do: 'write'; readonly operations: readonly Operation[] }
+  | { readonly do: 'read'; readonly keys: readonly number[] }
+  | { readonly do: 'look' };
+
+/** For each operation why it failed, '' if it did not; undefined: none failed. */
+export type Failures = readonly string[] | undefined;
+
+/** For the first of the keys the stored notification; undefined if there is none. */
+export type TextsRead = (string | undefined | { readonly error: string })[];
+
+/** What operators' commands, other processes, have left to do. */
+export interface Look {
+  /** How many records they have removed so far. */
+  readonly erasures: number;
+  /** Letters to be delivered again. */
+  readonly redeliveries: readonly string[];
+}
+
+/** The response to each message, and before the first one to being opened. */
+export interface Response {
+  readonly failures?: Failures;
+  readonly read?: TextsRead;
+  readonly look?: Look;
+  /** How many dead letters there are. */
+  readonly deadLetters: number;
+  /** Why nothing can be written, or why the last that could not be was not. */
+  readonly problem: string | undefined;
+}
+
+interface Request {
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Without a response for so long, in milliseconds, new notifications are as good as not taken. */
+const UNANSWERED_MS = 5000;
+/** Without one for so long the thread may be waiting in a call that nothing ends. */
+const STUCK_MS = 500;
+const UNANSWERED =
+  'it has not responded for 5 seconds: its disk hangs, its file system is frozen, or a command that was stopped holds its lock (look for "dead-letters" among the processes)';
+
+/** The way to the writer's thread, which responds in the order of the messages. */
+export class StoreThread {
+  readonly #worker: Worker;
+  readonly #clock: Clock;
+  readonly #requests: Request[] = [];
+  /** Since when the first of the requests is being done; monotonic. */
+  #sinceMs = 0;
+  #isClosing = false;
+  #last: Pick<Response, 'problem' | 'deadLetters'>;
+  #ended: PlainError | undefined;
+
+  private constructor(worker: Worker, opened: Response, clock: Clock) {
+    this.#worker = worker;
+    this.#clock = clock;
+    this.#last = opened;
+    worker.on('message', (response: Response) => this.#take(response));
+    worker.on('error', ({ message }) => this.#end(message));
+    worker.on('exit', () => this.#end('nothing says why'));
+  }
+
+  /** @throws PlainError if the database cannot be opened. */
+  static async open(folder: string, clock: Clock): Promise<StoreThread> {
+    // Without the flags of the process: what they load concerns the sidecar, not its writer.
+    const options = { workerData: { folder }, execArgv: [] };
+    const worker = new Worker(new URL('./writer.js', import.meta.url), options);
+    const [opened] = (await once(worker, 'message')) as [Response | Pick<Response, 'problem'>];
+    if ('deadLetters' in opened) return new StoreThread(worker, opened, clock);
+    throw new PlainError(opened.problem ?? 'the thread that writes did not start');
+  }
+
+  /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
+  get problem(): string | undefined {
+    if (this.#ended !== undefined) return `${this.#ended.message}; restart the sidecar`;
+    return this.#isLate(UNANSWERED_MS) ? UNANSWERED : this.#last.problem;
+  }
+
+  /** Whether it might never end by itself. */
+  get isStuck(): boolean {
+    return this.#ended === undefined && this.#isLate(STUCK_MS);
+  }
+
+  /** How many dead letters there were at the last response. */
+  get deadLetters(): number {
+    return this.#last.deadLetters;
+  }
+
+  /** Rejects with a PlainError once the thread has ended. */
+  ask(message: Message): Promise<Response> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (this.#requests.length === 0) this.#sinceMs = this.#clock.monotonic();
+    this.#worker.postMessage(message);
+    return new Promise((resolve, reject) => void this.#requests.push({ resolve, reject }));
+  }
+
+  /** Ends the thread, when all that was asked is done. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    if (this.#requests.length === 0) this.#sinceMs = this.#clock.monotonic();
+    this.#isClosing = true;
+    const ended = once(this.#worker, 'exit');
+    this.#worker.postMessage('close');
+    await ended;
+  }
+
+  #isLate(ms: number): boolean {
+    if (this.#requests.length === 0 && !this.#isClosing) return false;
+    return this.#clock.monotonic() - this.#sinceMs > ms;
+  }
+
+  #take(response: Response): void {
+    this.#sinceMs = this.#clock.monotonic();
+    this.#last = response;
+    this.#requests.shift()?.resolve(response);
+  }
+
+  #end(why: string): void {
+    this.#ended ??= new PlainError(`the thread that writes has ended: ${why}`);
+    for (const { reject } of this.#requests.splice(0)) reject(this.#ended);
+  }
+}
