@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
 import { DOMAIN, expectRecovery, expectWorking, online, Subject } from '../support/session.ts';
+import { startSlowListener } from '../support/slow-listener.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -725,6 +726,28 @@ describe('the service', () => {
     expect(server.received).toBe('');
   });
 
+  test.each([
+    ['jabber:client', 'clients (c2s)', '<invalid-namespace/>'],
+    ['jabber:client', 'clients (c2s)', '<host-unknown/>'],
+    ['jabber:server', 'other servers (s2s)', '<host-unknown/>'],
+  ])('whose stream is %s is the port for %s, and the reason says so (%s)', async (namespace, who, error) => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    await peer.sees(/<stream:stream [^>]*>/);
+    peer.write(
+      `<stream:stream xmlns='${namespace}' xmlns:stream='http://etherx.jabber.org/streams' id='1'>` +
+        `<stream:error>${error.replace('/>', " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>")}</stream:error></stream:stream>`,
+    );
+    peer.end();
+    expect(await subject.offline()).toMatchObject({
+      code: 'wrong-port',
+      reason:
+        `${server.service} is the server's port for ${who}, not for components: ` +
+        'give the port for components in component.service (5347 unless the server says otherwise)',
+    });
+  });
+
   test('that does not speak TLS where it should is said to be that', async () => {
     const server = await startXmppServer();
     const subject = new Subject({ service: `xmpps://127.0.0.1:${server.port}` });
@@ -762,6 +785,27 @@ describe('the service', () => {
       `component.service: "${service}" is not xmpp://HOST:PORT or xmpps://HOST:PORT`,
     );
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'is reached although it is a second away and its name has another address, where nobody listens',
+    async () => {
+      const listener = await startSlowListener();
+      const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((
+        _name: string,
+        _options: object,
+        callback: (error: null, addresses: object[]) => void,
+      ) =>
+        callback(
+          null,
+          ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })),
+        )) as never);
+      onTestFinished(() => lookup.mockRestore());
+      const subject = new Subject({ service: `xmpp://far.example.com:${listener.port}` });
+      await new Promise((resolve) => setTimeout(resolve, 50)); // The connection is on its way.
+      listener.arrive();
+      expect(await Promise.race([listener.received, subject.offline()])).toContain('<stream:stream');
+    },
+  );
 
   test.skipIf(!hasIpv6Loopback)('is reached over IPv6 (facts 2.22)', async () => {
     const server = await startXmppServer({ host: '::1' });

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { startReceiver } from '../support/receiver.ts';
+import { startSidecar } from '../support/sidecar.ts';
+import { startXmppServer, type XmppPeer } from '../support/xmpp-server.ts';
+
+const TIMEOUTS = { ping: 1000, silence: 3000 };
+const PAUSE_MS = 4000;
+
+/** Routes pings back as long as the connection lives, and tells of each. */
+async function routeBack(peer: XmppPeer, onPing: () => void): Promise<void> {
+  for (;;) {
+    peer.write(await peer.sees(/<iq type="get".*?<\/iq>/));
+    onPing();
+  }
+}
+
+it('a process that is stopped for longer than a server may be silent loses nothing of what waits in its socket', async () => {
+  const server = await startXmppServer();
+  const receiver = await startReceiver();
+  onTestFinished(() => receiver.stop());
+  const sidecar = await startSidecar({
+    component: {
+      service: server.service,
+      domain: 'push.example.com',
+      secret: 'secret',
+      trusted_domains: ['example.com'],
+      timeouts: TIMEOUTS,
+    },
+    outgoing_pools: [{ tag: 'http_pool', server: receiver.url }],
+    mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
+    outbox: { engine: 'memory' },
+  });
+  onTestFinished(() => sidecar.kill());
+  const peer = await server.welcome();
+  let pings = 0;
+  let onPing = (): void => undefined;
+  routeBack(peer, () => {
+    pings += 1;
+    onPing();
+  }).catch(() => undefined); // The connection's end.
+  const nextPings = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      const enough = pings + count;
+      onPing = () => {
+        if (pings >= enough) resolve();
+      };
+    });
+  await nextPings(1);
+
+  process.kill(sidecar.pid, 'SIGSTOP');
+  const texts = Array.from({ length: 200 }, (_, number) => `while-stopped-${number}.`);
+  for (const text of texts) {
+    peer.write(
+      `<message from='alice@example.com/phone' to='push.example.com' type='chat'><body>${text}</body></message>`,
+    );
+  }
+  await sleep(PAUSE_MS);
+  process.kill(sidecar.pid, 'SIGCONT');
+
+  await receiver.received(texts.length);
+  await nextPings(2);
+  expect(receiver.requests.map(({ body }) => body.replace(/.*message=/, '')).toSorted()).toEqual(
+    texts.toSorted(),
+  );
+  expect(sidecar.lines.filter(({ event }) => event === 'component-offline')).toEqual([]);
+  expect(server.connections).toBe(1);
+});
