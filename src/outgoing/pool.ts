@@ -10,6 +10,12 @@ import { makeRequests, type RequestOptions } from './request.ts';
 import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';
 
+/**
+ * The share of `request_timeout` after which the next address of a name is tried, for which Node would wait 250 ms. A
+ * receiver that takes longer to take a connection takes as long again to respond, so that it would be too late anyway.
+ */
+const CONNECT_SHARE = 0.5;
+
 export interface PoolOptions extends RequestOptions {
   /** Most requests in flight, and keep-alive connections. */
   readonly workers: number;
@@ -80,9 +86,10 @@ function moduleFor({ server }: PoolOptions): typeof http | typeof https {
 /** Kept connections, and an agent for single ones. */
 function openConnections(options: PoolOptions, surroundings: Pick<PoolSurroundings, 'clock' | 'random'>) {
   const { Agent } = moduleFor(options);
-  const { workers, maxConnectionAgeMs } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
-  const fresh = new Agent({ keepAlive: false });
+  const { workers, maxConnectionAgeMs, requestTimeoutMs } = options;
+  const both = { autoSelectFamilyAttemptTimeout: Math.ceil(requestTimeoutMs * CONNECT_SHARE) };
+  const agent = new Agent({ ...both, keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
+  const fresh = new Agent({ ...both, keepAlive: false });
   for (const each of [agent, fresh]) readStatusLines(each);
   return { agent, kept: new KeptConnections(agent, maxConnectionAgeMs, surroundings), fresh };
 }

@@ -22,6 +22,8 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Files beside the configuration file: relative path and content. */
   readonly files?: Readonly<Record<string, string>>;
+  /** A command that becomes the one that follows it, as `nice` does. */
+  readonly through?: readonly string[];
 }
 
 /** What was scraped at one moment. */
@@ -68,7 +70,7 @@ export const dieWithParent =
  */
 export async function startSidecar(
   configuration: string | object,
-  { env = {}, files = {} }: SidecarOptions = {},
+  { env = {}, files = {}, through = [] }: SidecarOptions = {},
 ): Promise<RunningSidecar> {
   if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm run build` first');
   const folder = await mkdtemp(join(tmpdir(), 'event-pusher-'));
@@ -80,11 +82,12 @@ export async function startSidecar(
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), content);
   }
-  const child = spawn(
-    process.execPath,
-    ['--import', dieWithParent, main, 'run', '-c', join(folder, 'event-pusher.yaml')],
-    { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
-  );
+  const node = [process.execPath, '--import', dieWithParent];
+  const [command, ...args] = [...through, ...node, main, 'run', '-c', join(folder, 'event-pusher.yaml')];
+  const child = spawn(command, args, {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   // The runner's worker, which runs this, outlives a runner that was killed.
   const killOrphan = (): void => void child.kill('SIGKILL');
   process.on('disconnect', killOrphan);

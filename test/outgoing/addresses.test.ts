@@ -1,0 +1,121 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pass } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { startSidecar } from '../support/sidecar.ts';
+import { startXmppServer } from '../support/xmpp-server.ts';
+import { testReceiver } from './bench.ts';
+
+const NAME = 'receiver.test';
+const FIRST = '127.0.0.1';
+const SECOND = '127.0.0.2';
+/** Linux sends the first packet of a connection (SYN) again after a second. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const SYN_SENT = '02';
+
+/** A command that runs another one where a name has two addresses, first that of the slow receiver. */
+async function twoAddresses(skip: (reason: string) => never): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'hosts-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const hosts = join(folder, 'hosts');
+  await writeFile(hosts, `${FIRST} ${NAME}\n${SECOND} ${NAME}\n`);
+  const command = ['unshare', '-m', 'sh', '-c', `mount --bind ${hosts} /etc/hosts && exec "$@"`, 'sh'];
+  const look = `require('dns').lookup('${NAME}', { all: true }, (_, all) => console.log(all.map((a) => a.address).join()))`;
+  const [program, ...args] = [...command, process.execPath, '-e', look];
+  const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (error !== undefined || stdout.trim() !== `${FIRST},${SECOND}`) {
+    skip('no mount namespace with an /etc/hosts of its own');
+  }
+  return command;
+}
+
+/** A receiver at the first address whose process is stopped and has no room for a connection more. */
+async function startFullReceiver(skip: (reason: string) => never) {
+  const child = spawn(process.execPath, ['-e', receiverProgram], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  });
+  const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+  const port = Number(said);
+  child.kill('SIGSTOP');
+  for (let count = 0; (await connecting(port)) === 0; count += 1) {
+    if (count === 20) skip('this system takes any number of connections');
+    const socket = net.connect(port, FIRST).on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    await pass(50);
+  }
+  return { port, child };
+}
+
+const receiverProgram = `
+  const server = require('http').createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(204).end());
+  });
+  server.listen({ port: 0, host: '${FIRST}', backlog: 1 }, () => console.log(server.address().port));
+`;
+
+/** How many connections to a port wait for the receiver's first packet. */
+async function connecting(port: number): Promise<number> {
+  const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((row) => row.trim().split(/\s+/));
+  return rows.filter(([, , to, state]) => to === remote && state === SYN_SENT).length;
+}
+
+/** A sidecar that has one notification for the receiver. */
+async function startDelivery(port: number, through: readonly string[]) {
+  const secret = 's3cr3t';
+  const server = await startXmppServer({ secret });
+  const sidecar = await startSidecar(
+    {
+      component: { service: server.service, domain: 'push.example.com', secret },
+      outgoing_pools: [
+        { tag: 'http_pool', server: `http://${NAME}:${port}`, request_timeout: REQUEST_TIMEOUT_MS },
+      ],
+      mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
+      outbox: { engine: 'memory' },
+      log: { level: 'debug' },
+    },
+    { through },
+  );
+  onTestFinished(() => sidecar.kill());
+  const peer = await server.welcome();
+  peer.write("<message from='alice@example.com' to='push.example.com' type='chat'><body>Hi</body></message>");
+  return sidecar;
+}
+
+/** The first lines about the notification. */
+async function verdict(sidecar: Awaited<ReturnType<typeof startDelivery>>): Promise<string> {
+  const ends = ['notification-delivered', 'notification-retried'].map((event) => sidecar.logged(event));
+  return (await Promise.any(ends)).event;
+}
+
+it('a receiver with two addresses that is slow to take a connection is reached, though nobody is at the other one', async ({
+  skip,
+}) => {
+  const through = await twoAddresses(skip);
+  const { port, child } = await startFullReceiver(skip);
+  const before = await connecting(port);
+  const sidecar = await startDelivery(port, through);
+  for (let count = 0; (await connecting(port)) <= before; count += 1) {
+    expect(count, 'a connection is being made').toBeLessThan(500);
+    await pass(20);
+  }
+  child.kill('SIGCONT');
+  expect(await verdict(sidecar)).toBe('notification-delivered');
+});
+
+it('a receiver with two addresses is reached at the second if nobody takes connections at the first', async ({
+  skip,
+}) => {
+  const through = await twoAddresses(skip);
+  const { port } = await startFullReceiver(skip);
+  const receiver = await testReceiver({ host: SECOND, port });
+  const sidecar = await startDelivery(port, through);
+  expect(await verdict(sidecar)).toBe('notification-delivered');
+  expect(receiver.requests).toHaveLength(1);
+});
