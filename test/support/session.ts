@@ -111,7 +111,7 @@ export interface Scene {
 
 /** A session that is online. */
 export async function online(options: Partial<SessionOptions> = {}): Promise<Scene> {
-  const server = await startXmppServer();
+  const server = await startXmppServer({ routesPings: false });
   const subject = new Subject({ service: server.service, ...options });
   const peer = await server.welcome();
   await subject.online();

@@ -13,6 +13,8 @@ export interface XmppServerOptions {
   readonly host?: string;
   /** Port to listen on: for a server that comes back where another was; default any free one. */
   readonly port?: number;
+  /** Routes the component's liveness pings back to it, as every server does; default true. */
+  readonly routesPings?: boolean;
 }
 
 /** An XMPP server's port for components (XEP-0114) that says what the test tells it to say, and nothing else. */
@@ -55,11 +57,12 @@ export interface XmppPeer {
   readonly closed: Promise<void>;
 }
 
+const LIVENESS_PING = /<iq type="get" id="alive-.*?<\/iq>/g;
 const STREAM_HEADER = /<stream:stream [^>]*>/;
 
 /** Starts a server on loopback. */
 export async function startXmppServer(options: XmppServerOptions = {}): Promise<XmppServer> {
-  const { secret = 'secret', host = '127.0.0.1', port = 0 } = options;
+  const { secret = 'secret', host = '127.0.0.1', port = 0, routesPings = true } = options;
   const waiting: XmppPeer[] = [];
   const takers: ((peer: XmppPeer) => void)[] = [];
   const sockets = new Set<net.Socket>();
@@ -68,6 +71,7 @@ export async function startXmppServer(options: XmppServerOptions = {}): Promise<
   const take = (socket: net.Socket): void => {
     connections += 1;
     const peer = makePeer(socket, secret);
+    if (routesPings) routePings(socket);
     socket.on('data', (text: string) => (received += text));
     const taker = takers.shift();
     if (taker === undefined) waiting.push(peer);
@@ -117,6 +121,16 @@ export async function startXmppServer(options: XmppServerOptions = {}): Promise<
     },
     stop,
   };
+}
+
+function routePings(socket: net.Socket): void {
+  let unread = '';
+  socket.on('data', (text: string) => {
+    unread += text;
+    const pings = unread.match(LIVENESS_PING);
+    if (pings !== null && socket.writable) socket.write(pings.join(''));
+    unread = unread.slice(unread.lastIndexOf('</iq>') + 1).slice(-1000);
+  });
 }
 
 function makePeer(socket: net.Socket, secret: string): XmppPeer {

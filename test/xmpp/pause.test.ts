@@ -2,18 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { startReceiver } from '../support/receiver.ts';
 import { startSidecar } from '../support/sidecar.ts';
-import { startXmppServer, type XmppPeer } from '../support/xmpp-server.ts';
+import { startXmppServer } from '../support/xmpp-server.ts';
 
 const TIMEOUTS = { ping: 1000, silence: 3000 };
 const PAUSE_MS = 4000;
 
-/** Routes pings back as long as the connection lives, and tells of each. */
-async function routeBack(peer: XmppPeer, onPing: () => void): Promise<void> {
-  for (;;) {
-    peer.write(await peer.sees(/<iq type="get".*?<\/iq>/));
-    onPing();
-  }
-}
+const LIVENESS_PING = /<iq type="get" id="alive-.*?<\/iq>/;
 
 it('a process that is stopped for longer than a server may be silent loses nothing of what waits in its socket', async () => {
   const server = await startXmppServer();
@@ -33,20 +27,7 @@ it('a process that is stopped for longer than a server may be silent loses nothi
   });
   onTestFinished(() => sidecar.kill());
   const peer = await server.welcome();
-  let pings = 0;
-  let onPing = (): void => undefined;
-  routeBack(peer, () => {
-    pings += 1;
-    onPing();
-  }).catch(() => undefined); // The connection's end.
-  const nextPings = (count: number): Promise<void> =>
-    new Promise((resolve) => {
-      const enough = pings + count;
-      onPing = () => {
-        if (pings >= enough) resolve();
-      };
-    });
-  await nextPings(1);
+  await peer.sees(LIVENESS_PING);
 
   process.kill(sidecar.pid, 'SIGSTOP');
   const texts = Array.from({ length: 200 }, (_, number) => `while-stopped-${number}.`);
@@ -59,7 +40,8 @@ it('a process that is stopped for longer than a server may be silent loses nothi
   process.kill(sidecar.pid, 'SIGCONT');
 
   await receiver.received(texts.length);
-  await nextPings(2);
+  await peer.sees(LIVENESS_PING);
+  await peer.sees(LIVENESS_PING);
   expect(receiver.requests.map(({ body }) => body.replace(/.*message=/, '')).toSorted()).toEqual(
     texts.toSorted(),
   );
