@@ -1,4 +1,5 @@
 import xml from '@xmpp/xml';
+import { Attributes, prefixesOf } from '../core/attributes.ts';
 import type { Stanza } from '../core/event.ts';
 
 /**
@@ -33,7 +34,7 @@ class OwnElement {
   }
 
   get attrs(): unknown {
-    if (this.#attrs === NOT_COPIED) this.#attrs = { ...this.#original.attrs };
+    if (this.#attrs === NOT_COPIED) this.#attrs = Object.assign(new Attributes(), this.#original.attrs);
     return this.#attrs;
   }
 
@@ -60,6 +61,12 @@ class OwnElement {
 
   set parent(parent: unknown) {
     this.#parent = parent;
+  }
+
+  /** Element's own way trips over an attribute that is called `hasOwnProperty`. */
+  getXmlns(): Record<string, string> {
+    const { attrs, parent } = this as unknown as Stanza;
+    return prefixesOf(attrs, parent?.getXmlns());
   }
 
   #own(node: Stanza['children'][number]): unknown {

@@ -1,5 +1,5 @@
 import xml from '@xmpp/xml';
-import { Attributes } from './xml-tags.ts';
+import { Attributes, prefixesOf } from '../core/attributes.ts';
 
 /**
  * An Element of @xmpp/xml whose attributes are those that were read, whatever they are called: the library's own ways
@@ -11,13 +11,7 @@ export class ParsedElement extends xml.Element {
     else super.setAttrs(attributes as string);
   }
 
-  /** The prefix of every namespace that is declared here or above. */
   override getXmlns(): Record<string, string> {
-    const prefixes: Record<string, string> = Object.assign(new Attributes(), this.parent?.getXmlns());
-    for (const [name, value] of Object.entries<string>(this.attrs)) {
-      const [, prefix] = /^xmlns(?::|$)(.*)/s.exec(name) ?? [];
-      if (prefix !== undefined) prefixes[value] = prefix;
-    }
-    return prefixes;
+    return prefixesOf(this.attrs, this.parent?.getXmlns());
   }
 }

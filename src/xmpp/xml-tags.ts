@@ -1,3 +1,4 @@
+import { Attributes } from '../core/attributes.ts';
 import { decodeAttribute, XmlError } from './xml-text.ts';
 
 const TAB = 0x09;
@@ -13,13 +14,6 @@ const GREATER = 0x3e;
 /** Longest part of a name, in characters, that is kept while a stanza is skipped. */
 export const LONGEST_SKIPPED_NAME = 1024;
 const LONGEST_SKIPPED_TAG = 8192;
-
-/**
- * Attributes by name, with no prototype to have more of them: `__proto__` is one like any other. A constructor makes them
- * because V8 keeps what Object.create(null) gives in a hash table, which takes three times as long.
- */
-export const Attributes = function () {} as unknown as { prototype: unknown; new (): Record<string, string> };
-Attributes.prototype = Object.create(null);
 
 /** A start tag (or empty-element tag) as it was written. */
 export interface StartTag {

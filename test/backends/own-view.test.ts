@@ -33,6 +33,25 @@ const changes: readonly [what: string, change: (event: any) => void][] = [
   ['tears the packet out', (event) => event.packet.parent.remove(event.packet)],
 ];
 
+it("a callback gets a stanza's attributes as they are, whatever they are called", () => {
+  const odd = "xmlns:y='__proto__' __proto__='1' hasOwnProperty='2' y:a='3'";
+  const event = eventOf(`<message from='alice@example.com' ${odd}><x y:a='4'/></message>`);
+  const { packet } = ownView(event);
+  expect(packet.toString()).toBe(event.packet.toString());
+  expect(packet.toString()).toContain('__proto__="1"');
+  expect(packet.attrs['__proto__']).toBe('1');
+  expect([packet, ...packet.getChildElements()].map((one) => one.getAttr('a', '__proto__'))).toEqual([
+    '3',
+    '4',
+  ]);
+  const { attrs } = ownView(eventOf("<message from='alice@example.com'/>")).packet;
+  expect([attrs['__proto__'], attrs['constructor'], attrs['hasOwnProperty']]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
 describe('a callback that spoils its event', () => {
   for (const [when, spoil] of [
     ['at once', (change: (event: StanzaEvent) => void) => (event: StanzaEvent) => (change(event), false)],

@@ -30,7 +30,7 @@ async function folderFor(
   { service, server }: { service: string; server: string },
 ): Promise<string> {
   const configuration = {
-    component: { service, domain: 'push.example.com', secret: 'secret' },
+    component: { service, domain: 'push.example.com', secret: 'secret', trusted_domains: ['example.com'] },
     outgoing_pools: [{ tag: 'http_pool', server }],
     mod_event_pusher: {
       backends: Object.entries(backends).map(([name, source]) => ({
