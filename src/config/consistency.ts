@@ -30,6 +30,14 @@ export function checkTrust({ taps, trustedDomains }: CheckedFile['component'], r
   report(['component', 'trusted_domains'], 'nobody-trusted', message);
 }
 
+/** Warns of a server that would be given up before it could respond to a ping. */
+export function checkTimeouts({ timeouts }: CheckedFile['component'], report: Report): void {
+  const { ping, silence } = timeouts;
+  if (silence > ping) return;
+  const message = `is not more than ping (${ping}): a server that has nothing to say counts as dead; give twice as much or more`;
+  report(['component', 'timeouts', 'silence'], 'short-silence', message);
+}
+
 interface RawPool {
   readonly scope: string | undefined;
   readonly tag: string | undefined;

@@ -3,7 +3,7 @@ import { findCallbackModule } from './callback-module.ts';
 import { checkContent } from './check-content.ts';
 import { completeConfiguration, type Surroundings } from './complete.ts';
 import type { Configuration, Position, Problem } from './configuration.ts';
-import { checkConsistency, checkTrust } from './consistency.ts';
+import { checkConsistency, checkTimeouts, checkTrust } from './consistency.ts';
 import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
 import { type Report, reporter } from './findings.ts';
 import type { ProblemText } from './messages.ts';
@@ -58,7 +58,10 @@ async function examine(
   const checked = checkContent(source, texts, report);
   const content: unknown = source.document.toJS();
   checkConsistency(content, report);
-  if (checked !== undefined) checkTrust(checked.component, report);
+  if (checked !== undefined) {
+    checkTrust(checked.component, report);
+    checkTimeouts(checked.component, report);
+  }
   const surroundings = await survey(source, content, { folder, report });
   return checked === undefined
     ? { findings }

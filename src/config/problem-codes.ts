@@ -40,6 +40,10 @@ const kinds = {
     severity: 'warning',
     meaning: 'a tap takes copies, and no domain is trusted to send them',
   },
+  'short-silence': {
+    severity: 'warning',
+    meaning: 'a quiet server counts as dead before it is pinged',
+  },
   'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that is not there' },
   'unusable-callback-module': {
     severity: 'error',

@@ -107,7 +107,7 @@ export function timeoutEnding(service: string, limitMs: number, isConnected: boo
 }
 
 export function silentEnding(silentMs: number): Ending {
-  return { code: 'silent', reason: `the server was silent for ${seconds(silentMs)}, even when pinged` };
+  return { code: 'silent', reason: `the server was silent for ${seconds(silentMs)}` };
 }
 
 /** `how`: what became of our ping. */
