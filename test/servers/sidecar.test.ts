@@ -281,6 +281,25 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       );
       expect(sum('event_pusher_internal_errors_total')).toBe(0);
     });
+
+    it('names the domain to trust when the configuration has it wrong, and notifies of nothing', async () => {
+      await sidecar.stop();
+      const right = configurationFor(server, receiver, sidecarTap);
+      sidecar = await startSidecar(
+        { ...right, component: { ...right.component, trusted_domains: ['lokalhost'] } },
+        { files: { 'every-message.mjs': everyMessage } },
+      );
+      await sidecar.logged('component-online');
+      for (const text of ['one', 'two']) chat(alice, 'bob@localhost', text);
+      const marker = crypto.randomUUID();
+      chat(alice, `bot@${COMPONENT}`, marker);
+      await receiver.next(({ path, body }) => path === '/chats' && body.includes(marker));
+      const named = sidecar.lines.filter(({ event }) => event === 'untrusted-copy');
+      expect(named).toMatchObject([{ level: 'warn', domain: 'localhost' }]);
+      const { sum } = await sidecar.metrics();
+      expect(sum('event_pusher_discarded_total', { reason: 'untrusted' })).toBeGreaterThanOrEqual(2);
+      expect(sum('event_pusher_events_total')).toBe(1);
+    });
   });
 }
 
@@ -289,7 +308,7 @@ function chat(sender: Client, to: string, text: string): void {
 }
 
 /** What the page about the server shows for this tap, and what it takes beside. */
-function configurationFor(server: RunningServer, receiver: Receiver, tap: string): object {
+function configurationFor(server: RunningServer, receiver: Receiver, tap: string) {
   const shown = parse(forTests(sidecarLines(server.name, tap))) as { component: object };
   return {
     component: {
