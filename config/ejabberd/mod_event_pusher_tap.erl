@@ -66,7 +66,7 @@ is_repetition(Packet, To) ->
         orelse xmpp:get_meta(Packet, ?MODULE, undefined) =:= To
         orelse is_room_history(Packet).
 
-%% It has a delay (XEP-0203) that the room made (XEP-0045, 7.2.13).
+%% It has a delay (XEP-0203) that the room made (XEP-0045, "Discussion History").
 is_room_history(#message{type = groupchat, from = From} = Packet) ->
     Room = jid:remove_resource(jid:tolower(From)),
     lists:any(fun(#delay{from = Maker}) -> Maker =/= undefined andalso jid:tolower(Maker) =:= Room end,

@@ -78,7 +78,7 @@ local function wrap(stanza, direction)
 			:add_child(copy):reset();
 end
 
--- What a room shows of its past to who joins (XEP-0045, 7.2.13) has a delay (XEP-0203) that the room made.
+-- What a room shows of its past to who joins (XEP-0045, "Discussion History") has a delay (XEP-0203) that the room made.
 local function is_room_history(stanza)
 	for delay in stanza:childtags("delay", "urn:xmpp:delay") do
 		if stanza.attr.type == "groupchat" and delay.attr.from == jid.bare(stanza.attr.from) then return true end
