@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database as Table } from 'lmdb';
 import type { DeadLetter } from '../../core/dead-letter.ts';
@@ -7,7 +5,7 @@ import { PlainError } from '../../core/errors.ts';
 import { apply, type Database, dropLetter, FORMAT, lastKey, openDatabase } from './database.js';
 import { DiskRoom, NO_ROOM, type Way } from './disk-room.js';
 import { decodeLetter, decodeSummary, isOf } from './encoding.ts';
-import { cannotOpen, prepareFolder } from './folder.ts';
+import { cannotOpen, prepareBeside } from './folder.ts';
 import { pagesOf } from './pages.ts';
 
 /** The lock for writing is not fair: without a pause a running sidecar might never get it. */
@@ -42,12 +40,7 @@ export class DeadLetterFile {
    */
   static async open(folder: string, access: 'read' | 'write'): Promise<DeadLetterFile | undefined> {
     try {
-      // Asked for itself, because what a path through a file says differs between versions of Node.
-      if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) {
-        throw new PlainError('it is not a folder; set another path');
-      }
-      if (!statSync(join(folder, 'data.mdb'), { throwIfNoEntry: false })?.size) return undefined;
-      prepareFolder(folder);
+      if (!(await prepareBeside(folder))) return undefined;
       const database = openDatabase(folder, { readOnly: access === 'read' });
       // To be read only, a database without our tables has none of them.
       const format = (database.meta as Database['meta'] | undefined)?.get('format');

@@ -1,17 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { PlainError } from '../../core/errors.ts';
+import { endedCleanly } from './clean-end.ts';
+import { checkFiles, closeToOthers, DATA_FILE, makeFiles } from './files.ts';
+import { ANOTHER_OWNER, hasOwner } from './owner.ts';
+import { readThrough } from './read-through.ts';
 
-/** LMDB's magic number, in the byte order of all machines that Node runs on. */
-const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
-/** Where a meta page has it: behind the page's header. The other fields are counted from there. */
-const MAGIC_AT = 24;
-const PAGE_SIZE_AT = 24;
-const LAST_PAGE_AT = 120;
-const TRANSACTION_AT = 128;
-const META_BYTES = 136;
 const LITTLE_FREE_BYTES = 1024 * 1024;
 /**
  * What comes of reading while a process with the same number reads, in another container: LMDB knows readers by number,
@@ -20,66 +14,43 @@ const LITTLE_FREE_BYTES = 1024 * 1024;
 const SAME_NUMBER = /No current read transaction|No transaction to renew|null \(reading 'address'\)/;
 
 /**
- * Makes the folder, and refuses a database file that LMDB did not write or that was cut off: LMDB maps the file into
- * memory as it is, and such a one would end the process.
+ * Makes the folder ready for a sidecar: makes it if it is not there, and refuses files that LMDB must not open.
  * @throws PlainError, NodeJS.ErrnoException
  */
-export function prepareFolder(folder: string): void {
+export async function prepareFolder(folder: string): Promise<void> {
   // It holds what users wrote: nobody else on this machine is to read it.
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  let file: number;
-  try {
-    file = openSync(join(folder, 'data.mdb'), 'r+');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
-  try {
-    checkFile(file, folder);
-  } finally {
-    closeSync(file);
-  }
+  checkFiles(folder);
+  if (await hasOwner(folder)) throw new PlainError(ANOTHER_OWNER);
+  await checkData(folder);
+  makeFiles(folder);
+  closeToOthers(folder);
 }
 
-function checkFile(file: number, folder: string): void {
-  const { size } = fstatSync(file);
-  if (size === 0) return;
-  const first = readMeta(file, 0);
-  if (first === undefined) {
-    throw new PlainError('data.mdb is no LMDB file; move it away, or set another path');
-  }
-  const second = readMeta(file, first.pageSize);
-  const newest = second !== undefined && second.transaction > first.transaction ? second : first;
-  const wholeSize = (newest.lastPage + 1) * newest.pageSize;
-  if (second !== undefined && (size >= wholeSize || canBeRead(folder))) return;
-  throw new PlainError(
-    `data.mdb was cut off: it has ${size} of ${wholeSize} bytes; restore it, or move it away and lose what waits in it`,
-  );
+/**
+ * Makes the folder ready for a command, which may come beside a sidecar. Resolves to whether there are data in it.
+ * @throws PlainError, NodeJS.ErrnoException
+ */
+export async function prepareBeside(folder: string): Promise<boolean> {
+  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
+  if (isFolder === undefined) return false;
+  // Asked for itself, because what a path through a file says differs between versions of Node.
+  if (!isFolder) throw new PlainError('it is not a folder; set another path');
+  checkFiles(folder);
+  if (!hasData(folder)) return false;
+  // The sidecar has looked at them.
+  if (!(await hasOwner(folder))) await checkData(folder);
+  makeFiles(folder);
+  return true;
 }
 
-/** LMDB need not write pages at the end that were free again before their transaction ended. */
-function canBeRead(folder: string): boolean {
-  const probe = fileURLToPath(new URL('./probe.js', import.meta.url));
-  return spawnSync(process.execPath, [probe, folder], { stdio: 'ignore' }).status === 0;
+/** Reads what may be damaged: data that no sidecar has closed and nobody has touched since. */
+async function checkData(folder: string): Promise<void> {
+  if (hasData(folder) && !endedCleanly(folder)) await readThrough(join(folder, DATA_FILE));
 }
 
-interface Meta {
-  readonly pageSize: number;
-  readonly lastPage: number;
-  readonly transaction: number;
-}
-
-/** Of LMDB's first two pages, the one with the higher number of its transaction says what belongs to the file. */
-function readMeta(file: number, position: number): Meta | undefined {
-  const page = Buffer.alloc(MAGIC_AT + META_BYTES);
-  const length = readSync(file, page, { position });
-  const meta = page.subarray(MAGIC_AT);
-  if (length < page.length || !meta.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
-  return {
-    pageSize: meta.readUInt32LE(PAGE_SIZE_AT),
-    lastPage: Number(meta.readBigUInt64LE(LAST_PAGE_AT)),
-    transaction: Number(meta.readBigUInt64LE(TRANSACTION_AT)),
-  };
+function hasData(folder: string): boolean {
+  return (statSync(join(folder, DATA_FILE), { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** The error for an operator whose folder cannot be opened: which, why, and what to do. */

@@ -13,12 +13,12 @@ export async function openLmdbStore(
   const { folder } = options;
   let ownership: Ownership | undefined;
   try {
-    prepareFolder(folder);
+    await prepareFolder(folder);
     ownership = await own(folder);
     await checkFormat(folder);
     return new LmdbStore(ownership, options, surroundings);
   } catch (error) {
-    await ownership?.release();
+    await ownership?.abandon();
     throw cannotOpen(folder, error);
   }
 }

@@ -1,14 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import { PlainError } from '../../core/errors.ts';
+import { forgetCleanEnd, markCleanEnd } from './clean-end.ts';
 import { openDatabase } from './database.js';
+import { makePrivate, ownerOf } from './files.ts';
 
 /** The right to be the only sidecar that works on a folder. */
 export interface Ownership {
+  /** To be called when the database is closed: the end is a clean one. */
   release(): Promise<void>;
+  /** Lets go of the folder, and says nothing of its data. */
+  abandon(): Promise<void>;
 }
+
+export const ANOTHER_OWNER = 'another sidecar works on it; stop that one, or set another path';
+
+/** So the sockets of owners are called. */
+const SOCKET = /^owner-.*\.sock$/;
 
 /**
  * Makes this process the folder's owner. It listens on a socket in the folder, whose name the database holds: unlike a
@@ -17,38 +28,60 @@ export interface Ownership {
  * @throws PlainError if another sidecar owns it.
  */
 export async function own(folder: string): Promise<Ownership> {
-  // Through the open folder, because the path of a socket may not be longer than 107 bytes.
   const handle = openSync(folder, 'r');
-  const pathOf = (name: string): string => `/proc/self/fd/${handle}/${name}`;
   const name = `owner-${randomUUID()}.sock`;
   const server = net.createServer((socket) => socket.destroy());
-  const release = async (): Promise<void> => {
+  const abandon = async (): Promise<void> => {
     // Node removes the file by itself.
     server.close();
     await once(server, 'close');
     closeSync(handle);
   };
-  server.listen(pathOf(name));
+  server.listen(pathIn(handle, name));
   await once(server, 'listening');
   server.unref();
   try {
-    await takeOver(folder, name, pathOf);
+    makePrivate(join(folder, name), ownerOf(folder));
+    forgetCleanEnd(folder, handle);
+    await takeOver(folder, name, handle);
   } catch (error) {
-    await release();
+    await abandon();
     throw error;
   }
-  return { release };
+  const release = (): Promise<void> => {
+    markCleanEnd(folder);
+    return abandon();
+  };
+  return { release, abandon };
+}
+
+/** Through the open folder, because the path of a socket may not be longer than 107 bytes. */
+function pathIn(handle: number, name: string): string {
+  return `/proc/self/fd/${handle}/${name}`;
+}
+
+/** Whether a sidecar works on the folder, or begins to; without a look into the database, which may be damaged. */
+export async function hasOwner(folder: string): Promise<boolean> {
+  const handle = openSync(folder, 'r');
+  try {
+    for (const name of readdirSync(folder).filter((file) => SOCKET.test(file))) {
+      if (await isAlive(handle, name)) return true;
+    }
+    return false;
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** Enters `name` as the owner, unless the one that is entered lives. */
-async function takeOver(folder: string, name: string, pathOf: (name: string) => string): Promise<void> {
+async function takeOver(folder: string, name: string, handle: number): Promise<void> {
   const { root, owner } = openDatabase(folder);
   try {
     for (;;) {
       // In a transaction that writes: for one that reads, LMDB would take a sidecar in another container for this process.
       const former = root.transactionSync(() => owner.get('socket'));
-      if (former !== undefined && (await isAlive(pathOf(former)))) {
-        throw new PlainError('another sidecar works on it; stop that one, or set another path');
+      if (former !== undefined && (await isAlive(handle, former))) {
+        throw new PlainError(ANOTHER_OWNER);
       }
       const isEntered = root.transactionSync(() => {
         if (owner.get('socket') !== former) return false;
@@ -56,7 +89,7 @@ async function takeOver(folder: string, name: string, pathOf: (name: string) => 
         return true;
       });
       if (!isEntered) continue;
-      if (former !== undefined) rmSync(pathOf(former), { force: true });
+      await removeDead(folder, handle);
       return;
     }
   } finally {
@@ -64,14 +97,32 @@ async function takeOver(folder: string, name: string, pathOf: (name: string) => 
   }
 }
 
-/** Whether somebody listens there. */
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(path);
+/** Removes the sockets that owners have left who were killed. */
+async function removeDead(folder: string, handle: number): Promise<void> {
+  for (const name of readdirSync(folder).filter((file) => SOCKET.test(file))) {
+    if (!(await isAlive(handle, name))) rmSync(join(folder, name), { force: true });
+  }
+}
+
+/**
+ * Whether somebody listens there.
+ * @throws PlainError if this user may not know.
+ */
+function isAlive(handle: number, name: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(pathIn(handle, name));
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'EACCES') {
+        reject(
+          new PlainError(
+            `${name} is another user's: stop that one's sidecar, or if it has none, remove the file`,
+          ),
+        );
+      } else resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
   });
 }

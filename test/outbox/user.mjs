@@ -1,0 +1,49 @@
+/**
+ * Uses an outbox folder as a sidecar does, once: reads all that is there, ends what waits in each possible way, adds something and
+ * closes. Says on stdout `used` and how many waited; or on stderr why the folder is refused, and ends with 1. Parameter:
+ * the folder.
+ */
+import { randomUUID } from 'node:crypto';
+import { Ledger } from '../../dist/core/ledger.js';
+import { engines } from '../../dist/outbox/engines/index.js';
+import { systemClock } from '../../dist/system-clock.js';
+
+const [folder = ''] = process.argv.slice(2);
+// What another process has put aside is due.
+const clock = { ...systemClock, now: () => Date.now() + 3_600_000 };
+
+try {
+  const waiting = await use();
+  process.stdout.write(`used ${waiting}\n`);
+} catch (error) {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
+
+async function use() {
+  const store = await engines.lmdb(
+    { folder, deadLetterCapacity: 500 },
+    { clock, observe: () => undefined, ledger: new Ledger() },
+  );
+  const outbox = store.outbox({
+    pool: 'http_pool',
+    capacity: 1_000_000,
+    whenFull: 'drop_newest',
+    order: 'none',
+  });
+  await store.start(() => Promise.resolve());
+  const { waiting } = outbox.counts();
+  const ends = [];
+  for (let index = 0; outbox.counts().waiting > 0; index += 1) {
+    // One that cannot be read is dropped, and then there may be none.
+    const delivery = await Promise.race([outbox.lease(), outbox.drained()]);
+    if (delivery === undefined) break;
+    if (index % 100 === 0) ends.push(outbox.put({ ...delivery.notification, id: randomUUID(), body: 'x' }));
+    const verdict = index % 3 === 0 ? { kind: 'dead', reason: 'rejected' } : { kind: 'delivered' };
+    ends.push(outbox.settle(delivery, verdict));
+  }
+  await Promise.all(ends);
+  await outbox.close();
+  await store.close();
+  return waiting;
+}
