@@ -5,7 +5,7 @@ import type { Configuration } from './config/configuration.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';
-import type { Observe } from './core/observation.ts';
+import type { CallbackName, Observe } from './core/observation.ts';
 import { labelledPools, type Lane, laneFor, openLanes } from './lanes.ts';
 import type { OutboxStore } from './outbox/engine.ts';
 import { engines } from './outbox/engines/index.ts';
@@ -38,6 +38,8 @@ export interface Sidecar {
 export interface StartOptions {
   readonly version: string;
   readonly backends: readonly Backend[];
+  /** Called before each call of a callback that is not ours; `backend` is the index of its backend. */
+  readonly entered: (backend: number, callback: CallbackName) => void;
   /** Where log lines go. */
   readonly log: Observe;
 }
@@ -49,7 +51,7 @@ export interface StartOptions {
  */
 export async function startSidecar(
   configuration: Configuration,
-  { version, backends, log }: StartOptions,
+  { version, log, ...callbacks }: StartOptions,
 ): Promise<Sidecar> {
   const ledger = new Ledger();
   const { observe, metrics } = openTelemetry(configuration, {
@@ -64,7 +66,7 @@ export async function startSidecar(
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, version });
   const variables = unusedProxies(process.env);
   if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
-  const router = openRouter(configuration, backends, { observe, ledger, store, lanes });
+  const router = openRouter(configuration, callbacks, { observe, ledger, store, lanes });
   await store.start((letter) => redeliver(router, letter));
   for (const lane of lanes.values()) lane.start();
   const connection: { session?: Session } = {};
@@ -93,12 +95,12 @@ interface RouterContext {
 
 function openRouter(
   { callbackTimeoutMs }: Configuration,
-  backends: readonly Backend[],
+  { backends, entered }: Pick<StartOptions, 'backends' | 'entered'>,
   { observe, ledger, store, lanes }: RouterContext,
 ): Router {
   return new Router(
     { backends, callbackTimeoutMs, destinationOf: (tag, host) => laneFor(lanes, tag, host) },
-    { clock, observe, ledger, deadLetters: store, makeId: randomUUID },
+    { clock, observe, ledger, deadLetters: store, makeId: randomUUID, entered },
   );
 }
 

@@ -1,9 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { CallbackModule, CompleteCallbackModule } from '../core/callback.ts';
+import { callbackNames } from '../core/observation.ts';
 import { defaultCallback } from './default-callback.ts';
 import type { Backend } from './request.ts';
-
-const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
 
 /** A module may read files or ask a service while it is loaded, but not for longer. */
 const LOADING_LIMIT_MS = 10_000;
@@ -24,17 +23,23 @@ export interface LoadFailure<Source> {
   readonly message: string;
 }
 
+/** Sees that a module which is being loaded ends or is ended; `backend` is the index of its backend. */
+export type LoadGuard = <T>(backend: number, load: () => Promise<T>) => Promise<T>;
+
 /** Makes backends of their sources; all failures are found, not only the first. */
 export async function loadBackends<Source extends BackendSource>(
   sources: readonly Source[],
+  guard: LoadGuard = (_backend, load) => load(),
 ): Promise<{ backends: Backend[]; failures: LoadFailure<Source>[] }> {
   const backends: Backend[] = [];
   const failures: LoadFailure<Source>[] = [];
-  for (const source of sources) {
+  for (const [index, source] of sources.entries()) {
     const { name, poolName, path, callbackModule, options } = source;
     try {
       const callback =
-        callbackModule === undefined ? defaultCallback : await loadCallbackModule(callbackModule);
+        callbackModule === undefined
+          ? defaultCallback
+          : await guard(index, () => loadCallbackModule(callbackModule));
       // A copy for each backend: YAML's aliases would let two have the same objects.
       const ownOptions = structuredClone({ pool_name: poolName, path, ...options });
       backends.push({ name, poolName, path, callback, options: ownOptions });

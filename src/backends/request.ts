@@ -37,21 +37,29 @@ export class CallbackError extends Error {
 /** How the callbacks of one backend are asked. */
 export interface AskSettings {
   readonly limit: CallbackLimit;
+  /** Called before each call of a callback. */
+  readonly enter: (callback: CallbackName) => void;
   /** Whether what `shouldMakeReq` gave is `true`, the only thing that sends. */
   readonly isTrue: (answer: unknown) => boolean;
   readonly checkHeaders: HeaderCheck;
 }
 
-/**
- * @param limitMs How long each callback may take, in milliseconds.
- * @param onNotTrue Called with the first answer of `shouldMakeReq` that was meant to be `true`, it seems, but is not.
- */
-export function askSettings(
-  limitMs: number,
-  clock: Clock,
-  onNotTrue: (answer: unknown) => void,
-): AskSettings {
-  return { limit: callbackLimit(limitMs, clock), isTrue: trueCheck(onNotTrue), checkHeaders: headerCheck() };
+/** Who is told of what the callbacks of one backend do. */
+export interface AskWatchers {
+  /** Called before each call of a callback. */
+  readonly onEnter: (callback: CallbackName) => void;
+  /** Called with the first answer of `shouldMakeReq` that was meant to be `true`, it seems, but is not. */
+  readonly onNotTrue: (answer: unknown) => void;
+}
+
+/** @param limitMs How long each callback may take, in milliseconds. */
+export function askSettings(limitMs: number, clock: Clock, { onEnter, onNotTrue }: AskWatchers): AskSettings {
+  return {
+    limit: callbackLimit(limitMs, clock),
+    enter: onEnter,
+    isTrue: trueCheck(onNotTrue),
+    checkHeaders: headerCheck(),
+  };
 }
 
 /** What the callbacks made of an event; undefined: it is not wanted. */
@@ -65,13 +73,15 @@ export function prepareRequest(
   { callback, options }: Backend,
   event: StanzaEvent,
   answer: unknown,
-  { limit, isTrue, checkHeaders }: AskSettings,
+  { limit, enter, isTrue, checkHeaders }: AskSettings,
 ): Eventually<Prepared> {
   const should = ask('shouldMakeReq', limit, () => answer, isTrue);
   return whenWell(should, (isWanted) => {
     if (!isWanted) return undefined;
+    enter('prepareHeaders');
     const gave = ask('prepareHeaders', limit, () => callback.prepareHeaders(event, options), checkHeaders);
     return whenWell(gave, (headers) => {
+      enter('prepareBody');
       const body = ask('prepareBody', limit, () => callback.prepareBody(event, options), checkBody);
       return whenWell(body, (there) => ({ headers, body: there }));
     });

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { DeadLetters } from '../core/dead-letter.ts';
 import type { Ledger } from '../core/ledger.ts';
-import type { Observe } from '../core/observation.ts';
+import type { CallbackName, Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
 import type { Backend } from './request.ts';
 
@@ -25,4 +25,6 @@ export interface RouterSurroundings {
   readonly ledger: Ledger;
   readonly deadLetters: DeadLetters;
   readonly makeId: () => string;
+  /** Called before each call of a callback that is not ours; `backend` is the index of its backend. */
+  readonly entered: (backend: number, callback: CallbackName) => void;
 }

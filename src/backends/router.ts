@@ -65,16 +65,18 @@ export class Router {
     this.#options = options;
     this.#surroundings = surroundings;
     this.#room = new Room(MOST_UNDER_WAY_BYTES / options.backends.length);
-    this.#places = options.backends.map((backend) => this.#placeOf(backend));
+    this.#places = options.backends.map((backend, index) => this.#placeOf(backend, index));
     for (const { name } of options.backends) surroundings.ledger.entry(name);
   }
 
-  #placeOf(backend: Backend): Place {
-    const { clock, observe } = this.#surroundings;
-    const settings = askSettings(this.#options.callbackTimeoutMs, clock, (gave) =>
-      observe({ kind: 'callback-not-true', backend: backend.name, gave: typeof gave }),
-    );
-    return { backend, settings, isTrusted: backend.callback === defaultCallback, declined: 0 };
+  #placeOf(backend: Backend, index: number): Place {
+    const { clock, observe, entered } = this.#surroundings;
+    const isTrusted = backend.callback === defaultCallback;
+    const settings = askSettings(this.#options.callbackTimeoutMs, clock, {
+      onEnter: isTrusted ? () => undefined : (callback) => entered(index, callback),
+      onNotTrue: (gave) => observe({ kind: 'callback-not-true', backend: backend.name, gave: typeof gave }),
+    });
+    return { backend, settings, isTrusted, declined: 0 };
   }
 
   /** How many callbacks and outboxes have not done yet with an event. */
@@ -153,6 +155,7 @@ export class Router {
       return undefined;
     }
     try {
+      settings.enter('shouldMakeReq');
       const answer: unknown = backend.callback.shouldMakeReq(view, backend.options);
       if (isThenable(answer) || settings.isTrue(answer)) return answer;
       place.declined += 1;

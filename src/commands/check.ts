@@ -6,9 +6,9 @@ export const check: Command = {
   summary: 'tells whether the configuration file is good, and every problem if it is not',
   takesFile: true,
   options: { json: { summary: 'each problem as one JSON object a line, on stdout' } },
-  async run({ file, options }) {
+  async run({ file, version, options }) {
     const isJson = options['json'] === true;
-    const prepared = await prepare(file, isJson ? printProblemsAsJson : printProblems);
+    const prepared = await prepare({ file, version }, isJson ? printProblemsAsJson : printProblems);
     if (prepared === undefined) return exitCodes.badConfiguration;
     if (!isJson) process.stdout.write(`${file}: good\n`);
     return exitCodes.success;

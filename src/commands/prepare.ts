@@ -5,26 +5,32 @@ import { offerStanzaPackage } from '../backends/stanza-package.ts';
 import type { Configuration, OutboxConfiguration } from '../config/configuration.ts';
 import { loadOutbox } from '../config/load-outbox.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
+import type { Watchdog } from '../watchdog/watchdog.ts';
+import type { CommandContext } from './command.ts';
 import { printProblems, type Tell } from './problems.ts';
+
+const NO_WATCHDOG = { entered: () => undefined, loading: undefined };
 
 /** All that is known before anything connects. */
 export interface Prepared {
   readonly configuration: Configuration;
   readonly backends: readonly Backend[];
+  /** To be called before each call of a callback that is not ours. */
+  readonly entered: Watchdog['entered'];
 }
 
 /** Loads a configuration and its callback modules; tells all problems, and gives undefined if it cannot be used. */
-export async function prepare(file: string, tell: Tell): Promise<Prepared | undefined> {
+export async function prepare(
+  { file, version }: Pick<CommandContext, 'file' | 'version'>,
+  tell: Tell,
+): Promise<Prepared | undefined> {
   const loaded = await loadConfiguration(file, process.env);
   tell('problems' in loaded ? loaded.problems : loaded.warnings);
   if ('problems' in loaded) return undefined;
   const { configuration } = loaded;
-  if (configuration.backends.some(({ callbackModule }) => callbackModule !== undefined)) {
-    keepProcess();
-    offerStanzaPackage();
-  }
-  const { backends, failures } = await loadBackends(configuration.backends);
-  if (failures.length === 0) return { configuration, backends };
+  const { entered, loading } = await surround(configuration, version);
+  const { backends, failures } = await loadBackends(configuration.backends, loading);
+  if (failures.length === 0) return { configuration, backends, entered };
   tell(
     failures.map(({ source, message }) =>
       problemAt(file, source.position, {
@@ -34,6 +40,20 @@ export async function prepare(file: string, tell: Tell): Promise<Prepared | unde
     ),
   );
   return undefined;
+}
+
+/** Makes ready for code that is not ours, if there is to be any. */
+async function surround(
+  { backends, callbackStallLimitMs }: Configuration,
+  version: string,
+): Promise<Watchdog | typeof NO_WATCHDOG> {
+  if (backends.every(({ callbackModule }) => callbackModule === undefined)) return NO_WATCHDOG;
+  const { startWatchdog } = await import('../watchdog/watchdog.ts');
+  const names = backends.map(({ name }) => name);
+  const watchdog = await startWatchdog({ limitMs: callbackStallLimitMs, backends: names, version });
+  keepProcess();
+  offerStanzaPackage();
+  return watchdog;
 }
 
 /** Loads a configuration only; if it cannot be used, tells all problems on stderr, and gives undefined. */

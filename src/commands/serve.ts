@@ -29,7 +29,7 @@ export async function serve(
     printProblems(problems);
     for (const problem of problems) write(problemObservation(problem));
   };
-  const prepared = await Promise.race([prepare(context.file, tell), stopWanted]);
+  const prepared = await Promise.race([prepare(context, tell), stopWanted]);
   if (prepared === 'stop') return exitCodes.success;
   if (prepared === undefined) return exitCodes.badConfiguration;
   logger.level = prepared.configuration.log.level;
@@ -92,11 +92,11 @@ function outboxFacts({ outbox: { engine, folder } }: Configuration) {
 
 /** Starts the sidecar, or says why that is not possible. */
 async function start(
-  { configuration, backends }: Prepared,
+  { configuration, backends, entered }: Prepared,
   { version, log }: { readonly version: string; readonly log: Observe },
 ): Promise<Sidecar | undefined> {
   try {
-    return await startSidecar(configuration, { version, backends, log });
+    return await startSidecar(configuration, { version, backends, entered, log });
   } catch (error) {
     const reason = startFailure(error as NodeJS.ErrnoException, configuration.telemetry);
     process.stderr.write(`cannot start: ${reason}\n`);

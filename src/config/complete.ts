@@ -30,6 +30,7 @@ export function completeConfiguration(file: CheckedFile, surroundings: Surroundi
       surroundings,
     ),
     callbackTimeoutMs: pusher.callback_timeout,
+    callbackStallLimitMs: pusher.callback_stall_limit,
     outbox: completeOutbox(file.outbox, surroundings.folder),
     telemetry: file.telemetry,
     log: file.log,

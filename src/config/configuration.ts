@@ -22,6 +22,8 @@ export interface Configuration {
   readonly outgoingPools: readonly PoolConfiguration[];
   readonly backends: readonly BackendConfiguration[];
   readonly callbackTimeoutMs: number;
+  /** How long code of a callback module may hold the main thread. */
+  readonly callbackStallLimitMs: number;
   readonly outbox: OutboxConfiguration;
   readonly telemetry: TelemetryConfiguration;
   readonly log: { readonly level: LogLevel };

@@ -145,6 +145,11 @@ const modEventPusher = z.strictObject({
   callback_timeout: milliseconds(1)
     .default(5000)
     .describe('Milliseconds after which a callback that has not settled has failed.'),
+  callback_stall_limit: milliseconds(1000)
+    .default(10_000)
+    .describe(
+      'Milliseconds that a callback module may hold the main thread; then the process ends, to be started again.',
+    ),
 });
 
 const outbox = z

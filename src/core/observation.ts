@@ -48,6 +48,7 @@ export const disconnectReasons = [
 ] as const;
 export type DisconnectReason = (typeof disconnectReasons)[number];
 
+/** The callbacks of a module, in the order in which they are asked. */
 export const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
 export type CallbackName = (typeof callbackNames)[number];
 
@@ -110,6 +111,16 @@ export type Observation =
       readonly backend: string;
       readonly callback: CallbackName;
       readonly error: unknown;
+    }
+  | {
+      /** Code of a callback module has not given the main thread back; the process ends. */
+      readonly kind: 'callback-stalled';
+      readonly backend: string;
+      /** What was entered last. */
+      readonly callback: CallbackName | 'loading';
+      readonly stalledMs: number;
+      /** Where the main thread is, innermost first; empty if that could not be found out. */
+      readonly stack: readonly string[];
     }
   | {
       /** The first answer of this backend's `shouldMakeReq` that counts as no, though it may have been meant as yes. */

@@ -88,6 +88,11 @@ const lines: Readers<Line | undefined> = {
       ...pick(o, 'backend', 'callback'),
       error: describe(o.error),
     }),
+  'callback-stalled': (o) =>
+    line('fatal', 'a callback has not given the main thread back: the process ends, to be started again', {
+      ...pick(o, 'backend', 'callback', 'stack'),
+      stalled_ms: o.stalledMs,
+    }),
   'callback-not-true': (o) =>
     line('warn', 'shouldMakeReq gave something that is not true: no notification, for only true sends', {
       ...pick(o, 'backend', 'gave'),

@@ -39,7 +39,12 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
   );
   const router = new Router(
     { backends, callbackTimeoutMs: 5000, destinationOf: (pool) => ({ pool, outbox }) },
-    { ...surroundings, deadLetters: await memoryStore(surroundings), makeId: randomUUID },
+    {
+      ...surroundings,
+      deadLetters: await memoryStore(surroundings),
+      makeId: randomUUID,
+      entered: () => undefined,
+    },
   );
   router.take(event, 100);
   await router.settled();

@@ -44,6 +44,7 @@ describe('a small file', () => {
         },
       ],
       callbackTimeoutMs: 5000,
+      callbackStallLimitMs: 10_000,
       outbox: {
         engine: 'lmdb',
         folder: expect.stringMatching(/^\/.*[^.]\/data$/),
@@ -84,6 +85,7 @@ outgoing_pools:
   - { tag: chats, server: "http://c" }
 mod_event_pusher:
   callback_timeout: 100
+  callback_stall_limit: 60000
   backends:
     - http:
         name: chats
@@ -131,10 +133,11 @@ shutdown_timeout: 0
           poolName: 'chats',
           path: '/notifications?a=b',
           options: { threshold: 3, words: ['a', 1, null], deep: { yes: true } },
-          position: { line: 26, column: 7 },
+          position: { line: 27, column: 7 },
         },
       ],
       callbackTimeoutMs: 100,
+      callbackStallLimitMs: 60_000,
       outbox: {
         engine: 'memory',
         folder: '/var/x',

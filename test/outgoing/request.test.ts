@@ -168,6 +168,7 @@ async function headersOfCallback(headers: Record<string, string>): Promise<Recor
   };
   const prepared = await prepareRequest(backend, {} as StanzaEvent, true, {
     limit: (value) => value,
+    enter: () => undefined,
     isTrue: (value) => value === true,
     checkHeaders: headerCheck(),
   });

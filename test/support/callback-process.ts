@@ -12,6 +12,7 @@ export interface CallbackProcessOptions {
   readonly ending?: string;
   /** More of the section `mod_event_pusher`. */
   readonly pusher?: object;
+  readonly environment?: Record<string, string>;
   /** Files beside the modules. */
   readonly files?: Record<string, string>;
 }
@@ -70,7 +71,8 @@ export async function startCallbackProcess(options: CallbackProcessOptions): Pro
   const receiver = await startReceiver();
   onTestFinished(() => receiver.stop());
   const folder = await folderFor(options, { service: xmpp.service, server: receiver.url });
-  const cli = startCli(['run', '-c', 'x.yaml'], { folder });
+  const { environment = {} } = options;
+  const cli = startCli(['run', '-c', 'x.yaml'], { folder, environment });
   const peer = await Promise.race([
     xmpp.welcome(),
     cli.ended.then(({ stdout, stderr }): never => {

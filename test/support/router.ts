@@ -6,7 +6,7 @@ import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Notification } from '../../src/core/delivery.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import type { Observation } from '../../src/core/observation.ts';
+import type { CallbackName, Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
@@ -23,12 +23,18 @@ interface Setting {
   readonly pools?: readonly string[];
   readonly callbackTimeoutMs?: number;
   /** Puts something between router and outbox. */
+  readonly entered?: (backend: number, callback: CallbackName) => void;
   readonly wrap?: (outbox: Outbox) => Outbox;
 }
 
 /** A router with real outboxes; at the end of the test the ledger must balance. */
 export async function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
-  const { pools = ['http_pool'], callbackTimeoutMs = 5000, wrap = (outbox) => outbox } = setting;
+  const {
+    pools = ['http_pool'],
+    callbackTimeoutMs = 5000,
+    wrap = (outbox) => outbox,
+    entered = () => undefined,
+  } = setting;
   const clock = new ManualClock(1_700_000_000_000);
   const ledger = new Ledger();
   const observed: Observation[] = [];
@@ -65,7 +71,7 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
       callbackTimeoutMs,
       destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
     },
-    { ...surroundings, deadLetters, makeId: () => `id-${(ids += 1)}` },
+    { ...surroundings, deadLetters, makeId: () => `id-${(ids += 1)}`, entered },
   );
   onTestFinished(() =>
     expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),
