@@ -4,6 +4,7 @@ import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
+import { afterReading } from './core/late.ts';
 import { Ledger } from './core/ledger.ts';
 import type { CallbackName, Observe } from './core/observation.ts';
 import { labelledPools, type Lane, laneFor, openLanes } from './lanes.ts';
@@ -21,6 +22,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock
 
 /** When `shutdown_timeout` is over, the outbox may take so long to close, in milliseconds: it needs a moment. */
 const CLOSING_MS = 1000;
+/** The most by which a stop takes longer after a pause of the process, to read the responses that came meanwhile. */
+const READING_MS = 1000;
 
 const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
 
@@ -194,7 +197,7 @@ async function stop(parts: Parts, timeoutMs: number): Promise<void> {
 async function endParts({ session, router, store, lanes }: Parts, timeoutMs: number): Promise<void> {
   let cancel = (): void => undefined;
   const timeIsUp = new Promise<void>((resolve) => {
-    cancel = clock.after(timeoutMs, resolve);
+    cancel = afterReading(clock, timeoutMs, resolve, Math.min(timeoutMs, READING_MS));
   });
   const drain = async (): Promise<void> => {
     // What is kept waits for the next run; only what is in flight has to end.
