@@ -11,6 +11,7 @@ import { type CommandContext, exitCodes } from './command.ts';
 import { endByForce, type Ending } from './ending.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { printProblems } from './problems.ts';
+import { serviceManager } from './service-manager.ts';
 
 /** Runs the sidecar until a stop is wanted; resolves to the exit code. Whatever keeps it from starting is said in the log, too. */
 export async function serve(
@@ -41,7 +42,14 @@ export async function serve(
   if (sidecar === undefined) return exitCodes.failure;
   observe = sidecar.observe;
   ending.isStuck = sidecar.isStuck;
+  const manager = serviceManager({
+    environment: process.env,
+    pid: process.pid,
+    onFailure: (reason) => observe({ kind: 'supervisor-unreachable', reason }),
+  });
+  manager.ready();
   await stopWanted;
+  manager.stopping();
   await sidecar.stop();
   if (sidecar.isStuck()) return endByForce('the outbox does not respond, and shutdown_timeout is over');
   return exitCodes.success;

@@ -208,6 +208,11 @@ export type Observation =
     }
   | { readonly kind: 'start-failed'; readonly reason: string }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
+  | {
+      /** systemd has started this process, but cannot be told that it is up or alive. */
+      readonly kind: 'supervisor-unreachable';
+      readonly reason: string;
+    }
   | { readonly kind: 'sidecar-stopping' }
   | {
       readonly kind: 'sidecar-stopped';

@@ -128,6 +128,8 @@ const lines: Readers<Line | undefined> = {
       where: o.where,
       error: describe(o.error),
     }),
+  'supervisor-unreachable': (o) =>
+    line('warn', 'systemd cannot be told that the sidecar is up, and will end it', pick(o, 'reason')),
   'sidecar-stopping': () => line('info', 'stopping: delivering what is under way', {}),
   'sidecar-stopped': (o) => line('info', 'stopped', pick(o, 'unfinished')),
 };

@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -58,6 +58,13 @@ describe('the systemd unit', () => {
     expect(Number.parseInt(timeout ?? '', 10) * 1000).toBeGreaterThan(shutdownTimeoutMs);
   });
 
+  it('lets systemd know when it is up and that it is alive', () => {
+    expect(valuesOf('Type')).toEqual(['notify']);
+    // Not only what the main process says.
+    expect(valuesOf('NotifyAccess')).toEqual(['all']);
+    expect(valuesOf('WatchdogSec')).toEqual(['30s']);
+  });
+
   it('comes with a configuration that takes the secret from its credential', async () => {
     const [name] = (valuesOf('LoadCredential')[0] ?? '').split(':');
     expect(example).toMatch(new RegExp(`^  secret_file: \\S+CREDENTIALS_DIRECTORY\\S+/${name}$`, 'm'));
@@ -67,6 +74,72 @@ describe('the systemd unit', () => {
   it('comes with a configuration that keeps the outbox in the folder that it may write to', () => {
     const { outbox } = parse(example) as { outbox: { options: { path: string } } };
     expect(outbox.options.path).toBe(`/var/lib/${valuesOf('StateDirectory')[0]}`);
+  });
+});
+
+/** The commands in the unit's first comment, to be pasted by root, for a root folder that is not `/`. */
+function installBlock(root: string): string {
+  const lines = unit.split('\n\n[Unit]')[0]!.split('\n');
+  const commands = lines.filter((line) => line.startsWith('#   ')).map((line) => line.slice(4));
+  return `${commands.join('\n').replaceAll('/etc/', `${root}/etc/`)}\n`;
+}
+
+/** Programs that only write down how they were called. */
+async function fakePrograms(...names: string[]): Promise<{ path: string; calls: () => string }> {
+  const path = await folderWith({});
+  const log = join(path, 'calls');
+  for (const name of names) {
+    await writeFile(join(path, name), `#!/bin/sh\necho "${name} $*" >> ${log}\n`, { mode: 0o755 });
+  }
+  return { path, calls: () => readFileSync(log, 'utf8') };
+}
+
+/** Pastes a text into a shell, line by line, as a terminal does: what a command reads is what comes next. */
+function paste(
+  text: string,
+  { path }: { path: string },
+): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync('bash', ['-s'], {
+    input: text,
+    cwd: folder,
+    encoding: 'utf8',
+    env: { PATH: `${path}:${process.env['PATH']}` },
+  });
+}
+
+describe("the commands in the unit's comment", () => {
+  it('install what the unit needs, as they are pasted', async () => {
+    const root = await folderWith({});
+    const programs = await fakePrograms('npm', 'systemctl');
+    const { status, stdout, stderr } = paste(installBlock(root), programs);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(programs.calls().split('\n')).toEqual([
+      'npm install --global xmpp-event-pusher',
+      'systemctl daemon-reload',
+      'systemctl enable --now xmpp-event-pusher',
+      '',
+    ]);
+    const modeOf = (path: string): number => statSync(root + path).mode & 0o777;
+    const [secretFile] = valuesOf('LoadCredential').map((value) => value.replace(/^.*:/, ''));
+    const secret = readFileSync(root + secretFile, 'utf8');
+    expect(secret).toMatch(/^[0-9a-f]{48}$/);
+    expect(stdout).toBe(`${secret}\n`);
+    expect(modeOf(secretFile!)).toBe(0o600);
+    expect(readFileSync(`${root}/etc/systemd/system/xmpp-event-pusher.service`, 'utf8')).toBe(unit);
+    const [, file] = /-c (\S+)/.exec(valuesOf('ExecStart')[0]!)!;
+    expect(readFileSync(root + file, 'utf8')).toBe(example);
+    expect(modeOf(file!)).toBe(0o644);
+    const environment = { CREDENTIALS_DIRECTORY: dirname(root + secretFile) };
+    expect(await runCli(['check', '-c', root + file], { environment })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  it('leave a secret that is there as it is', async () => {
+    const root = await folderWith({ 'etc/xmpp-event-pusher/component-secret': 'swordfish\n' });
+    const { status, stdout } = paste(installBlock(root), await fakePrograms('npm', 'systemctl'));
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'swordfish\n\n' });
   });
 });
 
