@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -259,6 +262,135 @@ describe('a folder of the engine lmdb', () => {
   });
 });
 
+describe('a folder whose files are not there any more', () => {
+  const GONE = 'its data.mdb or lock.mdb was removed, moved or replaced while the sidecar runs';
+
+  it.each([
+    ['the folder is removed', (folder: string) => rmSync(folder, { recursive: true })],
+    ['the folder is moved', (folder: string) => renameSync(folder, `${folder}-moved`)],
+    ['data.mdb is removed', (folder: string) => rmSync(join(folder, 'data.mdb'))],
+    ['lock.mdb is removed', (folder: string) => rmSync(join(folder, 'lock.mdb'))],
+    [
+      'data.mdb is replaced by a copy',
+      (folder: string) => {
+        copyFileSync(join(folder, 'data.mdb'), join(folder, 'copy'));
+        renameSync(join(folder, 'copy'), join(folder, 'data.mdb'));
+      },
+    ],
+  ])('is a problem at once, and nothing counts as accepted: %s', async (_what, change) => {
+    const folder = join(temporaryFolder(), 'outbox');
+    const opened = await openFolder(folder);
+    const { outbox, store, clock, ledger, observed } = opened;
+    await outbox.put(notification('before'));
+    change(folder);
+    clock.advance(500);
+    await expect.poll(() => store.problem(), { timeout: 20_000 }).toContain(GONE);
+    expect(store.problem()).toContain('restart the sidecar');
+    await outbox.put(notification('after'));
+    expect(ledger.entry('chats')).toMatchObject({ accepted: 2, dropped: 1 });
+    expect(observed).toContainEqual(
+      expect.objectContaining({ kind: 'notification-dropped', reason: 'unwritable' }),
+    );
+    // What was accepted before is in memory or in the file that is open still.
+    expect((await outbox.lease())?.notification.id).toBe('before');
+  });
+
+  it('is noticed by the first write, without a look', async () => {
+    const folder = join(temporaryFolder(), 'outbox');
+    const { outbox, store, ledger } = await openFolder(folder);
+    rmSync(folder, { recursive: true });
+    await outbox.put(notification('after'));
+    expect(ledger.entry('chats')).toMatchObject({ accepted: 1, dropped: 1 });
+    expect(store.problem()).toContain(GONE);
+  });
+
+  it('is no problem any more when they are back', async () => {
+    const folder = join(temporaryFolder(), 'outbox');
+    const { outbox, store, clock, ledger } = await openFolder(folder);
+    renameSync(folder, `${folder}-moved`);
+    clock.advance(500);
+    await expect.poll(() => store.problem(), { timeout: 20_000 }).toContain(GONE);
+    renameSync(`${folder}-moved`, folder);
+    clock.advance(500);
+    await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+    await outbox.put(notification('after'));
+    expect(ledger.entry('chats')).toMatchObject({ accepted: 1, dropped: 0 });
+  });
+});
+
+describe('data.mdb', () => {
+  it('does not grow without end because a process was killed while it read', async () => {
+    const folder = temporaryFolder();
+    const { outbox } = await openFolder(folder);
+    const size = (): number => statSync(join(folder, 'data.mdb')).size;
+    const deliver = async (count: number): Promise<void> => {
+      for (let index = 1; index <= count; index += 1) {
+        await outbox.put(notification(`${index}`, { body: 'x'.repeat(1000) }));
+        await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+      }
+    };
+    await deliver(100);
+    const before = size();
+    await killReader(folder);
+    await deliver(2000);
+    // Each would take a page of 4096 bytes and more that are not used again.
+    expect(size() - before).toBeLessThan(3 * 1024 ** 2);
+  });
+});
+
+describe('the count of dead letters', () => {
+  it('is right at every moment: from the start, after deaths, after commands, beyond the capacity', async () => {
+    const folder = temporaryFolder();
+    const first = await openFolder(folder, { deadLetterCapacity: 4 });
+    expect(first.store.deadLetters()).toBe(0);
+    for (let index = 1; index <= 3; index += 1) {
+      await first.outbox.put(notification(`alice${index}`));
+      await first.outbox.settle((await first.outbox.lease())!, { kind: 'dead', reason: 'rejected' });
+      expect(first.store.deadLetters()).toBe(index);
+    }
+    await first.store.bury({
+      notification: notification('4'),
+      reason: 'no-pool',
+      diedAtMs: 1,
+      attempts: 0,
+    });
+    expect(first.store.deadLetters()).toBe(4);
+    await first.store.bury({
+      notification: notification('5'),
+      reason: 'no-pool',
+      diedAtMs: 1,
+      attempts: 0,
+    });
+    expect(first.store.deadLetters()).toBe(4);
+    const file = (await DeadLetterFile.open(folder, 'write'))!;
+    file.settle(['alice2'], 'drop');
+    await file.close();
+    first.clock.advance(500);
+    await expect.poll(() => first.store.deadLetters(), { timeout: 20_000 }).toBe(3);
+    await first.close();
+    expect((await openFolder(folder)).store.deadLetters()).toBe(3);
+  });
+});
+
+/** Has a process begin to read the database, and kills it in the middle of that. */
+async function killReader(folder: string): Promise<void> {
+  const program = `
+    const { openDatabase } = await import(${JSON.stringify(new URL('../../dist/outbox/lmdb/database.js', import.meta.url).href)});
+    const { root, ledger } = openDatabase(${JSON.stringify(folder)}, { readOnly: true });
+    const transaction = root.useReadTransaction();
+    ledger.get(['http_pool', 'chats'], { transaction });
+    process.stdout.write('reads');
+    setInterval(() => undefined, 1e6);
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  await Promise.race([once(child.stdout, 'data'), ended]);
+  child.kill('SIGKILL');
+  await ended;
+}
+
 describe('a data.mdb that was cut off', () => {
   it('is refused, and left as it is, and a whole one is not', async () => {
     const folder = temporaryFolder();
@@ -382,6 +514,59 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
       expectLedgerBalanced(again.ledger, again.outbox.counts());
     },
   );
+
+  it('says so until it has written as much as it could not: what takes no room, or less, shows nothing', async () => {
+    const disk = makeDisk(4 * 1024 ** 2);
+    const { outbox, store, ledger } = await openFolder(disk.folder);
+    for (let index = 0; store.problem() === undefined; index += 1) await outbox.put(large(`${index}`));
+    const retried = (await outbox.lease())!;
+    await outbox.settle(retried, { kind: 'retry', afterMs: 1000 });
+    expect(store.problem()).toContain('the disk is full');
+    for (let left = outbox.counts().waiting - 1; left > 0; left -= 1) {
+      await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+      expect(store.problem()).toContain('the disk is full');
+    }
+    const { dropped } = ledger.entry('chats');
+    await outbox.put(large('small', 100));
+    expect(store.problem()).toContain('the disk is full');
+    await outbox.put(large('as large'));
+    expect(store.problem()).toBeUndefined();
+    expect(ledger.entry('chats').dropped).toBe(dropped);
+  });
+
+  it('takes of what comes at once as much as of what comes one by one', async () => {
+    const oneByOne = await openFolder(makeDisk(4 * 1024 ** 2).folder);
+    for (let index = 1; oneByOne.store.problem() === undefined; index += 1) {
+      await oneByOne.outbox.put(large(`${index}`));
+    }
+    const atOnce = await openFolder(makeDisk(4 * 1024 ** 2).folder);
+    await Promise.all(Array.from({ length: 500 }, (_, index) => atOnce.outbox.put(large(`${index}`))));
+    expectLedgerBalanced(atOnce.ledger, atOnce.outbox.counts());
+    const { waiting } = atOnce.outbox.counts();
+    expect(waiting).toBeGreaterThan(0.7 * oneByOne.outbox.counts().waiting);
+    expect(waiting).toBeLessThan(500);
+    expect(await idsIn(atOnce.outbox)).toEqual(Array.from({ length: waiting }, (_, index) => `${index}`));
+  });
+
+  it('says so before anything is dropped, by looking for itself whether there is room', async () => {
+    const disk = makeDisk(4 * 1024 ** 2);
+    const { outbox, store, clock, ledger, observed } = await openFolder(disk.folder);
+    await outbox.put(large('1'));
+    disk.fill();
+    for (let index = 1; store.problem() === undefined; index += 1) {
+      clock.advance(500);
+      // Written after the look.
+      await outbox.put(large(`${index}`));
+    }
+    expect(ledger.entry('chats').dropped).toBe(0);
+    clock.advance(500);
+    expect(observed).toContainEqual({ kind: 'outbox-unwritable', problem: store.problem() });
+    disk.unfill();
+    clock.advance(500);
+    await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+    clock.advance(500);
+    expect(observed.at(-1)).toEqual({ kind: 'outbox-writable' });
+  });
 
   it('can still end what it has, so that room is made', async () => {
     const disk = makeDisk(4 * 1024 ** 2);

@@ -91,7 +91,8 @@ export class Desk {
   }
 
   /**
-   * Writes operations in one transaction; where there is no room for that, those that end something.
+   * Writes operations in one transaction; where there is no room for that, first those that end something, and then as
+   * many of the others as there is room for.
    * @param {readonly Operation[]} operations
    * @returns {string[] | undefined} For each operation why it failed, or ''; undefined if none did.
    */
@@ -101,9 +102,12 @@ export class Desk {
     try {
       if (this.#room.write(operations, this.#way)) return this.#written(operations);
       const ends = operations.filter((operation) => bytesOf(operation) === 0);
-      const refused = new Set(this.#room.writeInPortions(ends, this.#way));
-      this.#enter(NO_ROOM, largest(operations));
-      return operations.map((operation) => (bytesOf(operation) > 0 || refused.has(operation) ? NO_ROOM : ''));
+      const others = operations.filter((operation) => bytesOf(operation) > 0);
+      const refused = [ends, others].flatMap((some) => this.#room.writeInPortions(some, this.#way));
+      if (refused.length === 0) return this.#written(operations);
+      this.#enter(NO_ROOM, largest(refused));
+      const isRefused = new Set(refused);
+      return operations.map((operation) => (isRefused.has(operation) ? NO_ROOM : ''));
     } catch (error) {
       const problem = this.#enter(describe(error), largest(operations));
       return operations.map(() => problem);

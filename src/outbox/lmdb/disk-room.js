@@ -66,20 +66,28 @@ export class DiskRoom {
   }
 
   /**
-   * Changes items in as few transactions as there is room for.
+   * Changes items in as few transactions as there is room for, and leaves out those for which there is none.
    * @template Item
    * @param {readonly Item[]} items
    * @param {Way<Item>} way
    * @returns {readonly Item[]} Those for which there is none.
    */
   writeInPortions(items, way) {
-    if (items.length === 0 || this.write(items, way)) return [];
-    if (items.length === 1) return items;
-    const half = Math.ceil(items.length / 2);
-    return [
-      ...this.writeInPortions(items.slice(0, half), way),
-      ...this.writeInPortions(items.slice(half), way),
-    ];
+    /** @type {(typeof items)[number][]} */
+    const refused = [];
+    let left = items;
+    for (let portion = left.length; left.length > 0; portion = Math.min(portion, left.length)) {
+      if (this.write(left.slice(0, portion), way)) left = left.slice(portion);
+      else if (portion > 1) portion = Math.ceil(portion / 2);
+      else {
+        const bytes = way.bytes(/** @type {(typeof items)[number]} */ (left[0]));
+        // None that is as large needs to be tried.
+        refused.push(...left.filter((item) => way.bytes(item) >= bytes));
+        left = left.filter((item) => way.bytes(item) < bytes);
+        portion = left.length;
+      }
+    }
+    return refused;
   }
 
   /**
