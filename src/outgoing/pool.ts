@@ -6,6 +6,7 @@ import type { Observe } from '../core/observation.ts';
 import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
+import { sharedLookup } from './lookup.ts';
 import { makeRequests, type RequestOptions } from './request.ts';
 import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';
@@ -87,7 +88,10 @@ function moduleFor({ server }: PoolOptions): typeof http | typeof https {
 function openConnections(options: PoolOptions, surroundings: Pick<PoolSurroundings, 'clock' | 'random'>) {
   const { Agent } = moduleFor(options);
   const { workers, maxConnectionAgeMs, requestTimeoutMs } = options;
-  const both = { autoSelectFamilyAttemptTimeout: Math.ceil(requestTimeoutMs * CONNECT_SHARE) };
+  const both = {
+    lookup: sharedLookup(),
+    autoSelectFamilyAttemptTimeout: Math.ceil(requestTimeoutMs * CONNECT_SHARE),
+  };
   const agent = new Agent({ ...both, keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
   const fresh = new Agent({ ...both, keepAlive: false });
   for (const each of [agent, fresh]) readStatusLines(each);

@@ -17,7 +17,8 @@ const byCode: Readonly<Record<string, string>> = {
 const byOutcome: Readonly<Partial<Record<Outcome, string>>> = {
   refused: 'is the receiver running, and is this its port?',
   dns: "check the host name in the pool's server",
-  timeout: 'no response within request_timeout: is the receiver overloaded, or does a firewall drop packets?',
+  timeout:
+    'no response within request_timeout: is it overloaded, does a firewall drop packets, does the name service respond?',
   tls: 'the certificate is not trusted: give its authority in the environment variable NODE_EXTRA_CA_CERTS',
   reset:
     'the receiver closed the connection without a response: does it speak http:// or https:// on this port?',

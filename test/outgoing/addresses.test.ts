@@ -1,29 +1,36 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import dgram from 'node:dgram';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { startSidecar } from '../support/sidecar.ts';
+import { type LogLine, startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 import { testReceiver } from './bench.ts';
 
+const secret = 's3cr3t';
 const NAME = 'receiver.test';
 const FIRST = '127.0.0.1';
 const SECOND = '127.0.0.2';
+const NAME_SERVER = '127.0.0.53';
 /** Linux sends the first packet of a connection (SYN) again after a second. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const SYN_SENT = '02';
 
-/** A command that runs another one where a name has two addresses, first that of the slow receiver. */
+/**
+ * A command that runs another one where a name has two addresses, first that of the slow receiver, and every other name
+ * is asked for at a name server.
+ */
 async function twoAddresses(skip: (reason: string) => never): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'hosts-'));
+  const folder = await mkdtemp(join(tmpdir(), 'names-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const hosts = join(folder, 'hosts');
-  await writeFile(hosts, `${FIRST} ${NAME}\n${SECOND} ${NAME}\n`);
-  const command = ['unshare', '-m', 'sh', '-c', `mount --bind ${hosts} /etc/hosts && exec "$@"`, 'sh'];
+  await writeFile(join(folder, 'hosts'), `${FIRST} ${NAME}\n${SECOND} ${NAME}\n`);
+  await writeFile(join(folder, 'resolv.conf'), `nameserver ${NAME_SERVER}\n`);
+  const mounts = ['hosts', 'resolv.conf'].map((name) => `mount --bind ${folder}/${name} /etc/${name} && `);
+  const command = ['unshare', '-m', 'sh', '-c', `${mounts.join('')}exec "$@"`, 'sh'];
   const look = `require('dns').lookup('${NAME}', { all: true }, (_, all) => console.log(all.map((a) => a.address).join()))`;
   const [program, ...args] = [...command, process.execPath, '-e', look];
   const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' });
@@ -68,7 +75,6 @@ async function connecting(port: number): Promise<number> {
 
 /** A sidecar that has one notification for the receiver. */
 async function startDelivery(port: number, through: readonly string[]) {
-  const secret = 's3cr3t';
   const server = await startXmppServer({ secret });
   const sidecar = await startSidecar(
     {
@@ -118,4 +124,63 @@ it('a receiver with two addresses is reached at the second if nobody takes conne
   const sidecar = await startDelivery(port, through);
   expect(await verdict(sidecar)).toBe('notification-delivered');
   expect(receiver.requests).toHaveLength(1);
+});
+
+/** A name server that never responds; `asked` is how often it was asked. */
+async function startSilentNameServer(skip: (reason: string) => never) {
+  const server = dgram.createSocket('udp4');
+  const seen = { asked: 0 };
+  server.on('message', () => (seen.asked += 1));
+  onTestFinished(() => void server.close());
+  server.bind(53, NAME_SERVER);
+  await once(server, 'listening').catch(() => skip(`nobody may be a name server at ${NAME_SERVER}`));
+  return seen;
+}
+
+it('a receiver whose name nobody knows, at a name server that never responds, does not delay another pool', async ({
+  skip,
+}) => {
+  const through = await twoAddresses(skip);
+  const nameServer = await startSilentNameServer(skip);
+  const receiver = await testReceiver({ host: FIRST });
+  const server = await startXmppServer({ secret });
+  const pool = (scope: string, host: string) => ({
+    tag: 'http_pool',
+    scope,
+    server: `http://${host}`,
+    request_timeout: 1000,
+    retry: { first_delay: 1, max_delay: 1 },
+  });
+  const sidecar = await startSidecar(
+    {
+      component: {
+        service: server.service,
+        domain: 'push.example.com',
+        secret,
+        trusted_domains: ['dead.example', 'good.example'],
+      },
+      outgoing_pools: [
+        pool('dead.example', 'nowhere.test'),
+        pool('good.example', `${NAME}:${receiver.port}`),
+      ],
+      mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
+      outbox: { engine: 'memory' },
+      log: { level: 'debug' },
+    },
+    { through },
+  );
+  onTestFinished(() => sidecar.kill());
+  const peer = await server.welcome();
+  const chat = (from: string): string =>
+    `<message from='${from}' to='push.example.com' type='chat'><body>Hi</body></message>`;
+  peer.write(Array.from({ length: 50 }, (_, number) => chat(`user${number}@dead.example`)).join(''));
+  const attempts = { pool: 'http_pool@dead.example', outcome: 'timeout' };
+  while ((await sidecar.metrics()).sum('event_pusher_attempts_total', attempts) < 30);
+  expect(nameServer.asked).toBeGreaterThan(0);
+  peer.write(chat('alice@good.example'));
+  const isGood = (line: LogLine): boolean => line['pool'] === 'http_pool@good.example';
+  const ends = ['notification-delivered', 'notification-retried'].map((event) =>
+    sidecar.logged(event, isGood),
+  );
+  expect((await Promise.any(ends)).event).toBe('notification-delivered');
 });
