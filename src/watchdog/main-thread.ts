@@ -13,11 +13,13 @@ export interface StoppedThread {
   readonly abandon: (() => Promise<void>) | undefined;
 }
 
-/** Stops the main thread, even one in an endless loop; undefined if that takes too long, as in a system call. */
+/**
+ * Stops the main thread, even one in an endless loop; undefined if that takes too long, as in a system call.
+ * @throws Error of a Node that was built without what this needs.
+ */
 export async function stopMainThread(limitMs: number): Promise<StoppedThread | undefined> {
-  // Only now, because it is hardly ever needed; and a Node may be built without it.
-  const inspector = await import('node:inspector').catch(() => undefined);
-  if (inspector === undefined) return undefined;
+  // Only now, because it is hardly ever needed.
+  const inspector = await import('node:inspector');
   const session = new inspector.Session();
   session.connectToMainThread();
   const urls = new Map<string, string>();

@@ -40,7 +40,7 @@ interface Suspect {
 
 async function intervene({ backend, step }: Suspect): Promise<void> {
   const turns = Atomics.load(memory, TURNS);
-  const main = await stopMainThread(PATIENCE_MS);
+  const main = await stopMainThread(PATIENCE_MS).catch(() => undefined);
   // It was about to turn.
   if (Atomics.load(memory, TURNS) !== turns) return main?.release();
   if (step === 'loading' && main?.abandon !== undefined) {
@@ -49,7 +49,9 @@ async function intervene({ backend, step }: Suspect): Promise<void> {
     const abandoned: Abandoned = { heldForMs: limitMs, stack: main.stack };
     return parentPort?.postMessage(abandoned);
   }
-  await Promise.race([tell(backends[backend] ?? '', step, main?.stack ?? []), pause(PATIENCE_MS)]);
+  // Whatever becomes of the line, as when a newer version has replaced these files, the process has to end.
+  const told = tell(backends[backend] ?? '', step, main?.stack ?? []).catch(() => undefined);
+  await Promise.race([told, pause(PATIENCE_MS)]);
   // An exit would wait for threads that may wait for us.
   process.kill(process.pid, 'SIGKILL');
 }
