@@ -13,17 +13,18 @@ const POLL = { timeout: 40_000, interval: 50 };
 
 interface BenchOptions {
   readonly folder: string;
+  readonly pool?: object;
   readonly configuration?: object;
 }
 
 /** A sidecar that keeps its outbox in `folder`, with a server and a receiver of its own. */
-async function startBench({ folder, configuration = {} }: BenchOptions) {
+async function startBench({ folder, pool = { tag: 'http_pool' }, configuration = {} }: BenchOptions) {
   const server = await startXmppServer();
   const receiver = await startReceiver();
   onTestFinished(() => receiver.stop());
   const sidecar = await startSidecar({
     component: { service: server.service, domain: 'push.example.com', secret: 'secret' },
-    outgoing_pools: [{ tag: 'http_pool', server: receiver.url }],
+    outgoing_pools: [{ ...pool, server: receiver.url }],
     mod_event_pusher: { backends: [{ http: { name: 'chats', pool_name: 'http_pool' } }] },
     outbox: { options: { path: folder } },
     ...configuration,
@@ -79,6 +80,23 @@ describe('while another process holds the lock of the store, the sidecar', () =>
     await bench.receiver.received(1);
     const lock = await holdLock(folder);
     await expectPatience(bench, lock.release);
+  });
+
+  it('goes on delivering what is in memory', async () => {
+    const folder = temporaryFolder();
+    const pool = { tag: 'http_pool', workers: 2 };
+    const { sidecar, receiver, chat } = await startBench({ folder, pool });
+    const held: (() => void)[] = [];
+    receiver.respondWith((_request, response) => void held.push(() => response.writeHead(204).end()));
+    for (let number = 1; number <= 12; number += 1) chat(`user${number}`);
+    await expect.poll(() => accepted(sidecar), POLL).toBe(12);
+    const { release } = await holdLock(folder);
+    receiver.respondWith(204);
+    for (const respond of held) respond();
+    await receiver.received(12);
+    expect(await sum(sidecar, 'notifications_total', { state: 'delivered' })).toBe(0);
+    await release();
+    await expect.poll(() => sum(sidecar, 'notifications_total', { state: 'delivered' }), POLL).toBe(12);
   });
 
   it('says so also when nothing is to be written', async () => {

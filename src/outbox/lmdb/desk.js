@@ -14,6 +14,8 @@ import { DiskRoom, NO_ROOM } from './disk-room.js';
  * @typedef {import('./thread.ts').Response} Response
  *
  * @typedef {import('./thread.ts').TextsRead} TextsRead
+ *
+ * @typedef {Pick<Response, 'failures' | 'read' | 'look' | 'error'>} Said
  */
 
 /** There is room only if it is enough for a large notification, so that the next one is not refused at once. */
@@ -22,6 +24,8 @@ const LARGE_BYTES = 64 * 1024;
 const MOST_BYTES_READ = 2 * 1024 * 1024;
 /** So many letters to be redelivered are handed over at a time. */
 const MOST_REDELIVERIES = 1000;
+/** What LMDB says of a page that is not what it should be. */
+const DAMAGE = /MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID)/;
 /** Readers that were killed are looked for so often, in milliseconds. */
 const READER_CHECK_MS = 60_000;
 
@@ -42,6 +46,7 @@ export class Desk {
    */
   #trouble;
   #nextReaderCheckMs = 0;
+  #deadLetters = 0;
 
   /**
    * @param {string} folder
@@ -61,12 +66,18 @@ export class Desk {
    */
   respond(message) {
     const { root, letters } = this.#database;
-    // Other processes write, too: not an older snapshot, and none that is held while nothing is read.
-    root.resetReadTxn();
-    const said = this.#do(message);
-    const { entryCount } = /** @type {{ entryCount: number }} */ (letters.getStats());
-    root.resetReadTxn();
-    return { ...said, deadLetters: entryCount, problem: this.#files.problem() ?? this.#trouble?.problem };
+    const said = this.#try(() => {
+      // Other processes write, too: not an older snapshot, and none that is held while nothing is read.
+      root.resetReadTxn();
+      return this.#do(message);
+    });
+    this.#try(() => {
+      this.#deadLetters = /** @type {{ entryCount: number }} */ (letters.getStats()).entryCount;
+      root.resetReadTxn();
+      return {};
+    });
+    const problem = this.#files.problem() ?? this.#trouble?.problem;
+    return { ...said, deadLetters: this.#deadLetters, problem };
   }
 
   /** @returns {Promise<void>} */
@@ -76,8 +87,20 @@ export class Desk {
   }
 
   /**
+   * @param {() => Said} todo
+   * @returns {Said}
+   */
+  #try(todo) {
+    try {
+      return todo();
+    } catch (error) {
+      return { error: this.#enter(describe(error), LARGE_BYTES) };
+    }
+  }
+
+  /**
    * @param {Message} message
-   * @returns {Pick<Response, 'failures' | 'read' | 'look'>}
+   * @returns {Said}
    */
   #do(message) {
     switch (message.do) {
@@ -149,6 +172,8 @@ export class Desk {
         if (bytes > MOST_BYTES_READ && read.length > 0) break;
         read.push(text);
       } catch (error) {
+        // What is not the fault of the record may be over soon: another record would not be read either.
+        if (!DAMAGE.test(describe(error))) throw error;
         read.push({ error: describe(error) });
       }
     }

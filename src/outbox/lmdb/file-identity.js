@@ -28,7 +28,7 @@ export class FileIdentity {
    */
   problem() {
     if (identityOf(this.#folder) === this.#opened) return undefined;
-    return 'its data.mdb or lock.mdb was removed, moved or replaced while the sidecar runs; put it back, or restart the sidecar';
+    return 'its data.mdb or lock.mdb was removed, moved or replaced while the sidecar runs, or cannot be looked at; put it back, or restart the sidecar';
   }
 }
 
@@ -37,8 +37,10 @@ export class FileIdentity {
  * @returns {string}
  */
 function identityOf(folder) {
-  return NAMES.map((name) => {
-    const stat = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
-    return stat === undefined ? '' : `${stat.dev}:${stat.ino}`;
-  }).join(' ');
+  try {
+    const stats = NAMES.map((name) => statSync(join(folder, name), { bigint: true }));
+    return stats.map(({ dev, ino }) => `${dev}:${ino}`).join(' ');
+  } catch {
+    return 'none';
+  }
 }

@@ -41,7 +41,8 @@ export class LmdbRecords implements Records {
   }
 
   async read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]> {
-    const { read = [] } = await this.#context.connection.thread.ask({ do: 'read', keys });
+    const { read, error = '' } = await this.#context.connection.thread.ask({ do: 'read', keys });
+    if (read === undefined) throw unreadable(error);
     return read.map((one) => {
       if (typeof one === 'string') return decoded(one);
       return one && unreadable(one.error);

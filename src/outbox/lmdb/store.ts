@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
+import { PlainError } from '../../core/errors.ts';
 import type { Outbox } from '../../core/outbox.ts';
 import type { EngineOptions, OutboxOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
 import { LocalOutbox } from '../local-outbox.ts';
@@ -7,11 +8,8 @@ import { openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
 import type { Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
-import type { Look } from './thread.ts';
+import { type Look, TICK_MS } from './thread.ts';
 import { type Mismatch, SelfTest } from './self-test.ts';
-
-/** How often it is looked whether an operator's command, another process, has left something to do. */
-const LOOK_INTERVAL_MS = 500;
 
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
@@ -128,9 +126,10 @@ export class LmdbStore implements OutboxStore {
 
   /** Again and again, whatever the thread is doing: its silence must be told, too. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
+    this.#connection.thread.tick();
     this.#tellProblem();
     if (!this.#isLooking) void this.#lookOnce(redeliver);
-    this.#cancelLook = this.#surroundings.clock.after(LOOK_INTERVAL_MS, () => this.#look(redeliver));
+    this.#cancelLook = this.#surroundings.clock.after(TICK_MS, () => this.#look(redeliver));
   }
 
   #tellProblem(): void {
@@ -146,8 +145,9 @@ export class LmdbStore implements OutboxStore {
   async #lookOnce(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
     this.#isLooking = true;
     try {
-      const { look } = await this.#connection.thread.ask({ do: 'look' });
-      if (look !== undefined) this.#found(look, redeliver);
+      const { look, error } = await this.#connection.thread.ask({ do: 'look' });
+      if (look === undefined) throw new PlainError(`the outbox could not be looked at: ${error}`);
+      this.#found(look, redeliver);
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
     }

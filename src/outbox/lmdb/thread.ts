@@ -29,6 +29,8 @@ export interface Response {
   readonly failures?: Failures;
   readonly read?: TextsRead;
   readonly look?: Look;
+  /** Why there is nothing of what was asked for. */
+  readonly error?: string;
   /** How many dead letters there are. */
   readonly deadLetters: number;
   /** Why nothing can be written, or why the last that could not be was not. */
@@ -40,9 +42,11 @@ interface Request {
   readonly reject: (error: Error) => void;
 }
 
-/** Without a response for so long, in milliseconds, new notifications are as good as not taken. */
-const UNANSWERED_MS = 5000;
-/** Without one for so long the thread may be waiting in a call that nothing ends. */
+/** How often `tick` is to be called, in milliseconds. */
+export const TICK_MS = 500;
+/** Without a response for so many ticks, which are five seconds, new notifications are as good as not taken. */
+const MOST_SILENT_TICKS = 10;
+/** Without one for so long, in milliseconds, the thread may be waiting in a call that nothing ends. */
 const STUCK_MS = 500;
 const UNANSWERED =
   'it has not responded for 5 seconds: its disk hangs, its file system is frozen, or a command that was stopped holds its lock (look for "dead-letters" among the processes)';
@@ -54,6 +58,8 @@ export class StoreThread {
   readonly #requests: Request[] = [];
   /** Since when the first of the requests is being done; monotonic. */
   #sinceMs = 0;
+  /** Ticks since then. */
+  #silentTicks = 0;
   #isClosing = false;
   #last: Pick<Response, 'problem' | 'deadLetters'>;
   #ended: PlainError | undefined;
@@ -80,12 +86,18 @@ export class StoreThread {
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
   get problem(): string | undefined {
     if (this.#ended !== undefined) return `${this.#ended.message}; restart the sidecar`;
-    return this.#isLate(UNANSWERED_MS) ? UNANSWERED : this.#last.problem;
+    return this.#silentTicks > MOST_SILENT_TICKS ? UNANSWERED : this.#last.problem;
+  }
+
+  /** Ticks are counted, because a process that was itself stopped for a while would take its own pause for silence. */
+  tick(): void {
+    if (this.#requests.length > 0) this.#silentTicks += 1;
   }
 
   /** Whether it might never end by itself. */
   get isStuck(): boolean {
-    return this.#ended === undefined && this.#isLate(STUCK_MS);
+    const isWaiting = this.#ended === undefined && (this.#requests.length > 0 || this.#isClosing);
+    return isWaiting && this.#clock.monotonic() - this.#sinceMs > STUCK_MS;
   }
 
   /** How many dead letters there were at the last response. */
@@ -111,13 +123,9 @@ export class StoreThread {
     await ended;
   }
 
-  #isLate(ms: number): boolean {
-    if (this.#requests.length === 0 && !this.#isClosing) return false;
-    return this.#clock.monotonic() - this.#sinceMs > ms;
-  }
-
   #take(response: Response): void {
     this.#sinceMs = this.#clock.monotonic();
+    this.#silentTicks = 0;
     this.#last = response;
     this.#requests.shift()?.resolve(response);
   }

@@ -70,13 +70,10 @@ export class Writing {
     if (batch === undefined) return;
     this.#isWriting = true;
     const { operations } = batch;
+    const allFailed = (why: string): Failures => operations.map(() => why);
     this.#thread.ask({ do: 'write', operations }).then(
-      ({ failures }) => this.#written(batch, failures),
-      ({ message }: Error) =>
-        this.#written(
-          batch,
-          operations.map(() => message),
-        ),
+      ({ failures, error }) => this.#written(batch, error === undefined ? failures : allFailed(error)),
+      ({ message }: Error) => this.#written(batch, allFailed(message)),
     );
   };
 
