@@ -6,8 +6,8 @@ const STATUS_LINE = /^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?=\D)/;
 const NAME = 'HTTP/';
 /** More of a line is not looked at. */
 const LONGEST_BEGINNING = 64;
-/** More that is not HTTP is not read. */
-const MOST_ODD_BYTES = 64 * 1024;
+/** After more than this before the status line the rest is left to Node's parser, which mostly ends the connection. */
+const MOST_BYTES_BEFORE = 64 * 1024;
 const LINE_FEED = 10;
 const SWITCHING_PROTOCOLS = 101;
 
@@ -21,7 +21,8 @@ export class StatusReader {
   #beginning = '';
   #isFound = false;
   #sawInterim = false;
-  #oddBytes = 0;
+  #isOdd = false;
+  #bytesBefore = 0;
 
   /** Of the response, once its status line has come. */
   get status(): number | undefined {
@@ -30,7 +31,7 @@ export class StatusReader {
 
   /** Whether something came before the status line that is not HTTP. */
   get isOdd(): boolean {
-    return this.#oddBytes > 0;
+    return this.#isOdd;
   }
 
   /** To be called when the connection is used for one more request. */
@@ -39,7 +40,8 @@ export class StatusReader {
     this.#beginning = '';
     this.#isFound = false;
     this.#sawInterim = false;
-    this.#oddBytes = 0;
+    this.#isOdd = false;
+    this.#bytesBefore = 0;
   }
 
   /** What of a chunk is for Node's parser; undefined: nothing. */
@@ -70,9 +72,10 @@ export class StatusReader {
       // A line that will never be a status line is left to Node's parser, which says what is wrong with it.
       if (digits === undefined) this.#isFound = line.endsWith('\n') || line.length === LONGEST_BEGINNING;
       else this.#take(Number(digits));
-    } else if (!this.#sawInterim && line.trim() !== '' && !NAME.startsWith(line)) {
-      this.#oddBytes += bytes;
-      this.#isFound = this.#oddBytes > MOST_ODD_BYTES;
+    } else if (!NAME.startsWith(line)) {
+      this.#isOdd ||= !this.#sawInterim && line.trim() !== '';
+      this.#bytesBefore += bytes;
+      this.#isFound = this.#bytesBefore > MOST_BYTES_BEFORE;
     }
   }
 

@@ -208,21 +208,6 @@ const silent: readonly Beast[] = [
     verdict: 'dead',
   },
   {
-    name: 'floods with 1xx answers',
-    answer: (socket, scene) => {
-      const early = `HTTP/1.1 103 Early Hints\r\nlink: <${'x'.repeat(8000)}>\r\n\r\n`.repeat(8);
-      let isAtIt = false;
-      flood(socket, early, (bytes) => {
-        if (bytes < 128 * MB || isAtIt) return;
-        isAtIt = true;
-        void scene.midst();
-      });
-    },
-    lasts: true,
-    outcomes: ['timeout'],
-    verdict: BACK_OFF_MS,
-  },
-  {
     name: 'accepts and never reads a large body',
     meet: (socket, scene) => {
       socket.pause();
@@ -341,6 +326,20 @@ const malformed: readonly Beast[] = [
     answer: says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
+  },
+  {
+    name: 'says 1xx responses without end',
+    answer: floods('', `HTTP/1.1 103 Early Hints\r\nlink: <${'x'.repeat(8000)}>\r\n\r\n`.repeat(8)),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+    mostTakenMb: 32,
+  },
+  {
+    name: 'says a 1xx response without end',
+    answer: floods('HTTP/1.1 103 Early Hints\r\n', 'x: y\r\n'.repeat(10_000)),
+    outcomes: ['other'],
+    verdict: BACK_OFF_MS,
+    mostTakenMb: 32,
   },
   {
     name: 'says what is not HTTP without end',
