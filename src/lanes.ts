@@ -47,13 +47,14 @@ export function openLanes(
   configuration: Configuration,
   surroundings: LanesSurroundings,
 ): ReadonlyMap<string, Lane> {
+  const { backends } = configuration;
   const { capacity } = configuration.outbox;
-  return new Map(
-    [...labelledPools(configuration)].map(([label, pool]) => [
-      label,
-      openLane(label, { ...pool, capacity }, surroundings),
-    ]),
-  );
+  const laneOf = (label: string, pool: PoolConfiguration): Lane => {
+    const users = backends.filter(({ poolName }) => poolName === pool.tag).map(({ name }) => name);
+    const outbox = surroundings.store.outbox({ ...pool, pool: label, capacity, backends: users });
+    return openLane(label, { ...pool, outbox }, surroundings);
+  };
+  return new Map([...labelledPools(configuration)].map(([label, pool]) => [label, laneOf(label, pool)]));
 }
 
 /** The lane for a sender's host: its own with that tag, else the global one. */
@@ -67,11 +68,10 @@ function laneLabel(tag: string, host: string): string {
 
 function openLane(
   label: string,
-  configuration: PoolConfiguration & { readonly capacity: number },
+  configuration: PoolConfiguration & { readonly outbox: Outbox },
   surroundings: LanesSurroundings,
 ): Lane {
-  const { workers, retry, whenFull, capacity } = configuration;
-  const outbox = surroundings.store.outbox({ pool: label, capacity, whenFull, order: retry.order });
+  const { workers, retry, outbox } = configuration;
   const userAgent = `xmpp-event-pusher/${surroundings.version}`;
   const pool = openPool({ ...configuration, userAgent }, surroundings);
   let dispatched: Promise<void> | undefined;

@@ -66,7 +66,7 @@ export async function startSidecar(
     store: () => store,
   });
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
-  const lanes = openLanes(configuration, { clock, random: Math.random, observe, pause, store, version });
+  const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, version });
   const variables = unusedProxies(process.env);
   if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
   const router = openRouter(configuration, callbacks, { observe, ledger, store, lanes });

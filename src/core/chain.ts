@@ -34,6 +34,25 @@ export class Chain<T extends Linked<T>> {
     this.#last = item;
   }
 
+  get last(): T | undefined {
+    return this.#last;
+  }
+
+  /** Puts an item behind one of this chain. */
+  insertAfter(other: T, item: T): void {
+    if (other === this.#last) return this.push(item);
+    item.previous = other;
+    item.next = other.next;
+    if (other.next !== undefined) other.next.previous = item;
+    other.next = item;
+  }
+
+  /** Puts an item before one of this chain. */
+  insertBefore(other: T, item: T): void {
+    if (other.previous === undefined) this.unshift(item);
+    else this.insertAfter(other.previous, item);
+  }
+
   /** Puts an item before all others. */
   unshift(item: T): void {
     item.next = this.#first;

@@ -31,6 +31,8 @@ export interface Delivery {
   readonly notification: Notification;
   /** How many attempts were made and judged so far. */
   readonly attempts: number;
+  /** How long ago it was accepted, in milliseconds: by monotonic time, and by the machine's clock only across runs. */
+  readonly ageMs: number;
 }
 
 /** In which class an attempt ended; the values of the metric label `outcome`. */
@@ -68,8 +70,14 @@ export type DeathReason = 'rejected' | 'expired' | 'no-pool' | 'callback';
 /** What becomes of a delivery after an attempt. */
 export type Verdict =
   | { readonly kind: 'delivered' }
-  | { readonly kind: 'retry'; readonly afterMs: number }
-  | { readonly kind: 'dead'; readonly reason: DeathReason };
+  | ({ readonly kind: 'retry'; readonly afterMs: number } & Rest)
+  | ({ readonly kind: 'dead'; readonly reason: DeathReason } & Rest);
+
+/** What an attempt says about its whole destination: a pool and a backend. */
+export interface Rest {
+  /** Nothing is to be sent there for so many milliseconds. */
+  readonly restMs?: number;
+}
 
 /** A verdict after which there is no other. */
 export type End = Exclude<Verdict, { kind: 'retry' }>;

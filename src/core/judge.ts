@@ -1,9 +1,11 @@
 import type { Random } from './clock.ts';
-import type { Attempt, Delivery, Verdict } from './delivery.ts';
+import type { Attempt, Delivery, Rest, Verdict } from './delivery.ts';
 import type { RetryPolicy, StatusClass } from './retry-policy.ts';
 
 /** Statuses that say "never" (RFC 9110: not implemented, gone): their class does not name them, only they themselves. */
 const saidForGood = new Set([410, 501]);
+/** Statuses whose Retry-After speaks of the receiver, not of one request (RFC 6585, section 4; RFC 9110, section 15.6.4). */
+const saidOfTheReceiver = new Set([429, 503]);
 /** How far beyond `max_delay` a receiver's Retry-After may put the next attempt. */
 const RETRY_AFTER_FACTOR = 6;
 
@@ -15,12 +17,28 @@ export function judge(
   { nowMs, random }: { nowMs: number; random: Random },
 ): Verdict {
   if (attempt.outcome === '2xx') return { kind: 'delivered' };
+  const askedMs = retryAfterMs(policy, attempt, nowMs);
+  const rest = restOf(attempt, askedMs);
   if (attempt.status !== undefined && !isRetried(policy, attempt.status))
-    return { kind: 'dead', reason: 'rejected' };
-  const expiresInMs = delivery.notification.acceptedAtMs + policy.maxAgeMs - nowMs;
-  if (expiresInMs <= 0) return { kind: 'dead', reason: 'expired' };
-  const afterMs = retryAfterMs(policy, attempt, nowMs) ?? backOffMs(policy, delivery.attempts, random);
-  return { kind: 'retry', afterMs: Math.min(afterMs, expiresInMs) };
+    return { kind: 'dead', reason: 'rejected', ...rest };
+  const expiresInMs = policy.maxAgeMs - delivery.ageMs;
+  if (expiresInMs <= 0) return { kind: 'dead', reason: 'expired', ...rest };
+  const afterMs = askedMs ?? (longestBackOffMs(policy, delivery.attempts) * (1 + random())) / 2;
+  return { kind: 'retry', afterMs: Math.min(afterMs, expiresInMs), ...rest };
+}
+
+/**
+ * What is left of a wait that an earlier run began after so many attempts. One that is longer than any wait we give says
+ * that the machine's clock was set back meanwhile: then it is the longest that those attempts could have led to.
+ */
+export function believableWaitMs(policy: RetryPolicy, attempts: number, waitMs: number): number {
+  if (waitMs <= policy.maxDelayMs * RETRY_AFTER_FACTOR) return waitMs;
+  return longestBackOffMs(policy, attempts - 1);
+}
+
+function restOf({ status }: Attempt, askedMs: number | undefined): Rest {
+  if (askedMs === undefined || status === undefined || !saidOfTheReceiver.has(status)) return {};
+  return { restMs: askedMs };
 }
 
 function isRetried({ statuses }: RetryPolicy, status: number): boolean {
@@ -28,10 +46,9 @@ function isRetried({ statuses }: RetryPolicy, status: number): boolean {
   return !saidForGood.has(status) && statuses.includes(`${Math.floor(status / 100)}xx` as StatusClass);
 }
 
-/** Between half of the doubled delay and all of it, so that a receiver coming back is not met by everybody at once. */
-function backOffMs(policy: RetryPolicy, attempts: number, random: Random): number {
-  const delayMs = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** attempts);
-  return (delayMs * (1 + random())) / 2;
+/** The wait is between half of it and all of it, so that a receiver coming back is not met by everybody at once. */
+function longestBackOffMs({ firstDelayMs, maxDelayMs }: RetryPolicy, attemptsBefore: number): number {
+  return Math.min(maxDelayMs, firstDelayMs * 2 ** attemptsBefore);
 }
 
 /** RFC 9110, section 10.2.3: seconds or a date; one that lies not ahead says nothing. */

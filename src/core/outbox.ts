@@ -8,7 +8,10 @@ export interface OutboxCounts {
   readonly inFlight: number;
   /** Handed to the store and not written yet: not accepted. */
   readonly unwritten: number;
-  /** Unix time in milliseconds at which the oldest of them all came, to the second; undefined if there is none. */
+  /**
+   * Unix time in milliseconds, as the machine's clock stands now, at which the oldest of them all came, to the second;
+   * undefined if there is none.
+   */
   readonly oldestAcceptedAtMs: number | undefined;
 }
 

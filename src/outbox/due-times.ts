@@ -29,6 +29,13 @@ export class DueTimes<T extends Timed> {
     return first;
   }
 
+  /** Takes all items, in no order. */
+  takeAll(): T[] {
+    const all = this.#heap.splice(0);
+    for (const item of all) item.heapIndex = -1;
+    return all;
+  }
+
   /** False if the item is not here. */
   remove(item: T): boolean {
     const index = item.heapIndex;

@@ -3,7 +3,7 @@ import type { DeadLetter, DeadLetters } from '../core/dead-letter.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
-import type { DeliveryOrder } from '../core/retry-policy.ts';
+import type { RetryPolicy } from '../core/retry-policy.ts';
 
 /** What the engine itself is told: the section `outbox` of the configuration, as far as it concerns all pools. */
 export interface EngineOptions {
@@ -20,7 +20,11 @@ export interface OutboxOptions {
   /** Most notifications waiting. */
   readonly capacity: number;
   readonly whenFull: 'drop_newest' | 'drop_oldest';
-  readonly order: DeliveryOrder;
+  readonly retry: RetryPolicy;
+  /** Most deliveries that are out at a time. */
+  readonly workers: number;
+  /** The backends that send through the pool: its workers are shared among them. */
+  readonly backends: readonly string[];
 }
 
 export interface OutboxSurroundings {

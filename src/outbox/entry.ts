@@ -4,20 +4,22 @@ import type { Counted } from './tally.ts';
 import type { Waiting } from './turns.ts';
 
 /** What is known in memory of a record; its headers and body stay where the records are, or are at hand. */
-export interface Entry extends RecordSummary, Waiting<Entry>, Counted, Handy {
+export interface Entry extends Waiting<Entry>, Counted, Handy {
+  readonly key: number;
   readonly backend: string;
   readonly sender: string;
-  readonly acceptedAtSeconds: number;
   attempts: number;
 }
 
-export function newEntry({ key, backend, sender, acceptedAtSeconds, attempts }: RecordSummary): Entry {
+/** @param acceptedAtMs By the monotonic clock. */
+export function newEntry({ key, backend, sender, attempts }: RecordSummary, acceptedAtMs: number): Entry {
   // Not by spreading: entries of one shape, with no slack, are what lets a million of them wait in memory.
   return {
     key,
     backend,
     sender,
-    acceptedAtSeconds,
+    // A whole number: for one with a fraction V8 would make a box of its own in each of a million entries.
+    acceptedAtSeconds: Math.floor(acceptedAtMs / 1000),
     attempts,
     notification: undefined,
     state: 'waiting',

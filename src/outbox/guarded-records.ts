@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Notification } from '../core/delivery.ts';
 import type { Observe } from '../core/observation.ts';
-import type { Records, RecordSummary } from './records.ts';
+import type { RecordName, Records, RecordSummary } from './records.ts';
 
 /**
  * Records whose failures stop nobody: each is observed and answered with undefined. What could not be removed or
@@ -34,11 +34,11 @@ export class GuardedRecords {
     return this.#try(() => this.#records.postpone(record, dueAtMs));
   }
 
-  remove(record: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
+  remove(record: RecordName, end: 'delivered' | 'dropped'): Promise<void> {
     return this.#try(() => this.#records.remove(record, end));
   }
 
-  bury(record: RecordSummary, letter: DeadLetter): Promise<void> {
+  bury(record: RecordName, letter: DeadLetter): Promise<void> {
     return this.#try(() => this.#records.bury(record, letter));
   }
 

@@ -1,8 +1,10 @@
 import type { Attempt, Delivery, End, Notification, Verdict } from '../core/delivery.ts';
+import { believableWaitMs } from '../core/judge.ts';
 import type { Outbox, OutboxCounts } from '../core/outbox.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import { AtHand } from './at-hand.ts';
+import { Destinations } from './destinations.ts';
 import { type Entry, newEntry } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
@@ -11,7 +13,6 @@ import { Lessees } from './lessees.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Records, type RecordSummary, summaryOf } from './records.ts';
 import { Tally } from './tally.ts';
-import { Turns } from './turns.ts';
 import { Unwritten } from './unwritten.ts';
 
 /**
@@ -22,10 +23,10 @@ export class LocalOutbox implements Outbox {
   readonly #records: GuardedRecords;
   readonly #options: OutboxOptions;
   readonly #surroundings: OutboxSurroundings;
-  readonly #turns: Turns<Entry>;
+  readonly #destinations: Destinations<Entry>;
   readonly #tally: Tally<Entry>;
   readonly #alarm: Alarm;
-  readonly #leases = new Leases();
+  readonly #leases: Leases;
   readonly #atHand: AtHand;
   readonly #readAhead: ReadAhead;
   readonly #lessees = new Lessees();
@@ -39,12 +40,13 @@ export class LocalOutbox implements Outbox {
     this.#options = options;
     this.#surroundings = surroundings;
     this.#atHand = new AtHand(records.atHandBytes);
-    this.#turns = new Turns(options.order);
+    this.#destinations = new Destinations({ ...options, order: options.retry.order });
+    this.#leases = new Leases(surroundings.clock);
     this.#readAhead = new ReadAhead({
       records: this.#records,
       atHand: this.#atHand,
       clock: surroundings.clock,
-      upcoming: (entry) => this.#turns.upcoming(entry),
+      upcoming: (entry) => this.#destinations.upcoming(entry),
       give: (entry, notification) => this.#leaseOut(entry, notification),
     });
     this.#tally = new Tally(surroundings);
@@ -57,10 +59,17 @@ export class LocalOutbox implements Outbox {
    */
   restore(record: RecordSummary, dueAtMs: number): void {
     const { clock } = this.#surroundings;
-    const entry = newEntry(record);
+    const entry = newEntry(record, this.#byMonotonic(record.acceptedAtSeconds * 1000));
     this.#tally.accept(entry);
-    if (dueAtMs === 0) this.#turns.add(entry);
-    else this.#turns.addAside(entry, clock.monotonic() + dueAtMs - clock.now());
+    if (dueAtMs === 0) return this.#destinations.add(entry);
+    const waitMs = believableWaitMs(this.#options.retry, record.attempts, dueAtMs - clock.now());
+    this.#destinations.addAside(entry, clock.monotonic() + waitMs);
+  }
+
+  /** @param unixMs Lies in the past; else the machine's clock was set back since, and it is now. */
+  #byMonotonic(unixMs: number): number {
+    const { clock } = this.#surroundings;
+    return clock.monotonic() - Math.max(0, clock.now() - unixMs);
   }
 
   hasRoom(): boolean {
@@ -77,10 +86,11 @@ export class LocalOutbox implements Outbox {
       return Promise.resolve();
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
-    const end = this.#unwritten.begin(notification.acceptedAtMs);
+    const acceptedAtMs = this.#byMonotonic(notification.acceptedAtMs);
+    const end = this.#unwritten.begin(acceptedAtMs);
     const written = this.#records.add(notification).then((key) => {
       end();
-      this.#written(notification, key);
+      this.#written(notification, key, acceptedAtMs);
     });
     return this.#underWay.track(written);
   }
@@ -96,19 +106,22 @@ export class LocalOutbox implements Outbox {
     const entry = this.#leases.end(delivery);
     if (entry === undefined) return Promise.resolve(false);
     entry.attempts += 1;
+    // Before the end is written: the sender's next need not wait for the disk.
+    const nowMs = this.#surroundings.clock.monotonic();
+    this.#destinations.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
     if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
     this.#tally.move(entry, 'leaving');
-    // Before the end is written: the sender's next need not wait for the disk.
-    this.#turns.end(entry);
     this.#handOut();
     return this.#underWay.track(this.#writeEnd(entry, delivery.notification, verdict, attempt));
   }
 
   counts(): OutboxCounts {
+    const { clock } = this.#surroundings;
     const { count, oldestAtMs } = this.#unwritten;
-    const counts = this.#tally.counts();
-    const unwrittenAtMs = oldestAtMs && Math.floor(oldestAtMs / 1000) * 1000;
-    return { ...counts, unwritten: count, oldestAcceptedAtMs: counts.oldestAcceptedAtMs ?? unwrittenAtMs };
+    const { oldestAtSeconds = oldestAtMs && Math.floor(oldestAtMs / 1000), ...counts } = this.#tally.counts();
+    const unixMs = clock.now() - clock.monotonic();
+    const oldestAcceptedAtMs = oldestAtSeconds === undefined ? undefined : unixMs + oldestAtSeconds * 1000;
+    return { ...counts, unwritten: count, oldestAcceptedAtMs };
   }
 
   drained(): Promise<void> {
@@ -141,25 +154,27 @@ export class LocalOutbox implements Outbox {
     await Promise.all(this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
   }
 
-  #written(notification: Notification, key: number | undefined): void {
+  #written(notification: Notification, key: number | undefined, acceptedAtMs: number): void {
     if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
-    const entry = newEntry(summaryOf(notification, key));
+    const entry = newEntry(summaryOf(notification, key), acceptedAtMs);
     this.#atHand.keep(entry, notification);
     this.#tally.accept(entry);
     this.#surroundings.observe({ kind: 'notification-accepted', notification });
-    this.#turns.add(entry);
+    this.#destinations.add(entry);
     this.#handOut();
   }
 
   #postpone(entry: Entry, afterMs: number): Promise<boolean> {
     const { clock } = this.#surroundings;
-    const dueAtMs = clock.now() + afterMs;
-    // Monotonic, so that setting the machine's clock neither delays nor hastens a retry of this run.
-    this.#turns.putAside(entry, clock.monotonic() + afterMs);
     this.#tally.move(entry, 'waiting');
     this.#atHand.yieldRoom(entry);
     this.#handOut();
-    return this.#records.postpone(entry, dueAtMs).then(() => true);
+    // For the next run, which knows no other time than the machine's as it stands now.
+    const unixMs = clock.now() - clock.monotonic();
+    const acceptedAtSeconds = entry.acceptedAtSeconds + Math.round(unixMs / 1000);
+    const { key, backend, sender, attempts } = entry;
+    const record = { key, backend, sender, acceptedAtSeconds, attempts };
+    return this.#records.postpone(record, clock.now() + afterMs).then(() => true);
   }
 
   #writeEnd(entry: Entry, notification: Notification, verdict: End, attempt?: Attempt): Promise<boolean> {
@@ -183,7 +198,7 @@ export class LocalOutbox implements Outbox {
 
   async #drop(entry: Entry, reason: 'full' | 'stopped'): Promise<void> {
     this.#tally.move(entry, 'leaving');
-    this.#turns.remove(entry);
+    this.#destinations.remove(entry);
     const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
     await this.#records.remove(entry, 'dropped');
     this.#end(entry, 'dropped');
@@ -195,8 +210,8 @@ export class LocalOutbox implements Outbox {
     if (!this.#isLeasing) return this.#endLessees();
     const nowMs = this.#surroundings.clock.monotonic();
     while (this.#lessees.count > this.#readAhead.wanted) {
-      const entry = this.#turns.take(nowMs);
-      if (entry === undefined) return this.#wakeAtNextDue();
+      const entry = this.#destinations.take(nowMs);
+      if (entry === undefined) return this.#wakeAtNextTurn(nowMs);
       this.#begin(entry);
     }
   }
@@ -205,9 +220,9 @@ export class LocalOutbox implements Outbox {
     while (this.#lessees.count > 0) this.#lessees.serve(undefined);
   }
 
-  #wakeAtNextDue(): void {
-    const dueAtMs = this.#turns.nextDueAtMs;
-    if (dueAtMs !== undefined) this.#alarm.set(dueAtMs);
+  #wakeAtNextTurn(nowMs: number): void {
+    const atMs = this.#destinations.nextAtMs(nowMs);
+    if (atMs !== undefined) this.#alarm.set(atMs);
   }
 
   #begin(entry: Entry): void {
@@ -223,7 +238,7 @@ export class LocalOutbox implements Outbox {
   /** Without a notification, because the record cannot be read, it is dropped, but not removed: it can be looked into. */
   #leaseOut(entry: Entry, notification: Notification | undefined): void {
     if (notification === undefined) {
-      this.#turns.end(entry);
+      this.#destinations.withdraw(entry);
       this.#end(entry, 'dropped');
       return this.#handOut();
     }

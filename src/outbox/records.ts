@@ -16,6 +16,9 @@ export function summaryOf({ backend, sender, acceptedAtMs }: Notification, key: 
   return { key, backend, sender, acceptedAtSeconds: Math.floor(acceptedAtMs / 1000), attempts: 0 };
 }
 
+/** What finds a record, and its line in the ledger. */
+export type RecordName = Pick<RecordSummary, 'key' | 'backend'>;
+
 /** The store under one outbox: it keeps records and decides nothing. Its answers come in the order of the calls. */
 export interface Records {
   /** Whether what is left at close is there when the store is opened again. */
@@ -32,7 +35,7 @@ export interface Records {
   /** @param dueAtMs Unix time in milliseconds: no other time means the same to the next run. */
   postpone(record: RecordSummary, dueAtMs: number): Promise<void>;
   /** Removes a record and counts its end. */
-  remove(record: RecordSummary, end: 'delivered' | 'dropped'): Promise<void>;
+  remove(record: RecordName, end: 'delivered' | 'dropped'): Promise<void>;
   /** Makes a record a dead letter. */
-  bury(record: RecordSummary, letter: DeadLetter): Promise<void>;
+  bury(record: RecordName, letter: DeadLetter): Promise<void>;
 }

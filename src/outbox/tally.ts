@@ -1,5 +1,4 @@
 import type { Notification } from '../core/delivery.ts';
-import type { OutboxCounts } from '../core/outbox.ts';
 import { Ages } from './ages.ts';
 import type { OutboxSurroundings } from './engine.ts';
 
@@ -8,6 +7,7 @@ export type DropReason = 'full' | 'stopped' | 'unwritable';
 /** What an entry must have to be counted. */
 export interface Counted {
   readonly backend: string;
+  /** By the monotonic clock, so that setting the machine's makes nothing older; below 0: in an earlier run. */
   readonly acceptedAtSeconds: number;
   /**
    * `leaving`: it waits still as far as the counts say, but its end is being written; `reading`: so does one that is
@@ -34,12 +34,12 @@ export class Tally<T extends Counted> {
     return this.#waiting - this.#leaving;
   }
 
-  counts(): Omit<OutboxCounts, 'unwritten'> {
+  counts() {
     const oldest = this.#ages.oldest();
     return {
       waiting: this.#waiting,
       inFlight: this.#inFlight,
-      oldestAcceptedAtMs: oldest && oldest.acceptedAtSeconds * 1000,
+      oldestAtSeconds: oldest?.acceptedAtSeconds,
     };
   }
 

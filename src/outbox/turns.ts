@@ -4,14 +4,20 @@ import { DueTimes, type Timed } from './due-times.ts';
 
 /** What a delivery must have to wait for its turn. */
 export interface Waiting<T> extends Timed, Linked<T> {
+  /** Grows from one to the next. */
+  readonly key: number;
   readonly sender: string;
 }
 
 /** What waits of one sender. */
 interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
   readonly waiting: Chain<T>;
-  /** One of them is out (or, with `strict`, waits for its next attempt): the others stand still. */
-  isBusy: boolean;
+  /** Those that wait for their next attempt, the oldest first; made for the first one. */
+  aside: Chain<T> | undefined;
+  /** One of them is out: the others stand still. */
+  isOut: boolean;
+  /** The oldest one had the last turn, though it was not due. */
+  hadOldest: boolean;
   isReady: boolean;
   isUnused: boolean;
 }
@@ -19,9 +25,20 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
 /** So few queues may be kept without use that sweeping them out would not be worth it. */
 const FEW = 1000;
 
+/** From the back, where most belong. */
+function insertByAge<T extends Waiting<T>>(chain: Chain<T>, item: T): void {
+  let before = chain.last;
+  if (chain.first !== undefined && item.key < chain.first.key) before = undefined;
+  while (before !== undefined && before.key > item.key) before = before.previous;
+  if (before === undefined) chain.unshift(item);
+  else chain.insertAfter(before, item);
+}
+
 /**
- * Says whose turn it is. `sender`: no two of one sender are out at a time and first attempts keep their order, but one
- * that failed waits aside while the sender's next goes on. `strict`: the next waits too. `none`: each for itself.
+ * Says whose turn it is among those of one destination. `sender`: no two of one sender are out at a time and first
+ * attempts keep their order, but one that failed waits aside while the sender's next goes on. `strict`: the next waits
+ * too. `none`: each for itself. While the destination is away, a sender's turn is first its oldest one's, so that this
+ * one is the first to get through, and then another's, lest one that is never taken hold up the rest.
  */
 export class Turns<T extends Waiting<T>> {
   readonly #order: DeliveryOrder;
@@ -39,30 +56,49 @@ export class Turns<T extends Waiting<T>> {
     return this.#aside.nextAtMs;
   }
 
-  add(item: T): void {
+  /** Whether it is anybody's turn, of those that have come. */
+  get isReady(): boolean {
+    return !this.#ready.isEmpty();
+  }
+
+  /** @param isAway Nothing gets through to the destination: whoever comes has its sender's oldest one tried. */
+  add(item: T, isAway = false): void {
     const queue = this.#queueOf(item);
     queue.waiting.push(item);
-    this.#update(queue);
+    if (isAway && this.#isHeld(queue)) this.#comeBack(queue.aside!.first!);
+    else this.#update(queue);
   }
 
   /** Adds one that is to come at `atMs`, because earlier attempts failed. */
   addAside(item: T, atMs: number): void {
-    if (this.#order === 'strict') this.#setBusy(item, true);
+    const queue = this.#queueOf(item);
+    if (this.#order !== 'none') insertByAge((queue.aside ??= new Chain()), item);
     this.#aside.add(atMs, item);
+    this.#update(queue);
+  }
+
+  /** Those that waited aside come back if they are due; before all others after a rest, which one of them called for. */
+  comeDue(nowMs: number, isResting = false): void {
+    const back: T[] = [];
+    for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
+      if (isResting) back.push(due);
+      else this.#comeBack(due);
+    }
+    for (const item of back.reverse()) this.#comeBackFirst(item);
   }
 
   /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
-  take(nowMs: number): T | undefined {
-    for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
-      this.#comeBack(due);
-    }
+  take(isAway = false): T | undefined {
     const queue = this.#ready.first;
-    const item = queue?.waiting.first;
-    if (queue === undefined || item === undefined) return undefined;
-    queue.waiting.remove(item);
-    queue.isBusy = this.#order !== 'none';
+    const next = queue?.waiting.first;
+    if (queue === undefined || next === undefined) return undefined;
+    const oldest = isAway && this.#order === 'sender' && !queue.hadOldest ? queue.aside?.first : undefined;
+    queue.hadOldest = oldest !== undefined && oldest.key < next.key;
+    if (queue.hadOldest) this.#takeAside(queue, oldest!);
+    else queue.waiting.remove(next);
+    queue.isOut = this.#order !== 'none';
     this.#update(queue);
-    return item;
+    return queue.hadOldest ? oldest : next;
   }
 
   /** Those that probably come next, about in their order, after `taken` was taken: a hint, for reading ahead. */
@@ -86,50 +122,99 @@ export class Turns<T extends Waiting<T>> {
 
   /** Ends the turn of one that is not to come again. */
   end(item: T): void {
-    this.#setBusy(item, false);
+    const queue = this.#queueOf(item);
+    queue.isOut = false;
+    this.#update(queue);
   }
 
   /** Ends the turn of one that is to come again at `atMs`. */
   putAside(item: T, atMs: number): void {
-    if (this.#order !== 'strict') this.end(item);
-    this.#aside.add(atMs, item);
+    this.#queueOf(item).isOut = false;
+    this.addAside(item, atMs);
   }
 
   /** Takes away one that waits; one that is out stays out. */
   remove(item: T): void {
-    if (this.#aside.remove(item)) {
-      if (this.#order === 'strict') this.end(item);
-      return;
-    }
     const queue = this.#queueOf(item);
-    if (!queue.waiting.has(item)) return;
-    queue.waiting.remove(item);
+    if (item.heapIndex !== -1) this.#takeAside(queue, item);
+    else if (queue.waiting.has(item)) queue.waiting.remove(item);
     this.#update(queue);
+  }
+
+  /** All that wait aside are due: what waits goes out from the oldest to the youngest. */
+  release(): void {
+    const all = this.#aside.takeAll();
+    for (let index = all.length - 1; index >= 0; index -= 1) {
+      const item = all[index]!;
+      const { waiting, aside } = this.#queueOf(item);
+      aside?.remove(item);
+      // What came back earlier stands in front, though it may be older.
+      for (let { first } = waiting; first !== undefined && first.key < item.key; { first } = waiting) {
+        waiting.remove(first);
+        all.push(first);
+      }
+    }
+    all.sort((a, b) => b.key - a.key);
+    for (const item of all) {
+      const queue = this.#queueOf(item);
+      queue.waiting.unshift(item);
+      this.#update(queue);
+    }
+    this.#sortReady();
+  }
+
+  /** The sender whose next one is the oldest comes first. */
+  #sortReady(): void {
+    const queues: SenderQueue<T>[] = [];
+    for (let { first } = this.#ready; first !== undefined; { first } = this.#ready) {
+      this.#ready.remove(first);
+      queues.push(first);
+    }
+    queues.sort((a, b) => a.waiting.first!.key - b.waiting.first!.key);
+    for (const queue of queues) this.#ready.push(queue);
   }
 
   #comeBack(item: T): void {
     const queue = this.#queueOf(item);
-    queue.waiting.unshift(item);
-    if (this.#order === 'strict') queue.isBusy = false;
+    this.#takeAside(queue, item);
+    let after = queue.waiting.first;
+    // Behind older ones that came back before it and had no turn since.
+    if (this.#order !== 'none') while (after !== undefined && after.key < item.key) after = after.next;
+    if (after === undefined) queue.waiting.push(item);
+    else queue.waiting.insertBefore(after, item);
     this.#update(queue);
   }
 
-  #setBusy(item: T, isBusy: boolean): void {
+  #takeAside(queue: SenderQueue<T>, item: T): void {
+    this.#aside.remove(item);
+    queue.aside?.remove(item);
+  }
+
+  /** Its sender has the next turn. */
+  #comeBackFirst(item: T): void {
+    this.#comeBack(item);
     const queue = this.#queueOf(item);
-    queue.isBusy = isBusy;
-    this.#update(queue);
+    if (!queue.isReady) return;
+    this.#ready.remove(queue);
+    this.#ready.unshift(queue);
+  }
+
+  /** With `strict`: those that come later wait for one that waits for its next attempt. */
+  #isHeld({ waiting, aside }: SenderQueue<T>): boolean {
+    if (this.#order !== 'strict' || aside?.first === undefined) return false;
+    return waiting.first === undefined || aside.first.key < waiting.first.key;
   }
 
   /** Keeps a queue among the ready ones while its first one may go, and lets it go some time after it has nothing left. */
   #update(queue: SenderQueue<T>): void {
     const isEmpty = queue.waiting.isEmpty();
-    const isReady = !isEmpty && !queue.isBusy;
+    const isReady = !isEmpty && !queue.isOut && !this.#isHeld(queue);
     if (isReady !== queue.isReady) {
       if (isReady) this.#ready.push(queue);
       else this.#ready.remove(queue);
       queue.isReady = isReady;
     }
-    const isUnused = isEmpty && !queue.isBusy;
+    const isUnused = isEmpty && !queue.isOut && queue.aside?.first === undefined;
     if (isUnused === queue.isUnused) return;
     queue.isUnused = isUnused;
     this.#unused += isUnused ? 1 : -1;
@@ -146,8 +231,16 @@ export class Turns<T extends Waiting<T>> {
     const key = this.#order === 'none' ? '' : item.sender;
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      const links = { previous: undefined, next: undefined };
-      queue = { waiting: new Chain(), isBusy: false, isReady: false, isUnused: true, ...links };
+      queue = {
+        waiting: new Chain(),
+        aside: undefined,
+        isOut: false,
+        hadOldest: false,
+        isReady: false,
+        isUnused: true,
+        previous: undefined,
+        next: undefined,
+      };
       this.#queues.set(key, queue);
       this.#unused += 1;
     }

@@ -14,7 +14,7 @@ export class Unwritten {
     return this.#count;
   }
 
-  /** When the one came that waits longest, Unix time in milliseconds. */
+  /** When the one came that waits longest, by the monotonic clock in milliseconds. */
   get oldestAtMs(): number | undefined {
     return this.#chain.first?.atMs;
   }

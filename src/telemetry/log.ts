@@ -100,7 +100,7 @@ const lines: Readers<Line | undefined> = {
   'answer-cut': (o) =>
     line(
       'warn',
-      'an answer is longer than is read: its connection was cut, and the worker pauses; let the receiver answer with little',
+      'an answer is longer than is read: its connection was cut, and its place stays taken for a while; let the receiver answer with little',
       fieldsOf(o.notification, o.attempt),
     ),
   'notification-accepted': (o) => line('trace', 'accepted', fieldsOf(o.notification)),

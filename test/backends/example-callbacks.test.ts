@@ -8,7 +8,7 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import { memoryOutbox, memoryStore } from '../support/outbox.ts';
+import { memoryOutbox, memoryStore, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { eventOf } from '../support/stanza.ts';
@@ -34,7 +34,7 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
     observe: (observation: Observation) => void observed.push(observation),
   };
   const outbox = await memoryOutbox(
-    { pool: 'http_pool', capacity: 10, whenFull: 'drop_newest', order: 'strict' },
+    outboxOptions({ capacity: 10, retry: { order: 'strict' } }),
     surroundings,
   );
   const router = new Router(

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Delivery, Outcome } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
-import { judge } from '../../src/core/judge.ts';
+import { believableWaitMs, judge } from '../../src/core/judge.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
 
 const nowMs = Date.parse('Mon, 23 Nov 2026 12:00:00 GMT');
@@ -17,7 +17,7 @@ const capMs = policy.maxDelayMs * 6;
 const nearlyOne = 1 - Number.EPSILON / 2;
 
 function delivery(attempts = 0, acceptedAtMs = nowMs): Delivery {
-  return { notification: anyNotification({ acceptedAtMs }), attempts };
+  return { notification: anyNotification({ acceptedAtMs }), attempts, ageMs: nowMs - acceptedAtMs };
 }
 
 function answer(status: number, retryAfter?: string): Attempt {
@@ -206,7 +206,7 @@ describe('expiry', () => {
   });
 
   it('lets the last attempt be made at its end, whatever Retry-After says', () => {
-    expect(verdictAt(policy.maxAgeMs - 60_000, answer(503, '3600'))).toEqual({
+    expect(verdictAt(policy.maxAgeMs - 60_000, answer(503, '3600'))).toMatchObject({
       kind: 'retry',
       afterMs: 60_000,
     });
@@ -218,6 +218,43 @@ describe('expiry', () => {
       kind: 'dead',
       reason: 'expired',
     });
+  });
+});
+
+describe("a receiver's Retry-After", () => {
+  const restAfter = (attempt: Attempt, ageMs = 0): number | undefined => {
+    const verdict = judge(policy, delivery(0, nowMs - ageMs), attempt, { nowMs, random: () => 0 });
+    return verdict.kind === 'delivered' ? undefined : verdict.restMs;
+  };
+
+  it.each([429, 503])('with status %i is a rest for the whole destination', (status) => {
+    expect(restAfter(answer(status, '7'))).toBe(7000);
+    expect(restAfter(answer(status, 'Mon, 23 Nov 2026 12:00:09 GMT'))).toBe(9000);
+    expect(restAfter(answer(status, '999999999'))).toBe(capMs);
+    expect(restAfter(answer(status, 'soon'))).toBeUndefined();
+    expect(restAfter(answer(status))).toBeUndefined();
+  });
+
+  it('is a rest even where the notification itself has come to its end', () => {
+    expect(restAfter(answer(429, '7'), 2 * policy.maxAgeMs)).toBe(7000);
+  });
+
+  it.each([408, 425, 500, 502, 504])('with status %i speaks of one notification only', (status) => {
+    expect(waitAfter(answer(status, '7'))).toBe(7000);
+    expect(restAfter(answer(status, '7'))).toBeUndefined();
+  });
+});
+
+describe('a wait that an earlier run began', () => {
+  it('goes on as it was, if we may have given it', () => {
+    for (const waitMs of [-5000, 0, 1, 30_000, capMs])
+      expect(believableWaitMs(policy, 1, waitMs)).toBe(waitMs);
+  });
+
+  it('is no longer than the back-off after so many attempts, if the clock was set back since', () => {
+    const waits = [1, 2, 5, 30].map((attempts) => believableWaitMs(policy, attempts, 10 * 86_400_000));
+    expect(waits).toEqual([1000, 2000, 16_000, 600_000]);
+    expect(believableWaitMs(policy, 1, capMs + 1)).toBe(1000);
   });
 });
 
@@ -258,7 +295,7 @@ describe('for every policy, receiver and chance', () => {
             nowMs,
             random: () => random,
           });
-          if (ageMs >= anyOne.maxAgeMs) expect(verdict).toEqual({ kind: 'dead', reason: 'expired' });
+          if (ageMs >= anyOne.maxAgeMs) expect(verdict).toMatchObject({ kind: 'dead', reason: 'expired' });
           else {
             const afterMs = verdict.kind === 'retry' ? verdict.afterMs : Number.NaN;
             const cap = retryAfter === undefined ? anyOne.maxDelayMs : anyOne.maxDelayMs * 6;
@@ -288,14 +325,14 @@ describe('for every policy, receiver and chance', () => {
             nowMs: atMs,
             random: () => random,
           });
-          for (let attempts = 1; verdict.kind === 'retry'; attempts += 1) {
+          for (let attempts = 1; verdict.kind === 'retry' && attempts < 100_000; attempts += 1) {
             atMs += verdict.afterMs;
-            verdict = judge(anyOne, delivery(attempts), answer(status, retryAfter), {
+            verdict = judge(anyOne, delivery(attempts, 2 * nowMs - atMs), answer(status, retryAfter), {
               nowMs: atMs,
               random: () => random,
             });
           }
-          expect(verdict).toEqual({ kind: 'dead', reason: 'expired' });
+          expect(verdict).toMatchObject({ kind: 'dead', reason: 'expired' });
           expect(atMs - nowMs).toBeCloseTo(anyOne.maxAgeMs, 3);
         },
       ),

@@ -4,15 +4,18 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
+import type { Attempt, Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
-import type { OutboxOptions, OutboxStore } from '../../src/outbox/engine.ts';
+import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
+import type { OutboxStore } from '../../src/outbox/engine.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
+import { RequestLimit } from '../../src/outbox/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
+import { type OutboxChanges, outboxOptions } from '../support/outbox.ts';
 
 type EngineName = keyof typeof engines;
 
@@ -22,7 +25,6 @@ const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean; re
   memory: { keepsWhatIsLeftAtClose: false, runs: 200 },
 };
 
-const roomy: OutboxOptions = { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: 'sender' };
 const delivered: Verdict = { kind: 'delivered' };
 const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
 const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs });
@@ -34,11 +36,11 @@ class Bench {
   readonly #folder = mkdtempSync(join(tmpdir(), 'outbox-'));
   readonly dropped: { readonly id: string; readonly reason: string }[] = [];
   readonly #engine: EngineName;
-  readonly #options: Partial<OutboxOptions>;
+  readonly #options: OutboxChanges;
   store!: OutboxStore;
   outbox!: Outbox;
 
-  constructor(engine: EngineName, options: Partial<OutboxOptions> = {}) {
+  constructor(engine: EngineName, options: OutboxChanges = {}) {
     this.#engine = engine;
     this.#options = options;
   }
@@ -53,7 +55,7 @@ class Bench {
       { folder: this.#folder, deadLetterCapacity: 10 },
       { clock, observe, ledger },
     );
-    this.outbox = this.store.outbox({ ...roomy, ...this.#options });
+    this.outbox = this.store.outbox(outboxOptions(this.#options));
     await this.store.start(() => Promise.resolve());
     return this;
   }
@@ -76,6 +78,7 @@ class Bench {
     await this.store.close();
   }
 
+  /** `alice1` is of the first backend, `alice1/alerts` of another. */
   async put(...ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       await this.outbox.put(notification(id, this.clock.now()));
@@ -90,8 +93,8 @@ class Bench {
     return delivery;
   }
 
-  async settle(delivery: Delivery, verdict: Verdict): Promise<void> {
-    await this.outbox.settle(delivery, verdict);
+  async settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<void> {
+    await this.outbox.settle(delivery, verdict, attempt);
     this.check();
   }
 
@@ -106,8 +109,8 @@ class Bench {
     return counts;
   }
 
-  entry() {
-    return this.ledger.entry('chats');
+  entry(backend = 'chats') {
+    return this.ledger.entry(backend);
   }
 }
 
@@ -117,11 +120,11 @@ function wholeSecond(atMs: number): number {
 }
 
 function notification(id: string, acceptedAtMs: number): Notification {
-  const sender = `${id.replace(/\d+$/, '')}@example.com`;
-  return anyNotification({ id, sender, body: `body of ${id}`, acceptedAtMs });
+  const [, name, backend = 'chats'] = /^([a-z]+)\d+(?:\/(.+))?$/.exec(id) ?? [];
+  return anyNotification({ id, backend, sender: `${name}@example.com`, body: `body of ${id}`, acceptedAtMs });
 }
 
-async function openBench(engine: EngineName, options: Partial<OutboxOptions> = {}): Promise<Bench> {
+async function openBench(engine: EngineName, options: OutboxChanges = {}): Promise<Bench> {
   const bench = await new Bench(engine, options).open();
   onTestFinished(() => bench.end());
   return bench;
@@ -266,7 +269,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('that is due sooner than the one waited for is not late', async () => {
-      const bench = await openBench(engine, { order: 'none' });
+      const bench = await openBench(engine, { retry: { order: 'none' } });
       await bench.put('alice1', 'bob1');
       const [alice, bob] = [await bench.lease(), await bench.lease()];
       await bench.settle(alice, retryAfter(5000));
@@ -315,7 +318,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: none', () => {
     it('lets several of one sender be out at a time', async () => {
-      const bench = await openBench(engine, { order: 'none' });
+      const bench = await openBench(engine, { retry: { order: 'none' } });
       await bench.put('alice1', 'alice2', 'alice3');
       const ids = [await bench.lease(), await bench.lease(), await bench.lease()].map(idOf);
       expect(ids).toEqual(['alice1', 'alice2', 'alice3']);
@@ -324,7 +327,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: strict', () => {
     it("holds a sender's next back until the one before is settled for good", async () => {
-      const bench = await openBench(engine, { order: 'strict' });
+      const bench = await openBench(engine, { retry: { order: 'strict' } });
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.lease();
@@ -339,7 +342,11 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('goes on at once if the one that held the others back is dropped', async () => {
-      const bench = await openBench(engine, { order: 'strict', capacity: 2, whenFull: 'drop_oldest' });
+      const bench = await openBench(engine, {
+        retry: { order: 'strict' },
+        capacity: 2,
+        whenFull: 'drop_oldest',
+      });
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(3_600_000));
       const lease = bench.lease();
@@ -543,7 +550,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it("with order: strict still holds a sender's next back until the one before is settled", async () => {
-      const bench = await openBench(engine, { order: 'strict' });
+      const bench = await openBench(engine, { retry: { order: 'strict' } });
       await bench.put('alice1', 'alice2', 'bob1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       await bench.reopen();
@@ -564,7 +571,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
   });
 
   it('enters puts in the order in which put was called, and counts those being written as taking room', async () => {
-    const bench = await openBench(engine, { capacity: 3, order: 'none' });
+    const bench = await openBench(engine, { capacity: 3, retry: { order: 'none' } });
     const ids = ['a1', 'b1', 'c1', 'd1'];
     await Promise.all(ids.map((id) => bench.outbox.put(notification(id, bench.clock.now()))));
     expect(bench.check().waiting).toBe(3);
@@ -576,7 +583,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('under many workers', () => {
     it.each(['sender', 'strict', 'none'] as const)('keeps the promise of order: %s', async (order) => {
-      const bench = await openBench(engine, { order });
+      const bench = await openBench(engine, { retry: { order } });
       const senders = ['alice', 'bob', 'carol', 'dave', 'erin'];
       const perSender = 40;
       const attempts: string[] = [];
@@ -635,7 +642,9 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
           maxCommands: 60,
         }),
         async (options, commands) => {
-          const real = await new LeasedBench(engine, options).open();
+          const { order, ...others } = options;
+          const changes = { ...others, retry: { order }, backends: bothBackends };
+          const real = await new LeasedBench(engine, changes).open();
           const model = new Model(options);
           try {
             await fc.asyncModelRun(() => ({ model, real }), commands);
@@ -653,6 +662,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 /** What the model knows of a notification. */
 interface Item {
   readonly id: string;
+  readonly backend: Backend;
   readonly sender: string;
   readonly acceptedAtMs: number;
   state: 'waiting' | 'aside' | 'out' | 'settled';
@@ -660,18 +670,42 @@ interface Item {
   dueAtMs: number;
 }
 
-/** The contract as plainly as it can be said; items stand in the order in which they were put. */
+function noCounts() {
+  return { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
+}
+
+type Backend = (typeof bothBackends)[number];
+const bothBackends = ['chats', 'alerts'] as const;
+
+interface ModelOptions {
+  readonly capacity: number;
+  readonly whenFull: 'drop_newest' | 'drop_oldest';
+  readonly order: DeliveryOrder;
+  readonly workers: number;
+}
+
+/**
+ * The contract as plainly as it can be said; items stand in the order in which they were put. How many may be out of one
+ * backend is the state machine's, which has tests of its own.
+ */
 class Model {
   /** Of this run: what was left and what was put since. */
   items: Item[] = [];
   puts = 0;
-  readonly counts = { accepted: 0, delivered: 0, dead: 0, dropped: 0 };
-  readonly #options: Omit<OutboxOptions, 'pool'>;
+  readonly counts = { chats: noCounts(), alerts: noCounts() };
+  readonly #options: ModelOptions;
+  #limits!: Record<Backend, RequestLimit>;
   lessees = 0;
   nowMs = 0;
 
-  constructor(options: Omit<OutboxOptions, 'pool'>) {
+  constructor(options: ModelOptions) {
     this.#options = options;
+    this.#knowNothing();
+  }
+
+  #knowNothing(): void {
+    const { workers } = this.#options;
+    this.#limits = { chats: new RequestLimit(workers), alerts: new RequestLimit(workers) };
   }
 
   in(...states: readonly Item['state'][]): Item[] {
@@ -679,24 +713,58 @@ class Model {
   }
 
   /** Puts it; gives the one that has to be dropped for it. */
-  put(id: string, sender: string, acceptedAtMs: number): string | undefined {
-    this.counts.accepted += 1;
+  put(made: Pick<Item, 'id' | 'backend' | 'sender' | 'acceptedAtMs'>): string | undefined {
+    this.counts[made.backend].accepted += 1;
     this.puts += 1;
-    const item: Item = { id, sender, acceptedAtMs, state: 'waiting', attempts: 0, dueAtMs: 0 };
+    const item: Item = { ...made, state: 'waiting', attempts: 0, dueAtMs: 0 };
     const waiting = this.in('waiting', 'aside');
     this.items.push(item);
-    if (waiting.length < this.#options.capacity) return undefined;
+    const isFull = waiting.length >= this.#options.capacity;
     const dropped = this.#options.whenFull === 'drop_newest' ? item : waiting[0]!;
-    dropped.state = 'settled';
-    this.counts.dropped += 1;
-    return dropped.id;
+    if (isFull) {
+      dropped.state = 'settled';
+      this.counts[dropped.backend].dropped += 1;
+    }
+    // While nothing gets through, whoever comes has the one before tried.
+    const held = this.#of(item).find(({ state }) => state === 'aside');
+    const isTried = this.#options.order === 'strict' && this.#limits[item.backend].isAway;
+    if (isTried && held !== undefined && item.state === 'waiting') held.dueAtMs = this.nowMs;
+    return isFull ? dropped.id : undefined;
+  }
+
+  /** Those of the same sender and backend. */
+  #of({ sender, backend }: Item): Item[] {
+    return this.items.filter((other) => other.sender === sender && other.backend === backend);
   }
 
   mayGoOut(item: Item): boolean {
+    return this.#hasPlace(item.backend) && this.#hasTurn(item);
+  }
+
+  #hasPlace(backend: Backend): boolean {
+    const { workers } = this.#options;
+    const other = this.#limits[backend === 'chats' ? 'alerts' : 'chats'];
+    const limit = this.#limits[backend];
+    const left = workers - (other.mayHang(this.nowMs) ? other.taken(this.nowMs) : 0);
+    const share = limit.mayHang(this.nowMs) ? Math.max(1, Math.floor(left / 2)) : workers;
+    return limit.taken(this.nowMs) < limit.most(this.nowMs, share);
+  }
+
+  #hasTurn(item: Item): boolean {
+    if (this.#isNext(item)) return true;
+    // While nothing gets through, the turn of a sender's next one may be its oldest one's.
+    const own = this.#of(item);
+    if (this.#options.order !== 'sender' || !this.#limits[item.backend].isAway) return false;
+    const isAside = ({ state, dueAtMs }: Item): boolean => state === 'aside' && dueAtMs > this.nowMs;
+    if (item !== own.find(isAside)) return false;
+    return own.slice(own.indexOf(item)).some((other) => this.#isNext(other));
+  }
+
+  #isNext(item: Item): boolean {
     const { order } = this.#options;
     if (item.state === 'aside' ? item.dueAtMs > this.nowMs : item.state !== 'waiting') return false;
     if (order === 'none') return true;
-    const others = this.items.filter((other) => other !== item && other.sender === item.sender);
+    const others = this.#of(item).filter((other) => other !== item);
     if (others.some(({ state }) => state === 'out')) return false;
     if (item.state === 'aside') return true;
     if (order === 'strict' && others.some(({ state }) => state === 'aside')) return false;
@@ -711,6 +779,7 @@ class Model {
     if (!this.mayGoOut(item)) throw new Error(`${id} may not go out: ${JSON.stringify(this.items)}`);
     expect(attempts).toBe(item.attempts);
     item.state = 'out';
+    this.#limits[item.backend].began(this.nowMs);
     this.lessees -= 1;
   }
 
@@ -720,19 +789,26 @@ class Model {
     for (const item of this.items) {
       if (item.state === 'out') item.state = item.attempts === 0 ? 'waiting' : 'aside';
     }
-    Object.assign(this.counts, { accepted: this.items.length, delivered: 0, dead: 0, dropped: 0 });
+    for (const backend of bothBackends) {
+      const accepted = this.items.filter((item) => item.backend === backend).length;
+      this.counts[backend] = { ...noCounts(), accepted };
+    }
     this.lessees = 0;
+    this.#knowNothing();
   }
 
-  settle(item: Item, verdict: Verdict): void {
+  settle(item: Item, verdict: Verdict, attempt: Attempt): void {
+    const isOutageOver = this.#limits[item.backend].ended(verdict, attempt, this.nowMs);
     if (verdict.kind === 'retry') {
       item.attempts += 1;
       item.state = 'aside';
       item.dueAtMs = this.nowMs + verdict.afterMs;
     } else {
       item.state = 'settled';
-      this.counts[verdict.kind] += 1;
+      this.counts[item.backend][verdict.kind] += 1;
     }
+    if (!isOutageOver) return;
+    for (const other of this.items) if (other.backend === item.backend) other.dueAtMs = this.nowMs;
   }
 }
 
@@ -790,14 +866,16 @@ async function reconcile(model: Model, real: LeasedBench): Promise<void> {
     unwritten: 0,
     oldestAcceptedAtMs: left[0] && wholeSecond(left[0].acceptedAtMs),
   });
-  expect(real.entry()).toEqual(model.counts);
+  for (const backend of bothBackends) expect(real.entry(backend)).toEqual(model.counts[backend]);
 }
 
 class Put implements Step {
   readonly sender: string;
+  readonly backend: Backend;
 
-  constructor(sender: string) {
+  constructor(sender: string, backend: Backend) {
     this.sender = sender;
+    this.backend = backend;
   }
 
   check(): boolean {
@@ -805,9 +883,10 @@ class Put implements Step {
   }
 
   async run(model: Model, real: LeasedBench): Promise<void> {
-    const id = `${this.sender}${model.puts + 1}`;
+    const { sender, backend } = this;
+    const id = `${sender}${model.puts + 1}/${backend}`;
     const before = real.dropped.length;
-    const dropped = model.put(id, this.sender, real.clock.now());
+    const dropped = model.put({ id, backend, sender, acceptedAtMs: real.clock.now() });
     await real.put(id);
     expect(real.dropped.slice(before)).toEqual(
       dropped === undefined ? [] : [{ id: dropped, reason: 'full' }],
@@ -816,7 +895,7 @@ class Put implements Step {
   }
 
   toString(): string {
-    return `put(${this.sender})`;
+    return `put(${this.sender}, ${this.backend})`;
   }
 }
 
@@ -839,10 +918,12 @@ class Lease implements Step {
 class Settle implements Step {
   readonly nth: number;
   readonly verdict: Verdict;
+  readonly attempt: Attempt;
 
-  constructor(nth: number, verdict: Verdict) {
+  constructor(nth: number, verdict: Verdict, attempt: Attempt) {
     this.nth = nth;
     this.verdict = verdict;
+    this.attempt = attempt;
   }
 
   check(model: Readonly<Model>): boolean {
@@ -854,13 +935,13 @@ class Settle implements Step {
     const item = out[this.nth % out.length]!;
     const delivery = real.out.get(item.id)!;
     real.out.delete(item.id);
-    model.settle(item, this.verdict);
-    await real.settle(delivery, this.verdict);
+    model.settle(item, this.verdict, this.attempt);
+    await real.settle(delivery, this.verdict, this.attempt);
     await reconcile(model, real);
   }
 
   toString(): string {
-    return `settle(${this.nth}, ${JSON.stringify(this.verdict)})`;
+    return `settle(${this.nth}, ${JSON.stringify(this.verdict)}, ${this.attempt.outcome})`;
   }
 }
 
@@ -912,19 +993,29 @@ const anyOptions = fc.record({
   capacity: fc.integer({ min: 1, max: 6 }),
   whenFull: fc.constantFrom('drop_newest', 'drop_oldest'),
   order: fc.constantFrom('sender', 'strict', 'none'),
-});
+  workers: fc.constantFrom(1, 2, 3, 8, 1000),
+} as const);
 
-const anyVerdict = fc.oneof(
-  fc.constant(delivered),
-  fc.constant(rejected),
-  fc.integer({ min: 1, max: 100 }).map(retryAfter),
+const refused: Attempt = { outcome: 'refused', errorCode: 'ECONNREFUSED', durationSeconds: 0 };
+const response = (outcome: Attempt['outcome']): Attempt => ({ outcome, durationSeconds: 0 });
+
+const anyWait = fc.integer({ min: 1, max: 100 });
+
+const anyEnd = fc.oneof(
+  fc.constant([delivered, response('2xx')] as const),
+  fc.constant([rejected, response('4xx')] as const),
+  anyWait.map((ms) => [retryAfter(ms), response('5xx')] as const),
+  anyWait.map((ms) => [retryAfter(ms), refused] as const),
+  anyWait.map((ms) => [{ kind: 'retry', afterMs: ms, restMs: ms }, response('4xx')] as const),
 );
 
 const anyCommands = [
-  fc.constantFrom('alice', 'bob', 'carol').map((sender) => new Put(sender)),
+  fc
+    .tuple(fc.constantFrom('alice', 'bob', 'carol'), fc.constantFrom(...bothBackends))
+    .map(([sender, backend]) => new Put(sender, backend)),
   fc.constant(new Lease()),
-  fc.tuple(fc.nat(9), anyVerdict).map(([nth, verdict]) => new Settle(nth, verdict)),
-  fc.integer({ min: 1, max: 60 }).map((ms) => new Advance(ms)),
+  fc.tuple(fc.nat(9), anyEnd).map(([nth, [verdict, attempt]]) => new Settle(nth, verdict, attempt)),
+  fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(600)).map((ms) => new Advance(ms)),
 ];
 
 const reopen = fc.constant(new Reopen());
@@ -934,13 +1025,15 @@ async function finish(model: Model, real: LeasedBench): Promise<void> {
   while (model.in('waiting', 'aside', 'out').length > 0) {
     await new Lease().run(model, real);
     await new Advance(100).run(model, real);
-    while (model.in('out').length > 0) await new Settle(0, delivered).run(model, real);
+    while (model.in('out').length > 0) await new Settle(0, delivered, response('2xx')).run(model, real);
   }
   await real.outbox.drained();
   real.outbox.stopLeasing();
   await nextTurn();
   expect(real.ended).toBe(model.lessees);
-  const { accepted, delivered: done, dead, dropped } = real.entry();
-  expect(accepted).toBe(model.items.length);
-  expect(done + dead + dropped).toBe(accepted);
+  for (const backend of bothBackends) {
+    const { accepted, delivered: done, dead, dropped } = real.entry(backend);
+    expect(accepted).toBe(model.items.filter((item) => item.backend === backend).length);
+    expect(done + dead + dropped).toBe(accepted);
+  }
 }

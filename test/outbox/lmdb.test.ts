@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
+import { outboxOptions } from '../support/outbox.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { openDatabase } from '../../src/outbox/lmdb/database.js';
 import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
@@ -449,7 +450,7 @@ async function complaintOfOpening(folder: string, uid: number): Promise<string> 
         { folder: ${JSON.stringify(folder)}, deadLetterCapacity: 10 },
         { clock, observe: () => undefined, ledger: new Ledger() },
       );
-      store.outbox({ pool: 'http_pool', capacity: 10, whenFull: 'drop_newest', order: 'none' });
+      store.outbox(${JSON.stringify(outboxOptions({ workers: 1 }))});
       await store.start(() => Promise.resolve());
       await store.close();
       console.log('opened');

@@ -7,6 +7,7 @@ import type { Observation } from '../../src/core/observation.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
 import type { Records } from '../../src/outbox/records.ts';
+import { outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 
@@ -53,11 +54,11 @@ function openBench(capacity = 10, order: DeliveryOrder = 'none') {
   const records = new HeldRecords();
   const ledger = new Ledger();
   const observed: Observation[] = [];
-  const outbox = new LocalOutbox(
-    records,
-    { pool: 'http_pool', capacity, whenFull: 'drop_newest', order },
-    { clock: new ManualClock(), ledger, observe: (observation) => void observed.push(observation) },
-  );
+  const outbox = new LocalOutbox(records, outboxOptions({ capacity, retry: { order } }), {
+    clock: new ManualClock(),
+    ledger,
+    observe: (observation) => void observed.push(observation),
+  });
   const check = () => {
     expectLedgerBalanced(ledger, outbox.counts());
     return outbox.counts();

@@ -5,7 +5,7 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import { memoryOutbox } from '../support/outbox.ts';
+import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 
 setFlagsFromString('--expose-gc');
@@ -18,7 +18,7 @@ it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
   'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',
   async (order) => {
     const outbox = await memoryOutbox(
-      { pool: 'http_pool', capacity: 10, whenFull: 'drop_oldest', order },
+      outboxOptions({ capacity: 10, whenFull: 'drop_oldest', retry: { order } }),
       { clock: new ManualClock(), observe: () => undefined, ledger: new Ledger() },
     );
     await outbox.put(notificationOf(0));

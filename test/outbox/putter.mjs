@@ -18,7 +18,9 @@ const outbox = store.outbox({
   pool: 'http_pool',
   capacity: 1_000_000,
   whenFull: 'drop_newest',
-  order: 'sender',
+  workers: WRITERS,
+  backends: ['chats'],
+  retry: { firstDelayMs: 1000, maxDelayMs: 600_000, maxAgeMs: 86_400_000, order: 'sender', statuses: [] },
 });
 await store.start(() => Promise.resolve());
 

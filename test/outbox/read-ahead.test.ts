@@ -5,6 +5,7 @@ import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
 import type { Records } from '../../src/outbox/records.ts';
+import { outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { notification as anyNotification } from '../support/notification.ts';
@@ -62,11 +63,11 @@ function openBench({ left, senders = 100, order = 'sender', bodyLength = 100 }: 
   const records = new LeftRecords(bodyLength);
   const ledger = new Ledger();
   const clock = new ManualClock();
-  const outbox = new LocalOutbox(
-    records,
-    { pool: 'http_pool', capacity: 10_000, whenFull: 'drop_newest', order },
-    { clock, ledger, observe: () => undefined },
-  );
+  const outbox = new LocalOutbox(records, outboxOptions({ capacity: 10_000, retry: { order } }), {
+    clock,
+    ledger,
+    observe: () => undefined,
+  });
   for (let key = 1; key <= left; key += 1) {
     const sender = `${key % senders}@example.com`;
     outbox.restore({ key, backend: 'chats', sender, acceptedAtSeconds: 1, attempts: 0 }, 0);

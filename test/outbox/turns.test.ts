@@ -5,8 +5,12 @@ interface Item extends Waiting<Item> {
   readonly name: string;
 }
 
+let made = 0;
+
 function item(sender: string, name: string): Item {
+  made += 1;
   return {
+    key: made,
     sender,
     name,
     dueAtMs: 0,
@@ -21,22 +25,22 @@ describe('turns of more senders than are kept without use', () => {
     const turns = new Turns<Item>('sender');
     const out = item('slow', 'slow 1');
     turns.add(out);
-    expect(turns.take(0)).toBe(out);
+    expect(turns.take()).toBe(out);
     turns.add(item('slow', 'slow 2'));
     for (let sender = 0; sender < 5000; sender += 1) {
       const only = item(`sender${sender}`, 'only');
       turns.add(only);
-      expect(turns.take(0)).toBe(only);
+      expect(turns.take()).toBe(only);
       turns.end(only);
     }
-    expect(turns.take(0), 'the second one of a sender that has one out').toBeUndefined();
+    expect(turns.take(), 'the second one of a sender that has one out').toBeUndefined();
     for (const sender of ['sender1', 'sender2', 'sender1']) turns.add(item(sender, `${sender} again`));
-    const [first, second] = [turns.take(0)!, turns.take(0)!];
+    const [first, second] = [turns.take()!, turns.take()!];
     expect([first.sender, second.sender]).toEqual(['sender1', 'sender2']);
-    expect(turns.take(0), 'the second one of a sender that has one out').toBeUndefined();
+    expect(turns.take(), 'the second one of a sender that has one out').toBeUndefined();
     turns.end(first);
-    expect(turns.take(0)?.sender).toBe('sender1');
+    expect(turns.take()?.sender).toBe('sender1');
     turns.end(out);
-    expect(turns.take(0)?.name).toBe('slow 2');
+    expect(turns.take()?.name).toBe('slow 2');
   });
 });

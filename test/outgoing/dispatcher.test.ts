@@ -1,93 +1,11 @@
-import { onTestFinished, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
-import { Ledger } from '../../src/core/ledger.ts';
-import type { Observation } from '../../src/core/observation.ts';
-import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import { memoryOutbox } from '../support/outbox.ts';
-import { dispatch } from '../../src/outgoing/dispatcher.ts';
-import { openPool } from '../../src/outgoing/pool.ts';
 import { ManualClock } from '../support/clock.ts';
 import { closedPort } from '../support/closed-port.ts';
-import { expectLedgerBalanced } from '../support/ledger.ts';
 import type { ReceivedRequest, Respond } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
 import { testReceiver } from './bench.ts';
-
-interface LaneOptions {
-  readonly workers?: number;
-  readonly retry?: Partial<RetryPolicy>;
-  readonly clock?: ManualClock;
-  readonly pause?: (ms: number) => Promise<void>;
-}
-
-/** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
-async function openLane(
-  server: string,
-  { workers = 10, retry = {}, clock = new ManualClock(), pause = () => Promise.resolve() }: LaneOptions = {},
-) {
-  const ledger = new Ledger();
-  const observations: Observation[] = [];
-  const watchers = new Set<() => void>();
-  const observe = (observation: Observation): void => {
-    observations.push(observation);
-    for (const watch of watchers) watch();
-  };
-  const policy: RetryPolicy = {
-    firstDelayMs: 1000,
-    maxDelayMs: 600_000,
-    maxAgeMs: 86_400_000,
-    order: 'sender',
-    statuses: [429, '5xx'],
-    ...retry,
-  };
-  const outbox = await memoryOutbox(
-    { pool: 'http_pool', capacity: 1000, whenFull: 'drop_newest', order: policy.order },
-    { clock, observe, ledger },
-  );
-  const pool = openPool(
-    {
-      server,
-      pathPrefix: '/',
-      workers,
-      requestTimeoutMs: 2000,
-      maxConnectionAgeMs: 60_000,
-      userAgent: 'test',
-    },
-    { clock, random: () => 0, observe },
-  );
-  const ended = dispatch(
-    { outbox, pool, workers, retry: policy },
-    { clock, observe, random: () => 0, pause },
-  );
-  onTestFinished(async () => {
-    outbox.stopLeasing();
-    pool.close();
-    await ended;
-    expectLedgerBalanced(ledger, outbox.counts());
-  });
-  return {
-    clock,
-    ledger,
-    outbox,
-    ended,
-    observations,
-    put: async (...notifications: readonly Notification[]) => {
-      for (const each of notifications) await outbox.put({ ...each, acceptedAtMs: clock.now() });
-    },
-    /** Resolves once so many observations of a kind were made, with the latest of them. */
-    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) =>
-      new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
-        const watch = (): void => {
-          const found = observations.filter((seen) => seen.kind === kind);
-          if (found.length < count) return;
-          watchers.delete(watch);
-          resolve(found[count - 1] as Extract<Observation, { kind: Kind }>);
-        };
-        watchers.add(watch);
-        watch();
-      }),
-  };
-}
+import { openLane } from './lane.ts';
 
 const from = (sender: string, number = 1): Notification =>
   notification({ id: `${sender}${number}`, sender: `${sender}@example.com` });
@@ -146,14 +64,7 @@ describe('the dispatcher', () => {
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
   });
 
-  it('has a worker pause whose attempt got no answer, and none for an answer', async () => {
-    let goOn: (() => void) | undefined;
-    let pauses = 0;
-    const pause = (): Promise<void> =>
-      new Promise((resolve) => {
-        pauses += 1;
-        goOn = resolve;
-      });
+  it('keeps the place of an attempt that got no answer taken for a while, and none for an answer', async () => {
     const answers = [204, 500, 404, 'reset', 204] as const;
     let count = 0;
     const receiver = await testReceiver({
@@ -163,38 +74,39 @@ describe('the dispatcher', () => {
         else response.writeHead(answer).end();
       },
     });
-    const lane = await openLane(receiver.url, { workers: 1, pause, retry: { order: 'none' } });
+    const lane = await openLane(receiver.url, { workers: 1, retry: { order: 'none' } });
     await lane.put(...[1, 2, 3, 4].map((number) => from('alice', number)));
     // The last one's kept connection is reset, so it is sent once more at once, and answered.
     await lane.seen('attempt-made', 5);
-    expect(pauses).toBe(0);
-    const dead = await openLane(`http://127.0.0.1:${await closedPort()}`, { workers: 1, pause });
+    const dead = await openLane(`http://127.0.0.1:${await closedPort()}`, { workers: 1 });
     await dead.put(from('alice'), from('bob'));
     await dead.seen('notification-retried');
-    expect([pauses, dead.observations.filter(({ kind }) => kind === 'attempt-made').length]).toEqual([1, 1]);
-    goOn?.();
+    expect(dead.outbox.counts()).toMatchObject({ waiting: 2, inFlight: 0 });
+    dead.clock.advance(49);
+    expect(dead.outbox.counts()).toMatchObject({ waiting: 2, inFlight: 0 });
+    dead.clock.advance(1);
+    expect(dead.outbox.counts()).toMatchObject({ waiting: 1, inFlight: 1 });
     await dead.seen('notification-retried', 2);
-    expect(pauses).toBe(2);
-    goOn?.();
   });
 
-  it('has a worker pause twice as long each time while answers are larger than what is read, and then from 50 ms again', async () => {
-    const pauses: number[] = [];
-    const pause = (ms: number): Promise<void> => {
-      pauses.push(ms);
-      return Promise.resolve();
-    };
-    const sizes = [1, 1, 1, 1, 1, 1, 0, 1].map((more) => 64 * 1024 + more);
+  it('keeps a place taken twice as long each time while answers are larger than what is read, and then 50 ms again', async () => {
+    const sizes = [1, 1, 1, 1, 1, 1, 0, 1, 0].map((more) => 64 * 1024 + more);
     let count = 0;
     const receiver = await testReceiver({
       respond: (_request, response) => response.writeHead(200).end(Buffer.alloc(sizes[count++]!)),
     });
-    const lane = await openLane(receiver.url, { workers: 1, pause });
+    const lane = await openLane(receiver.url, { workers: 1 });
     await lane.put(...sizes.map((_, number) => from('alice', number)));
+    const pauses = [50, 100, 200, 400, 800, 800, 0, 50];
+    for (const [index, pauseMs] of pauses.entries()) {
+      await lane.seen('notification-delivered', index + 1);
+      if (pauseMs === 0) continue;
+      lane.clock.advance(pauseMs - 1);
+      expect(lane.outbox.counts().inFlight, `before ${pauseMs} ms are over`).toBe(0);
+      lane.clock.advance(1);
+      expect(lane.outbox.counts().inFlight, `after ${pauseMs} ms`).toBe(1);
+    }
     await lane.seen('notification-delivered', sizes.length);
-    lane.outbox.stopLeasing();
-    await lane.ended;
-    expect(pauses).toEqual([50, 100, 200, 400, 800, 800, 50]);
   });
 
   it('waits as long as the receiver asks for', async () => {
@@ -317,11 +229,15 @@ describe('two pools', () => {
     const quickLane = await openLane(quick.url, { clock });
     const senders = Array.from({ length: 20 }, (_, index) => `sender${index}x`);
     await deadLane.put(...senders.map((sender) => from(sender)));
+    await deadLane.seen('notification-retried', 10);
+    clock.advance(50);
     await deadLane.seen('notification-retried', 20);
     await quickLane.put(...senders.map((sender) => from(sender)));
     await quickLane.seen('notification-delivered', 20);
     expect(deadLane.outbox.counts()).toMatchObject({ inFlight: 0, waiting: 20 });
-    clock.advance(500);
+    clock.advance(800);
+    await deadLane.seen('notification-retried', 30);
+    clock.advance(800);
     await deadLane.seen('notification-retried', 40);
     await quickLane.put(from('erin'));
     await quickLane.seen('notification-delivered', 21);

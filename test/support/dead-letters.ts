@@ -10,6 +10,7 @@ import { summaryOf } from '../../src/outbox/records.ts';
 import { folderWith, good } from '../config/load-text.ts';
 import { type CliOptions, type CliResult, runCli } from './cli.ts';
 import { ManualClock } from './clock.ts';
+import { outboxOptions } from './outbox.ts';
 
 /** What a sidecar left behind, and the command for it. */
 export interface LeftBehind {
@@ -115,12 +116,7 @@ export async function whatTheNextFinds(folder: string): Promise<Found> {
       ledger: new Ledger(),
     },
   );
-  const outbox = store.outbox({
-    pool: 'http_pool',
-    capacity: 1_000_000,
-    whenFull: 'drop_newest',
-    order: 'none',
-  });
+  const outbox = store.outbox(outboxOptions({ capacity: 1_000_000, retry: { order: 'none' } }));
   await store.start(({ notification }) => {
     redelivered.push(notification.id);
     // Not kept, so that they are there for the one after.

@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '../../src/outbox/lmdb/database.js';
 import { decodeLetter, decodeNotification } from '../../src/outbox/lmdb/encoding.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { ManualClock } from './clock.ts';
+import { outboxOptions } from './outbox.ts';
 import type { Said } from './putter.ts';
 
 /** A folder that is gone after the test. */
@@ -36,7 +37,7 @@ export async function openFolder(folder: string, options: OpenOptions = {}) {
     { clock, ledger, observe: (observation) => void observed.push(observation) },
   );
   const outboxes = pools.map((pool) =>
-    store.outbox({ pool, capacity: 1_000_000, whenFull: 'drop_newest', order: 'none' }),
+    store.outbox(outboxOptions({ pool, capacity: 1_000_000, retry: { order: 'none' } })),
   );
   await store.start(() => Promise.resolve());
   const close = async (): Promise<void> => {

@@ -1,6 +1,30 @@
 import type { Outbox } from '../../src/core/outbox.ts';
+import type { RetryPolicy } from '../../src/core/retry-policy.ts';
 import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/outbox/engine.ts';
 import { memory } from '../../src/outbox/engines/memory.ts';
+
+/** What a test may change about an outbox. */
+export type OutboxChanges = Partial<Omit<OutboxOptions, 'retry'>> & { readonly retry?: Partial<RetryPolicy> };
+
+/** Options of an outbox in which nothing is scarce but what a test changes. */
+export function outboxOptions({ retry, ...changes }: OutboxChanges = {}): OutboxOptions {
+  return {
+    pool: 'http_pool',
+    capacity: 1000,
+    whenFull: 'drop_newest',
+    workers: Infinity,
+    backends: ['chats'],
+    ...changes,
+    retry: {
+      firstDelayMs: 1000,
+      maxDelayMs: 600_000,
+      maxAgeMs: 86_400_000,
+      order: 'sender',
+      statuses: [429, '5xx'],
+      ...retry,
+    },
+  };
+}
 
 /** A store of the engine memory, for tests of what works with one. */
 export function memoryStore(surroundings: OutboxSurroundings): Promise<OutboxStore> {

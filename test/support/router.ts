@@ -10,7 +10,7 @@ import type { CallbackName, Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
-import { memoryOutbox, memoryStore } from './outbox.ts';
+import { memoryOutbox, memoryStore, outboxOptions } from './outbox.ts';
 import { eventOf } from './stanza.ts';
 
 export interface BackendSetting extends CallbackModule {
@@ -43,9 +43,10 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
     ledger,
     observe: (observation: Observation) => void observed.push(observation),
   };
-  const options = { capacity: 1_000_000, whenFull: 'drop_newest', order: 'strict' } as const;
+  const options = { capacity: 1_000_000, retry: { order: 'strict' } } as const;
   const outboxes = new Map<string, Outbox>();
-  for (const pool of pools) outboxes.set(pool, await memoryOutbox({ pool, ...options }, surroundings));
+  for (const pool of pools)
+    outboxes.set(pool, await memoryOutbox(outboxOptions({ pool, ...options }), surroundings));
   const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
   const buried: DeadLetter[] = [];
   const store = await memoryStore(surroundings);

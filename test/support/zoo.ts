@@ -17,6 +17,7 @@ import { dispatch } from '../../src/outgoing/dispatcher.ts';
 import { openPool } from '../../src/outgoing/pool.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
+import { outboxOptions } from './outbox.ts';
 
 /** A clock that stands still until it is moved, and whose Unix time can be set as an operator sets it. */
 export class SettableClock extends ManualClock {
@@ -65,21 +66,13 @@ export async function openZooLane(options: ZooLaneOptions) {
   };
   const folder = await mkdtemp(join(tmpdir(), 'zoo-'));
   const store = await engines[engine]({ folder, deadLetterCapacity: 100 }, { clock, observe, ledger });
-  const outbox = store.outbox({
-    pool: 'http_pool',
-    capacity: 1000,
-    whenFull: 'drop_newest',
-    order: retry.order,
-  });
+  const outbox = store.outbox(outboxOptions({ workers, retry }));
   await store.start(() => Promise.resolve());
   const pool = openPool(
     { ...options, pathPrefix: '/', maxConnectionAgeMs: 60_000, userAgent: 'test' },
     { clock, random: () => 0, observe },
   );
-  const ended = dispatch(
-    { outbox, pool, workers, retry },
-    { clock, observe, random: () => 0, pause: () => Promise.resolve() },
-  );
+  const ended = dispatch({ outbox, pool, workers, retry }, { clock, observe, random: () => 0 });
   onTestFinished(async () => {
     outbox.stopLeasing();
     pool.close();

@@ -11,7 +11,7 @@ import {
 } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
-import { memoryOutbox } from '../support/outbox.ts';
+import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
 import { dispatch } from '../../src/outgoing/dispatcher.ts';
 import { openPool } from '../../src/outgoing/pool.ts';
 import { systemClock } from '../../src/system-clock.ts';
@@ -485,7 +485,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
   for (const [index, label] of pools.entries()) {
     const whenFull = index === 0 ? 'drop_newest' : 'drop_oldest';
     const outbox = await memoryOutbox(
-      { pool: label, capacity: 30, whenFull, order: 'sender' },
+      outboxOptions({ pool: label, capacity: 30, whenFull, retry, workers: 4 }),
       { clock, observe, ledger },
     );
     const pool = openPool(
@@ -502,10 +502,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     onTestFinished(() => pool.close());
     lanes.push({
       outbox,
-      ended: dispatch(
-        { outbox, pool, workers: 4, retry },
-        { clock, random: Math.random, observe, pause: () => Promise.resolve() },
-      ),
+      ended: dispatch({ outbox, pool, workers: 4, retry }, { clock, random: Math.random, observe }),
     });
   }
   const telemetry = await serveTelemetry({

@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
-import { type Records, type RecordSummary, summaryOf } from '../records.ts';
+import { type RecordName, type Records, type RecordSummary, summaryOf } from '../records.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
@@ -54,12 +54,12 @@ export class LmdbRecords implements Records {
     return this.#context.connection.writing.do({ do: 'postpone', key: record.key, summary });
   }
 
-  remove({ key, backend }: RecordSummary, end: 'delivered' | 'dropped'): Promise<void> {
+  remove({ key, backend }: RecordName, end: 'delivered' | 'dropped'): Promise<void> {
     const ledger = this.#ledgerKey(backend);
     return this.#context.connection.writing.do({ do: 'remove', key, ledger, end });
   }
 
-  bury({ key, backend }: RecordSummary, letter: DeadLetter): Promise<void> {
+  bury({ key, backend }: RecordName, letter: DeadLetter): Promise<void> {
     const { connection, deadLetterCapacity } = this.#context;
     const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
     return connection.writing.do(burial(letter, place));

@@ -1,0 +1,133 @@
+import type { Attempt, Verdict } from '../core/delivery.ts';
+import type { DeliveryOrder } from '../core/retry-policy.ts';
+import { RequestLimit } from './request-limit.ts';
+import { Turns, type Waiting } from './turns.ts';
+
+/** What a delivery must have to wait for its turn among those of all backends. */
+export interface Bound<T> extends Waiting<T> {
+  readonly backend: string;
+}
+
+export interface DestinationsOptions {
+  readonly order: DeliveryOrder;
+  /** Most that are out at a time. */
+  readonly workers: number;
+  /** The backends that are configured for the pool. */
+  readonly backends: readonly string[];
+}
+
+/** A backend of the pool, with what waits for it. */
+interface Destination<T extends Bound<T>> {
+  readonly turns: Turns<T>;
+  readonly limit: RequestLimit;
+  /** Number of its last turn among the destinations. */
+  lastTurn: number;
+}
+
+/** Says whose turn it is in a pool: fair between its backends, so that one that hangs leaves the others half of the workers. */
+export class Destinations<T extends Bound<T>> {
+  readonly #options: DestinationsOptions;
+  readonly #byBackend = new Map<string, Destination<T>>();
+  #all: Destination<T>[] = [];
+  #turns = 0;
+
+  constructor(options: DestinationsOptions) {
+    this.#options = options;
+    for (const backend of options.backends) this.#of(backend);
+  }
+
+  add(item: T): void {
+    const { turns, limit } = this.#of(item.backend);
+    turns.add(item, limit.isAway);
+  }
+
+  /** Adds one that is to come at `atMs`, because earlier attempts failed. */
+  addAside(item: T, atMs: number): void {
+    this.#of(item.backend).turns.addAside(item, atMs);
+  }
+
+  /** Takes the next one whose turn it is; it stays out until `settle` or `withdraw`. */
+  take(nowMs: number): T | undefined {
+    let next: Destination<T> | undefined;
+    for (const destination of this.#all) {
+      destination.turns.comeDue(nowMs, destination.limit.state === 'resting');
+      if (!this.#mayBegin(destination, nowMs)) continue;
+      if (next === undefined || isBefore(destination, next, nowMs)) next = destination;
+    }
+    const item = next?.turns.take(next.limit.isAway);
+    if (next === undefined || item === undefined) return undefined;
+    next.lastTurn = this.#turns += 1;
+    next.limit.began(nowMs);
+    return item;
+  }
+
+  /** Those that probably come next of the same backend, after `taken` was taken: a hint, for reading ahead. */
+  upcoming(taken: T): Iterable<T> {
+    return this.#of(taken.backend).turns.upcoming(taken);
+  }
+
+  /** Ends the turn of one that was taken: it is to come again, or not. */
+  settle(item: T, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
+    const { turns, limit } = this.#of(item.backend);
+    const isOutageOver = limit.ended(verdict, attempt, nowMs);
+    if (verdict.kind === 'retry') turns.putAside(item, nowMs + verdict.afterMs);
+    else turns.end(item);
+    if (isOutageOver) turns.release();
+  }
+
+  /** Ends the turn of one that was taken and did not go out. */
+  withdraw(item: T): void {
+    const { turns, limit } = this.#of(item.backend);
+    limit.withdrawn();
+    turns.end(item);
+  }
+
+  /** Takes away one that waits; one that is out stays out. */
+  remove(item: T): void {
+    this.#of(item.backend).turns.remove(item);
+  }
+
+  /** When it may be somebody's turn, though nothing is added or settled; undefined if never. To be asked after `take` gave nothing. */
+  nextAtMs(nowMs: number): number | undefined {
+    let next: number | undefined;
+    for (const { turns, limit } of this.#all) {
+      const atMs = turns.isReady ? limit.nextPlaceAtMs(nowMs) : turns.nextDueAtMs;
+      if (atMs !== undefined && (next === undefined || atMs < next)) next = atMs;
+    }
+    return next;
+  }
+
+  #mayBegin({ turns, limit }: Destination<T>, nowMs: number): boolean {
+    if (!turns.isReady) return false;
+    const share = limit.mayHang(nowMs) ? this.#half(limit, nowMs) : this.#options.workers;
+    return limit.taken(nowMs) < limit.most(nowMs, share);
+  }
+
+  /** One that may hang has half of what others that may hang leave: so there is always something left for one more. */
+  #half(limit: RequestLimit, nowMs: number): number {
+    const { workers } = this.#options;
+    if (this.#all.length === 1) return workers;
+    let left = workers;
+    for (const other of this.#all) {
+      if (other.limit !== limit && other.limit.mayHang(nowMs)) left -= other.limit.taken(nowMs);
+    }
+    return Math.max(1, Math.floor(left / 2));
+  }
+
+  #of(backend: string): Destination<T> {
+    let destination = this.#byBackend.get(backend);
+    if (destination === undefined) {
+      const { order, workers } = this.#options;
+      destination = { turns: new Turns<T>(order), limit: new RequestLimit(workers), lastTurn: 0 };
+      this.#byBackend.set(backend, destination);
+      this.#all.push(destination);
+    }
+    return destination;
+  }
+}
+
+/** The one with fewer places has the next turn, and of two with as many the one whose last turn is longer ago. */
+function isBefore<T extends Bound<T>>(a: Destination<T>, b: Destination<T>, nowMs: number): boolean {
+  const more = a.limit.taken(nowMs) - b.limit.taken(nowMs);
+  return more === 0 ? a.lastTurn < b.lastTurn : more < 0;
+}

@@ -1,0 +1,84 @@
+import { onTestFinished } from 'vitest';
+import type { Notification } from '../../src/core/delivery.ts';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import type { RetryPolicy } from '../../src/core/retry-policy.ts';
+import { dispatch } from '../../src/outgoing/dispatcher.ts';
+import { openPool } from '../../src/outgoing/pool.ts';
+import { ManualClock } from '../support/clock.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
+import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
+
+export interface LaneOptions {
+  readonly workers?: number;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly clock?: ManualClock;
+  readonly backends?: readonly string[];
+}
+
+/** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
+export async function openLane(
+  server: string,
+  { workers = 10, retry = {}, clock = new ManualClock(), backends = ['chats'] }: LaneOptions = {},
+) {
+  const ledger = new Ledger();
+  const observations: Observation[] = [];
+  const watchers = new Set<() => void>();
+  const observe = (observation: Observation): void => {
+    observations.push(observation);
+    for (const watch of watchers) watch();
+  };
+  const policy: RetryPolicy = {
+    firstDelayMs: 1000,
+    maxDelayMs: 600_000,
+    maxAgeMs: 86_400_000,
+    order: 'sender',
+    statuses: [429, '5xx'],
+    ...retry,
+  };
+  const outbox = await memoryOutbox(outboxOptions({ workers, retry: policy, backends }), {
+    clock,
+    observe,
+    ledger,
+  });
+  const pool = openPool(
+    {
+      server,
+      pathPrefix: '/',
+      workers,
+      requestTimeoutMs: 2000,
+      maxConnectionAgeMs: 60_000,
+      userAgent: 'test',
+    },
+    { clock, random: () => 0, observe },
+  );
+  const ended = dispatch({ outbox, pool, workers, retry: policy }, { clock, observe, random: () => 0 });
+  onTestFinished(async () => {
+    outbox.stopLeasing();
+    pool.close();
+    await ended;
+    expectLedgerBalanced(ledger, outbox.counts());
+  });
+  return {
+    clock,
+    ledger,
+    outbox,
+    ended,
+    observations,
+    put: async (...notifications: readonly Notification[]) => {
+      for (const each of notifications) await outbox.put({ ...each, acceptedAtMs: clock.now() });
+    },
+    /** Resolves once so many observations of a kind were made, with the latest of them. */
+    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) =>
+      new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
+        const watch = (): void => {
+          const found = observations.filter((seen) => seen.kind === kind);
+          if (found.length < count) return;
+          watchers.delete(watch);
+          resolve(found[count - 1] as Extract<Observation, { kind: Kind }>);
+        };
+        watchers.add(watch);
+        watch();
+      }),
+  };
+}
