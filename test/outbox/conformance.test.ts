@@ -888,9 +888,9 @@ class Put implements Step {
     const before = real.dropped.length;
     const dropped = model.put({ id, backend, sender, acceptedAtMs: real.clock.now() });
     await real.put(id);
-    expect(real.dropped.slice(before)).toEqual(
-      dropped === undefined ? [] : [{ id: dropped, reason: 'full' }],
-    );
+    // What is not at hand is read before it is told of.
+    const expected = dropped === undefined ? [] : [{ id: dropped, reason: 'full' }];
+    await expect.poll(() => real.dropped.slice(before), { interval: 1 }).toEqual(expected);
     await reconcile(model, real);
   }
 
