@@ -9,6 +9,8 @@ export interface StoppedThread {
   readonly stack: string[];
   /** Lets it go on with what it does. */
   release(): Promise<void>;
+  /** Lets it end the process, with 1. */
+  end(): void;
   /** Takes it out of what it does, and lets it go on with what comes next; undefined if it would not survive that. */
   readonly abandon: (() => Promise<void>) | undefined;
 }
@@ -29,6 +31,8 @@ export async function stopMainThread(limitMs: number): Promise<StoppedThread | u
       resolve({
         stack: stackOf(params.callFrames, urls),
         release: () => release(session),
+        // By what is below process.exit, which callback modules are denied.
+        end: () => session.post('Runtime.evaluate', { expression: 'process.reallyExit(1)' }),
         abandon: isInTimer(params.callFrames, urls)
           ? undefined
           : () => {

@@ -52,8 +52,10 @@ async function intervene({ backend, step }: Suspect): Promise<void> {
   // Whatever becomes of the line, as when a newer version has replaced these files, the process has to end.
   const told = tell(backends[backend] ?? '', step, main?.stack ?? []).catch(() => undefined);
   await Promise.race([told, pause(PATIENCE_MS)]);
-  // An exit would wait for threads that may wait for us.
+  // Not by an exit, which would wait for threads that may wait for something else.
   process.kill(process.pid, 'SIGKILL');
+  // The first process of a container is sent no signal from inside.
+  main?.end();
 }
 
 /** Writes the log line itself, since the main thread cannot. */

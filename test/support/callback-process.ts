@@ -13,6 +13,8 @@ export interface CallbackProcessOptions {
   /** More of the section `mod_event_pusher`. */
   readonly pusher?: object;
   readonly environment?: Record<string, string>;
+  /** A program that starts it, with its arguments. */
+  readonly through?: readonly string[];
   /** Files beside the modules. */
   readonly files?: Record<string, string>;
 }
@@ -71,8 +73,8 @@ export async function startCallbackProcess(options: CallbackProcessOptions): Pro
   const receiver = await startReceiver();
   onTestFinished(() => receiver.stop());
   const folder = await folderFor(options, { service: xmpp.service, server: receiver.url });
-  const { environment = {} } = options;
-  const cli = startCli(['run', '-c', 'x.yaml'], { folder, environment });
+  const { environment = {}, through = [] } = options;
+  const cli = startCli(['run', '-c', 'x.yaml'], { folder, environment, through });
   const peer = await Promise.race([
     xmpp.welcome(),
     cli.ended.then(({ stdout, stderr }): never => {

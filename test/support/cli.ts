@@ -12,6 +12,8 @@ export interface CliOptions {
   readonly folder?: string;
   /** A file that is its stdout. */
   readonly stdout?: string;
+  /** A program that starts it, with its arguments. */
+  readonly through?: readonly string[];
   /** For processes of root that must not be root. */
   readonly uid?: number;
 }
@@ -49,9 +51,10 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** Starts the built command line. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  const { environment, folder, uid, stdout } = options;
+  const { environment, folder, uid, stdout, through = [] } = options;
   if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm run build` first');
-  const child = spawn(process.execPath, [main, ...args], {
+  const [program = '', ...rest] = [...through, process.execPath, main, ...args];
+  const child = spawn(program, rest, {
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', stdout === undefined ? 'pipe' : openSync(stdout, 'w'), 'pipe'],
     ...(folder !== undefined && { cwd: folder }),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { checkModules, startCallbackProcess } from '../support/callback-process.ts';
@@ -11,6 +12,10 @@ const always = 'export const shouldMakeReq = () => true;';
 const spinning = 'function spin() { for (;;); }';
 const exploding = "function spin() { return /^(a+)+$/.test('a'.repeat(80) + '!'); }";
 const waiting = 'function spin() { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); }';
+
+/** Starts a program as a container does: as the first of its processes, for which the rules of signals are others. */
+const asFirst = ['unshare', '--pid', '--fork', '--kill-child'];
+const canBeFirst = spawnSync(asFirst[0]!, [...asFirst.slice(1), 'true']).status === 0;
 
 describe('a callback that does not give the main thread back', () => {
   it.each([
@@ -81,6 +86,20 @@ describe('a callback that does not give the main thread back', () => {
     sidecar.chat('Hi');
     expect(await sidecar.ended).toMatchObject({ signal: 'SIGKILL' });
   });
+
+  it.runIf(canBeFirst)(
+    'ends it as the first process of a container, which no signal from inside ends',
+    async () => {
+      const sidecar = await startCallbackProcess({
+        backends: { hangs: `${spinning} export const shouldMakeReq = () => spin();` },
+        pusher,
+        through: asFirst,
+      });
+      sidecar.chat('Hi');
+      expect(await sidecar.ended).toMatchObject({ code: 1, signal: null });
+      expect(await sidecar.logged('callback-stalled')).toMatchObject({ backend: 'hangs' });
+    },
+  );
 
   it('names the backend whose callback was entered last', async () => {
     const sidecar = await startCallbackProcess({
