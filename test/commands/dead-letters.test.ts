@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
@@ -13,6 +15,7 @@ import { startReceiver } from '../support/receiver.ts';
 import { startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const DIED_AT = Date.UTC(2026, 10, 23, 12);
 const HOUR = 3_600_000;
 
@@ -725,3 +728,57 @@ describe('beside a running sidecar', () => {
     });
   });
 });
+
+describe('what users wrote', () => {
+  /** A control of eight bits, one that turns the direction of writing, one that only separates, and an emoji of three parts. */
+  const nasty = '\u009b2J\u202egnp.exe\u2066\u200f\u2028\u007f 👩\u200d🚀\u001b[31m';
+  const visible = '\\u009b2J\\u202egnp.exe\\u2066\\u200f\\u2028\\u007f 👩\u200d🚀\\u001b[31m';
+
+  it('comes to a terminal as escapes that can be seen', async () => {
+    const { folder } = await leftBehind([letter('first', {}, { body: nasty, headers: { 'x-name': nasty } })]);
+    const shown = onTerminal(folder, 'show first');
+    expect(shown).toContain(`x-name: ${visible}`);
+    expect(shown).toContain(`\n${visible}`);
+    expect(shown).not.toMatch(/\p{Bidi_Control}/u);
+  });
+
+  it('is the same value in JSON, of which each letter is one line that steers no terminal', async () => {
+    const { folder, run } = await leftBehind([
+      letter('first', {}, { body: nasty, receiver: `${nasty}@example.com` }),
+      letter('second'),
+    ]);
+    for (const command of ['list --json', 'show first --json']) {
+      const shown = onTerminal(folder, command);
+      const piped = (await run(...command.split(' '))).stdout;
+      expect(shown.replaceAll('\r', '')).toBe(piped);
+      // oxlint-disable-next-line no-control-regex
+      expect(piped).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}\p{Zl}]/u);
+      const [first] = jsonLines(piped);
+      expect(first).toMatchObject({ receiver: `${nasty}@example.com` });
+      expect(piped.split('\n')).toHaveLength(command.startsWith('list') ? 3 : 2);
+    }
+  });
+
+  it('goes as it is to a file or another program', async () => {
+    const { run } = await leftBehind([letter('first', {}, { body: nasty })]);
+    expect((await run('show', 'first')).stdout).toContain(`\n\n${nasty}\n`);
+  });
+
+  it('does not come back from the command line either', async () => {
+    const { run } = await leftBehind([letter('first')]);
+    expect((await run('show', '\u009bx\u202e')).stderr).toContain(
+      'there is no dead letter \\u009bx\\u202e (',
+    );
+  });
+});
+
+/** What a command prints on a terminal. */
+function onTerminal(folder: string, command: string): string {
+  const line = `'${process.execPath}' '${main}' dead-letters ${command} -c x.yaml`;
+  const { stdout } = spawnSync('script', ['-qec', line, '/dev/null'], {
+    cwd: join(folder, '..'),
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return stdout;
+}

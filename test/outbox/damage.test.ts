@@ -13,6 +13,8 @@ import { notification } from '../support/notification.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
 
 const DAMAGES = Number(process.env['SOAK_DAMAGES'] ?? 54);
+/** What was once not noticed: a later transaction in a page's header, and texts that are no JSON any more. */
+const KNOWN = [85, 187, 299, 419, 473, 595];
 const AT_ONCE = 4;
 
 const user = fileURLToPath(new URL('user.mjs', import.meta.url));
@@ -87,7 +89,7 @@ describe('a damaged data.mdb', () => {
       else if (isRefused && isLeft) outcomes.refused += 1;
       else faults.push({ how, code, signal, stdout, stderr, isLeft });
     };
-    const seeds = Array.from({ length: DAMAGES }, (_, index) => index);
+    const seeds = [...KNOWN, ...Array.from({ length: DAMAGES }, (_, index) => index)];
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
         for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) await look(seed);

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { Ledger } from '../../dist/core/ledger.js';
 import { engines } from '../../dist/outbox/engines/index.js';
+import { DeadLetterFile } from '../../dist/outbox/lmdb/dead-letter-file.js';
 import { systemClock } from '../../dist/system-clock.js';
 
 const [folder = ''] = process.argv.slice(2);
@@ -45,5 +46,12 @@ async function use() {
   await Promise.all(ends);
   await outbox.close();
   await store.close();
+  const letters = await DeadLetterFile.open(folder, 'write');
+  for await (const page of letters.pages(() => true)) {
+    for (const { notification } of page) await letters.find(notification.id);
+  }
+  await letters.erase('bob@example.com');
+  await letters.settleAll('all', 'drop');
+  await letters.close();
   return waiting;
 }

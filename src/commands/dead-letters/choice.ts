@@ -1,6 +1,5 @@
-import type { DeadLetter } from '../../core/dead-letter.ts';
 import { systemClock } from '../../system-clock.ts';
-import type { Fate } from '../../outbox/lmdb/dead-letter-file.ts';
+import type { Fate, Matches } from '../../outbox/lmdb/dead-letter-file.ts';
 import { type CommandContext, exitCodes, type Option, UsageError } from '../command.ts';
 import { filterOf, filterOptions, hasFilters } from './filters.ts';
 import { unknownIds, withDeadLetters } from './open.ts';
@@ -11,7 +10,7 @@ export const choiceOptions = {
   ...filterOptions,
 } as const satisfies Readonly<Record<string, Option>>;
 
-type Choice = { readonly ids: readonly string[] } | { readonly matches: (letter: DeadLetter) => boolean };
+type Choice = { readonly ids: readonly string[] } | { readonly matches: Matches | 'all' };
 
 /**
  * Lets the letters that are meant have their fate, and says how many they were; resolves to the exit code.
@@ -23,9 +22,9 @@ export function settleChosen(context: CommandContext, fate: Fate, what: string):
     if ('matches' in choice) {
       return told(`${counted(await letters.settleAll(choice.matches, fate), 'dead letter')} ${what}`);
     }
-    const unknown = letters.settle(choice.ids, fate);
-    if (unknown.length > 0) return unknownIds(unknown);
-    return told(`${counted(choice.ids.length, 'dead letter')} ${what}`);
+    const { count, unknown } = await letters.settle(choice.ids, fate);
+    if (count > 0 || unknown.length === 0) told(`${counted(count, 'dead letter')} ${what}`);
+    return unknown.length === 0 ? exitCodes.success : unknownIds(unknown);
   });
 }
 
@@ -35,7 +34,9 @@ function choiceOf({ options, operands }: CommandContext): Choice {
     if (options['all'] === true || isFiltered) throw new UsageError('give either ids, or --all with filters');
     return { ids: [...new Set(operands)] };
   }
-  if (options['all'] === true) return { matches: filterOf(options, systemClock.now()) };
+  if (options['all'] === true) {
+    return { matches: isFiltered ? filterOf(options, systemClock.now()) : 'all' };
+  }
   throw new UsageError(isFiltered ? 'filters need --all beside them' : 'give the ids, or --all');
 }
 

@@ -3,7 +3,7 @@ import { systemClock } from '../../system-clock.ts';
 import { type Command, exitCodes } from '../command.ts';
 import { filterOf, filterOptions } from './filters.ts';
 import { withDeadLetters } from './open.ts';
-import { heading, recordOf, rowOf } from './print.ts';
+import { heading, jsonOf, recordOf, rowOf } from './print.ts';
 
 export const list: Command = {
   summary: 'lists the dead letters, one a line, the newest last; without their bodies',
@@ -12,12 +12,11 @@ export const list: Command = {
   run(context) {
     const { options } = context;
     const matches = filterOf(options, systemClock.now());
-    const lineOf =
-      options['json'] === true ? (letter: DeadLetter) => JSON.stringify(recordOf(letter)) : rowOf;
+    const lineOf = options['json'] === true ? (letter: DeadLetter) => jsonOf(recordOf(letter)) : rowOf;
     return withDeadLetters(context, 'read', async (letters) => {
       // Whoever counts lines counts letters; only a person needs to be told the columns.
       if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
-      for (const page of letters.pages(matches)) {
+      for await (const page of letters.pages(matches)) {
         if (!(await written(page.map((letter) => `${lineOf(letter)}\n`).join('')))) break;
       }
       return exitCodes.success;

@@ -1,6 +1,7 @@
 import type { DeadLetterFile } from '../../outbox/lmdb/dead-letter-file.ts';
 import { type CommandContext, exitCodes } from '../command.ts';
 import { readOutboxConfiguration } from '../prepare.ts';
+import { printable } from './print.ts';
 
 /**
  * Does something with the dead letters of a configuration, and says on stderr if that is not possible; resolves to the
@@ -24,7 +25,8 @@ export async function withDeadLetters(
       return operands.length === 0 ? exitCodes.success : unknownIds(operands);
     }
     try {
-      return await use(letters);
+      const code = await use(letters);
+      return letters.unreadable > 0 ? complain(unreadable(letters.unreadable)) : code;
     } finally {
       await letters.close();
     }
@@ -35,8 +37,14 @@ export async function withDeadLetters(
 
 export function unknownIds(ids: readonly string[]): number {
   return complain(
-    ids.map((id) => `there is no dead letter ${id} (one that is being delivered again is none)`).join('\n'),
+    ids
+      .map((id) => `there is no dead letter ${printable(id)} (one that is being delivered again is none)`)
+      .join('\n'),
   );
+}
+
+function unreadable(count: number): string {
+  return `${count} more cannot be read, because their texts in data.mdb are damaged; "drop --all" removes them with all others`;
 }
 
 function complain(message: string): number {

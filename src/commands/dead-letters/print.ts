@@ -111,13 +111,28 @@ function seconds(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** On one line, and without what would steer a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
+/**
+ * JSON on one line that steers no terminal: what would is escaped, so that for a program the value is the same.
+ */
+export function jsonOf(value: object): string {
+  // JSON itself escapes the controls of ASCII.
+  return JSON.stringify(value).replaceAll(/[\x7f-\x9f]|[\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+/** On one line, and with what would steer a terminal as visible escapes. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }
 
 /** What users wrote must not steer an operator's terminal; a file gets it as it is. */
 function safeForTerminal(text: string): string {
+  if (!process.stdout.isTTY) return text;
   // Only line breaks and tabs are harmless among control characters.
-  return process.stdout.isTTY ? text.replaceAll(/(?![\n\t])\p{Cc}/gu, '\u{fffd}') : text;
+  return text.replaceAll(/(?![\n\t])[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+/** Such as \u009b; beyond four digits as \u{e0001}. */
+function escaped(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
+  return code.length > 4 ? `\\u{${code}}` : `\\u${code}`;
 }

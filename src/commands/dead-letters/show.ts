@@ -1,6 +1,6 @@
 import { type Command, exitCodes, UsageError } from '../command.ts';
 import { unknownIds, withDeadLetters } from './open.ts';
-import { wholeRecordOf, wholeText } from './print.ts';
+import { jsonOf, wholeRecordOf, wholeText } from './print.ts';
 
 export const show: Command = {
   summary: 'shows the whole request of a dead letter with its body, or the stanza of which none was made',
@@ -11,10 +11,10 @@ export const show: Command = {
     const { options, operands } = context;
     const [id, ...others] = operands;
     if (id === undefined || others.length > 0) throw new UsageError('give one id');
-    return withDeadLetters(context, 'read', (letters) => {
-      const letter = letters.find(id);
+    return withDeadLetters(context, 'read', async (letters) => {
+      const letter = await letters.find(id);
       if (letter === undefined) return unknownIds([id]);
-      const text = options['json'] === true ? JSON.stringify(wholeRecordOf(letter)) : wholeText(letter);
+      const text = options['json'] === true ? jsonOf(wholeRecordOf(letter)) : wholeText(letter);
       process.stdout.write(`${text}\n`);
       return exitCodes.success;
     });

@@ -146,7 +146,21 @@ function bury(database, { key, ledger, id, letter, capacity }, changes) {
  */
 export function dropLetter({ letters, letterNumbers }, number, letter) {
   letters.removeSync(number);
-  letterNumbers.removeSync(JSON.parse(letter).notification.id);
+  const id = idOf(letter);
+  if (id !== undefined) letterNumbers.removeSync(id);
+}
+
+/**
+ * Undefined if the letter cannot be read: its text is damaged, and that must not keep others from being written.
+ * @param {string} letter
+ * @returns {string | undefined}
+ */
+function idOf(letter) {
+  try {
+    return JSON.parse(letter).notification.id;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -6,7 +6,8 @@ import { apply, type Database, dropLetter, FORMAT, lastKey, openDatabase } from 
 import { DiskRoom, NO_ROOM, type Way } from './disk-room.js';
 import { decodeLetter, decodeSummary, isOf } from './encoding.ts';
 import { cannotOpen, prepareBeside } from './folder.ts';
-import { pagesOf } from './pages.ts';
+import { MOST_AT_A_TIME, pagesOf, reading, type Row } from './pages.ts';
+import { allSignals, stopSignals, undisturbed } from './undisturbed.ts';
 
 /** The lock for writing is not fair: without a pause a running sidecar might never get it. */
 const PAUSE_MS = 5;
@@ -17,6 +18,13 @@ export type Matches = (letter: DeadLetter) => boolean;
 /** What becomes of letters: delivered again by the sidecar that runs or the next one, or gone. */
 export type Fate = 'redeliver' | 'drop';
 
+/** What has become of letters that were named. */
+export interface Settled {
+  readonly count: number;
+  /** The ids for which there is no letter. */
+  readonly unknown: readonly string[];
+}
+
 /** How much was removed of one person. */
 export interface Erased {
   readonly deadLetters: number;
@@ -24,10 +32,14 @@ export interface Erased {
   readonly notifications: number;
 }
 
-/** An operator's way to what a sidecar has stored, beside that sidecar or without it. */
+/**
+ * An operator's way to what a sidecar has stored, beside that sidecar or without it. It changes so much at a time as the
+ * sidecar can wait for; what was changed stays changed, whatever comes afterwards.
+ */
 export class DeadLetterFile {
   readonly #database: Database;
   readonly #room: DiskRoom;
+  #unreadable = 0;
 
   private constructor(folder: string, database: Database) {
     this.#database = database;
@@ -41,11 +53,16 @@ export class DeadLetterFile {
   static async open(folder: string, access: 'read' | 'write'): Promise<DeadLetterFile | undefined> {
     try {
       if (!(await prepareBeside(folder))) return undefined;
-      const database = openDatabase(folder, { readOnly: access === 'read' });
+      const readOnly = access === 'read';
+      // To write is to wait for whoever writes, and that must be easy to end.
+      const database = await undisturbed(readOnly ? allSignals : [], () =>
+        openDatabase(folder, { readOnly }),
+      );
+      const { root, meta } = database;
       // To be read only, a database without our tables has none of them.
-      const format = (database.meta as Database['meta'] | undefined)?.get('format');
+      const format = await reading(root, () => (meta as Database['meta'] | undefined)?.get('format'));
       if (format !== undefined && format <= FORMAT) return new DeadLetterFile(folder, database);
-      await database.root.close();
+      await root.close();
       if (format === undefined) return undefined;
       throw new PlainError(`it was written by a newer version (format ${format}, this one knows ${FORMAT})`);
     } catch (error) {
@@ -53,50 +70,73 @@ export class DeadLetterFile {
     }
   }
 
-  /** The letters that there are now, oldest first, some at a time. */
-  *pages(matches: Matches): Iterable<DeadLetter[]> {
-    const { root, letters } = this.#database;
-    for (const page of pagesOf(root, letters, lastKey(letters))) {
-      yield page.map(({ value }) => decodeLetter(value)).filter(matches);
+  /** How many letters were met that cannot be read: their texts are damaged. */
+  get unreadable(): number {
+    return this.#unreadable;
+  }
+
+  /** The letters that there are now, oldest first, some at a time; without those that cannot be read. */
+  async *pages(matches: Matches): AsyncIterable<DeadLetter[]> {
+    for await (const page of this.#rows()) {
+      yield page.flatMap(({ value }) => this.#read(value) ?? []).filter(matches);
     }
   }
 
-  find(id: string): DeadLetter | undefined {
-    const stored = this.#stored(id);
-    return stored && decodeLetter(stored.text);
+  /** @throws PlainError if it cannot be read. */
+  async find(id: string): Promise<DeadLetter | undefined> {
+    const stored = await reading(this.#database.root, () => this.#stored(id));
+    if (stored === undefined) return undefined;
+    const letter = this.#read(stored.value);
+    if (letter === undefined)
+      throw new PlainError(`the dead letter ${id} cannot be read: its text is damaged`);
+    return letter;
   }
 
   /**
-   * In one transaction; if there is no letter for some of the ids, nothing changes, and these are given.
+   * If there is no letter for some of the ids, nothing changes, and these are given. Of more than one transaction takes,
+   * those are given too that somebody else has taken since.
    * @throws PlainError if the disk is full.
    */
-  settle(ids: readonly string[], fate: Fate): readonly string[] {
-    const { root, letterNumbers } = this.#database;
-    return root.transactionSync(() => {
-      const unknown = ids.filter((id) => !letterNumbers.doesExist(id) || this.#isUnderWay(id, fate));
-      if (unknown.length > 0) return unknown;
-      const bytes = ids.reduce((sum, id) => sum + this.#bytesOf(id, fate), 0);
-      if (!this.#room.isFor(ids.length, bytes)) throw new PlainError(NO_ROOM);
-      for (const id of ids) this.#settle(id, fate);
-      return unknown;
-    });
-  }
-
-  /**
-   * Those that there are now; resolves to how many they were.
-   * @throws PlainError if the disk is full.
-   */
-  async settleAll(matches: Matches, fate: Fate): Promise<number> {
+  async settle(ids: readonly string[], fate: Fate): Promise<Settled> {
+    const isUnknown = (id: string): boolean => this.#stored(id) === undefined || this.#isUnderWay(id, fate);
+    const unknown = await reading(this.#database.root, () => ids.filter(isUnknown));
+    if (unknown.length > 0) return { count: 0, unknown };
     let count = 0;
-    for (const letters of this.pages(matches)) {
-      if (letters.length === 0) continue;
-      this.#write(letters, {
-        bytes: ({ notification: { id } }) => this.#bytesOf(id, fate),
+    for (let from = 0; from < ids.length; from += MOST_AT_A_TIME) {
+      const some = ids.slice(from, from + MOST_AT_A_TIME);
+      const taken: string[] = [];
+      const isWritten = await this.#change(() =>
+        this.#room.write(some, {
+          bytes: (id) => this.#bytesOf(id, fate),
+          change: () => void taken.push(...some.filter((id) => !this.#settle(id, fate))),
+        }),
+      );
+      if (!isWritten) throw noRoom(count);
+      count += some.length - taken.length;
+      unknown.push(...taken);
+    }
+    return { count, unknown };
+  }
+
+  /**
+   * Those that there are now, `all` or those that match; resolves to how many they were. Of those that cannot be read only
+   * all can be dropped.
+   * @throws PlainError if the disk is full.
+   */
+  async settleAll(matches: Matches | 'all', fate: Fate): Promise<number> {
+    let count = 0;
+    for await (const page of this.#rows()) {
+      const meant = page.filter(({ value }) => {
+        if (matches === 'all' && fate === 'drop') return true;
+        const letter = this.#read(value);
+        return letter !== undefined && (matches === 'all' || matches(letter));
+      });
+      await this.#changeAll(meant, count, {
+        bytes: ({ value }) => (fate === 'drop' ? 0 : Buffer.byteLength(value)),
         change: (some) => {
-          count += some.filter(({ notification: { id } }) => this.#settle(id, fate)).length;
+          count += some.filter((row) => this.#settleRow(row, fate)).length;
         },
       });
-      await pause(PAUSE_MS);
     }
     return count;
   }
@@ -108,13 +148,9 @@ export class DeadLetterFile {
   async erase(jid: string): Promise<Erased> {
     const { redeliveries, letters, notifications } = this.#database;
     return {
-      redeliveries: await this.#eraseFrom(redeliveries, jid, (id) => redeliveries.removeSync(id)),
-      notifications: await this.#eraseFrom(notifications, jid, (key) => this.#dropRecord(key)),
-      deadLetters: await this.#eraseFrom(letters, jid, (number, value) => {
-        if (letters.get(number) !== value) return false;
-        dropLetter(this.#database, number, value);
-        return true;
-      }),
+      redeliveries: await this.#eraseFrom(redeliveries, jid, ({ key }) => redeliveries.removeSync(key)),
+      notifications: await this.#eraseFrom(notifications, jid, ({ key }) => this.#dropRecord(key)),
+      deadLetters: await this.#eraseFrom(letters, jid, (row) => this.#settleRow(row, 'drop')),
     };
   }
 
@@ -123,28 +159,61 @@ export class DeadLetterFile {
     return this.#database.root.close();
   }
 
-  #write<Item>(items: readonly Item[], way: Way<Item>): void {
-    if (this.#room.writeInPortions(items, way).length > 0) throw new PlainError(NO_ROOM);
+  /** Those that there are now: what dies meanwhile is not among them. */
+  async *#rows(): AsyncIterable<Row<number>[]> {
+    const { root, letters } = this.#database;
+    const last = await reading(root, () => lastKey(letters));
+    yield* pagesOf(root, letters, last);
   }
 
-  #stored(id: string): { readonly number: number; readonly text: string } | undefined {
+  #read(text: string): DeadLetter | undefined {
+    try {
+      return decodeLetter(text);
+    } catch {
+      this.#unreadable += 1;
+      return undefined;
+    }
+  }
+
+  /** Ctrl-Z waits until it is done: the sidecar would wait for whoever is stopped in a transaction. */
+  async #change(change: () => boolean): Promise<boolean> {
+    const isDone = await undisturbed(stopSignals, change);
+    await pause(PAUSE_MS);
+    return isDone;
+  }
+
+  /** @param count How many were changed before, for the error. */
+  async #changeAll<Item>(items: readonly Item[], count: number, way: Way<Item>): Promise<void> {
+    if (items.length === 0) return;
+    if (!(await this.#change(() => this.#room.writeInPortions(items, way).length === 0))) throw noRoom(count);
+  }
+
+  #stored(id: string): Row<number> | undefined {
     const { letters, letterNumbers } = this.#database;
-    const number = letterNumbers.get(id);
-    const text = number === undefined ? undefined : letters.get(number);
-    return number === undefined || text === undefined ? undefined : { number, text };
+    const key = letterNumbers.get(id);
+    const value = key === undefined ? undefined : letters.get(key);
+    return key === undefined || value === undefined ? undefined : { key, value };
   }
 
   /** What settling it adds to the file. */
   #bytesOf(id: string, fate: Fate): number {
-    return fate === 'drop' ? 0 : Buffer.byteLength(this.#stored(id)?.text ?? '');
+    return fate === 'drop' ? 0 : Buffer.byteLength(this.#stored(id)?.value ?? '');
   }
 
   /** False if it is no letter any more. */
   #settle(id: string, fate: Fate): boolean {
     const stored = this.#stored(id);
     if (stored === undefined || this.#isUnderWay(id, fate)) return false;
-    if (fate === 'redeliver') this.#database.redeliveries.putSync(id, stored.text);
-    dropLetter(this.#database, stored.number, stored.text);
+    if (fate === 'redeliver') this.#database.redeliveries.putSync(id, stored.value);
+    dropLetter(this.#database, stored.key, stored.value);
+    return true;
+  }
+
+  /** False if it is no letter any more. */
+  #settleRow({ key, value }: Row<number>, fate: Fate): boolean {
+    if (fate === 'redeliver') return this.#settle(decodeLetter(value).notification.id, fate);
+    if (this.#database.letters.get(key) !== value) return false;
+    dropLetter(this.#database, key, value);
     return true;
   }
 
@@ -157,8 +226,15 @@ export class DeadLetterFile {
     const { summaries, notifications, meta } = this.#database;
     const summary = summaries.get(key);
     if (summary === undefined) return notifications.removeSync(key);
-    const [pool, backend] = decodeSummary(summary);
-    apply(this.#database, [{ do: 'remove', key, ledger: [pool, backend], end: 'dropped' }]);
+    try {
+      const [pool, backend] = decodeSummary(summary);
+      apply(this.#database, [{ do: 'remove', key, ledger: [pool, backend], end: 'dropped' }]);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      // Its text is damaged: the sidecar has not counted it either.
+      summaries.removeSync(key);
+      notifications.removeSync(key);
+    }
     // The sidecar that runs looks at this, and then no longer trusts what it has at hand.
     meta.putSync('erasures', (meta.get('erasures') ?? 0) + 1);
     return true;
@@ -167,22 +243,24 @@ export class DeadLetterFile {
   async #eraseFrom<Key extends string | number>(
     table: Table<string, Key>,
     jid: string,
-    remove: (key: Key, value: string) => boolean,
+    remove: (row: Row<Key>) => boolean,
   ): Promise<number> {
     // Most texts are not worth parsing.
     const inText = JSON.stringify(jid).slice(1, -1);
     let count = 0;
-    for (const page of pagesOf(this.#database.root, table)) {
+    for await (const page of pagesOf(this.#database.root, table)) {
       const meant = page.filter(({ value }) => value.includes(inText) && isOf(value, jid));
-      if (meant.length === 0) continue;
-      this.#write(meant, {
+      await this.#changeAll(meant, count, {
         bytes: () => 0,
         change: (some) => {
-          count += some.filter(({ key, value }) => remove(key, value)).length;
+          count += some.filter(remove).length;
         },
       });
-      await pause(PAUSE_MS);
     }
     return count;
   }
+}
+
+function noRoom(count: number): PlainError {
+  return new PlainError(`${NO_ROOM}; ${count} were changed before`);
 }

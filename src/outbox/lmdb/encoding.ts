@@ -70,9 +70,13 @@ function revived(notification: Notification): Notification {
   return { ...notification, body: new Uint8Array(Buffer.from(body.base64, 'base64')) };
 }
 
-/** Whether a stored letter or notification is one that this bare JID sent or received. */
+/** Whether a stored letter or notification is one that this bare JID sent or received; also if that cannot be known any more. */
 export function isOf(text: string, jid: string): boolean {
-  const stored = JSON.parse(text) as DeadLetter | Notification;
-  const { sender, receiver } = 'notification' in stored ? stored.notification : stored;
-  return sender === jid || receiver === jid;
+  try {
+    const stored = JSON.parse(text) as DeadLetter | Notification;
+    const { sender, receiver } = 'notification' in stored ? stored.notification : stored;
+    return sender === jid || receiver === jid;
+  } catch {
+    return true;
+  }
 }

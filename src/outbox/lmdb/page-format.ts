@@ -80,6 +80,8 @@ export function readMeta(page: Buffer): Meta | undefined {
 export function readHeader(page: Buffer) {
   return {
     number: uint64(page, 0),
+    /** The one that wrote it. */
+    transaction: uint64(page, 8),
     kind: page.readUInt16LE(KIND_AT),
     /** Of what follows the header: the end of the list of nodes, and the begin of the nodes. */
     lower: page.readUInt16LE(LOWER_AT),

@@ -69,14 +69,16 @@ export class LmdbStore implements OutboxStore {
     const texts = new Map<string, string>();
     const shared = (text: string): string => texts.get(text) ?? (texts.set(text, text), text);
     for (const { key, value } of summaries.getRange()) {
-      const [pool, backend, sender, acceptedAtMs, attempts, dueAtMs] = decodeSummary(value);
+      this.#lastKey = key;
+      const summary = this.#decoded(decodeSummary, value);
+      if (summary === undefined) continue;
+      const [pool, backend, sender, acceptedAtMs, attempts, dueAtMs] = summary;
       const acceptedAtSeconds = Math.floor(acceptedAtMs / 1000);
       const record = { key, backend: shared(backend), sender: shared(sender), acceptedAtSeconds, attempts };
       selfTest.found(pool, backend);
       const outbox = this.#outboxes.get(pool);
       if (outbox === undefined) orphaned.set(pool, (orphaned.get(pool) ?? 0) + 1);
       else outbox.restore(record, dueAtMs);
-      this.#lastKey = key;
     }
     for (const [pool, depth] of orphaned) {
       this.#surroundings.observe({ kind: 'outbox-orphaned', pool, depth });
@@ -84,6 +86,17 @@ export class LmdbStore implements OutboxStore {
     const mismatches = [...selfTest.mismatches(ledger.getRange())];
     await root.close();
     return mismatches;
+  }
+
+  /** Undefined if it cannot be read: one damaged text must not keep all others from being delivered. */
+  #decoded<T>(decode: (text: string) => T, text: string): T | undefined {
+    try {
+      return decode(text);
+    } catch {
+      const error = new PlainError('a text in data.mdb is damaged: it is left there, and not sent');
+      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      return undefined;
+    }
   }
 
   bury(letter: DeadLetter): Promise<void> {
@@ -160,7 +173,8 @@ export class LmdbStore implements OutboxStore {
     this.#erasures = erasures;
     if (!this.#isRedelivering || this.problem() !== undefined) return;
     for (const text of redeliveries) {
-      const letter = decodeLetter(text);
+      const letter = this.#decoded(decodeLetter, text);
+      if (letter === undefined) continue;
       const { id } = letter.notification;
       if (this.#beingRedelivered.has(id)) continue;
       this.#beingRedelivered.add(id);

@@ -189,10 +189,8 @@ export class Trees {
     const bytes = count * pageSize;
     if (this.#value.length < bytes) this.#value = Buffer.alloc(bytes);
     this.#readBytes(this.#value.subarray(0, bytes), first * pageSize);
-    const { number, kind, overflowCount } = readHeader(this.#value);
-    if (number !== first || kind !== kinds.overflow || overflowCount !== count) {
-      throw damaged(first, 'is not the value that should be there');
-    }
+    const header = this.#header(this.#value, first, kinds.overflow);
+    if (header.overflowCount !== count) throw damaged(first, 'is not the value that should be there');
     return this.#value.subarray(HEADER_BYTES, HEADER_BYTES + valueBytes);
   }
 
@@ -201,14 +199,22 @@ export class Trees {
     this.#use(number, 1);
     const bytes = (this.#pages[level] ??= Buffer.alloc(pageSize));
     this.#readBytes(bytes, number * pageSize);
-    const header = readHeader(bytes);
-    const { lower, upper } = header;
-    if (header.number !== number || header.kind !== expected)
-      throw damaged(number, 'is not the one that should be there');
+    const { lower, upper } = this.#header(bytes, number, expected);
     if (lower % 2 !== 0 || lower > upper || upper > pageSize - HEADER_BYTES) {
       throw damaged(number, 'holds more than a page can');
     }
     return { number, bytes, nodeCount: lower / 2 };
+  }
+
+  #header(bytes: Buffer, number: number, expected: number): ReturnType<typeof readHeader> {
+    const header = readHeader(bytes);
+    if (header.number !== number || header.kind !== expected) {
+      throw damaged(number, 'is not the one that should be there');
+    }
+    // LMDB would take one of a later transaction for its own, and write to it where it is mapped.
+    if (header.transaction > this.#meta.transaction)
+      throw damaged(number, 'is said to be written later than all');
+    return header;
   }
 
   #node({ number, bytes }: Page, index: number): ReturnType<typeof readNode> & { at: number } {
