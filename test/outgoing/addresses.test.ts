@@ -15,7 +15,7 @@ const secret = 's3cr3t';
 const NAME = 'receiver.test';
 const FIRST = '127.0.0.1';
 const SECOND = '127.0.0.2';
-const NAME_SERVER = '127.0.0.53';
+const NAME_SERVER = '127.0.0.77';
 /** Linux sends the first packet of a connection (SYN) again after a second. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const SYN_SENT = '02';
@@ -30,7 +30,8 @@ async function twoAddresses(skip: (reason: string) => never): Promise<string[]> 
   await writeFile(join(folder, 'hosts'), `${FIRST} ${NAME}\n${SECOND} ${NAME}\n`);
   await writeFile(join(folder, 'resolv.conf'), `nameserver ${NAME_SERVER}\n`);
   const mounts = ['hosts', 'resolv.conf'].map((name) => `mount --bind ${folder}/${name} /etc/${name} && `);
-  const command = ['unshare', '-m', 'sh', '-c', `${mounts.join('')}exec "$@"`, 'sh'];
+  const namespaces = process.getuid?.() === 0 ? '-m' : '-rm';
+  const command = ['unshare', namespaces, 'sh', '-c', `${mounts.join('')}exec "$@"`, 'sh'];
   const look = `require('dns').lookup('${NAME}', { all: true }, (_, all) => console.log(all.map((a) => a.address).join()))`;
   const [program, ...args] = [...command, process.execPath, '-e', look];
   const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' });
