@@ -160,6 +160,26 @@ describeWithFreezableDisk('while the file system of the store is frozen, the sid
     await expectPatience(bench, disk.thaw);
   });
 
+  it('ends when shutdown_timeout is over, as soon as the system lets it', async () => {
+    const disk = makeDisk();
+    const folder = join(disk.folder, 'outbox');
+    mkdirSync(folder);
+    const configuration = { shutdown_timeout: 1000 };
+    const { sidecar, receiver, chat } = await startBench({ folder, configuration });
+    receiver.respondWith(503);
+    chat('alice');
+    await sidecar.logged('notification-retried');
+    await disk.freeze();
+    process.kill(sidecar.pid, 'SIGTERM');
+    await sidecar.logged('sidecar-stopped');
+    await expect.poll(() => sidecar.complaints, POLL).toContain('ended by a signal of its own');
+    await disk.thaw();
+    expect(await sidecar.ended).toBeNull();
+    const again = await startBench({ folder });
+    expect((await again.receiver.received(1))[0]!.body).toContain('author=alice');
+    expect(await again.sidecar.stop()).toBe(0);
+  });
+
   it('responds while it drains a backlog of which little is in memory, and delivers all of it after', async () => {
     const disk = makeDisk();
     const folder = join(disk.folder, 'outbox');
