@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { isSupported } from './commands/node-version.ts';
-import { limitYoungGeneration } from './commands/young-generation.ts';
 
 const { version, engines } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
@@ -12,16 +11,27 @@ if (!isSupported(process.versions.node, engines.node)) {
   process.exit(1);
 }
 
+// Before anything else is loaded, for it is to be quick.
+if (process.argv[2] === '--version' || process.argv[2] === '-V') {
+  process.stdout.write(`${version}\n`, () => process.exit());
+  await new Promise(() => undefined);
+}
+
 // Taken before there is a callback module, to which it is denied.
 const { exit } = process;
 
-if (process.argv[2] === 'run') limitYoungGeneration(process);
+if (process.argv[2] === 'run') {
+  const { limitYoungGeneration } = await import('./commands/young-generation.ts');
+  limitYoungGeneration(process);
+}
 
 // Node would open a debugger, to which anybody on this machine can give commands.
 process.on('SIGUSR1', () => undefined);
 
 // Whoever reads our output may leave early, as `head` does, and a disk may be full: delivery goes on without a log.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+// A healthcheck, of which only the exit status matters, is not to wait until these streams are made.
+const writes = process.argv[2] !== 'healthcheck';
+if (writes) for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 // Imported only now, because an older Node could not even read it.
 const { runCommandLine } = await import('./commands/command-line.ts');
@@ -30,4 +40,5 @@ const exitCode = await runCommandLine(process.argv.slice(2), version).catch((err
   return 1;
 });
 // Not left to the event loop, which a callback module may keep busy.
-process.stdout.write('', () => exit(exitCode));
+if (writes) process.stdout.write('', () => exit(exitCode));
+else exit(exitCode);

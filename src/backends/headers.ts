@@ -1,5 +1,5 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { PlainError } from '../core/errors.ts';
+import { http } from '../node-http.ts';
 import { ownText } from './own-copy.ts';
 
 /** Headers that frame the message or name the notification are ours: a wrong one would break the connection. */
@@ -46,9 +46,9 @@ function checkAll(entries: readonly [string, unknown][]): Record<string, string>
   const checked = Object.create(null) as Record<string, string>;
   for (const [name, value] of entries) {
     const lowerCaseName = name.toLowerCase();
-    validateHeaderName(name);
+    http.validateHeaderName(name);
     if (typeof value !== 'string') throw new PlainError(`header ${name} is not a string`);
-    validateHeaderValue(name, value);
+    http.validateHeaderValue(name, value);
     if (!reservedHeaders.has(lowerCaseName)) checked[ownText(lowerCaseName)] = ownText(value);
   }
   return checked;

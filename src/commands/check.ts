@@ -1,12 +1,12 @@
 import { type Command, exitCodes } from './command.ts';
-import { prepare } from './prepare.ts';
-import { printProblems, printProblemsAsJson } from './problems.ts';
 
 export const check: Command = {
   summary: 'tells whether the configuration file is good, and every problem if it is not',
   takesFile: true,
   options: { json: { summary: 'each problem as one JSON object a line, on stdout' } },
   async run({ file, version, options }) {
+    const { prepare } = await import('./prepare.ts');
+    const { printProblems, printProblemsAsJson } = await import('./problems.ts');
     const isJson = options['json'] === true;
     const prepared = await prepare({ file, version }, isJson ? printProblemsAsJson : printProblems);
     if (prepared === undefined) return exitCodes.badConfiguration;

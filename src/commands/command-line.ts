@@ -1,26 +1,28 @@
-import { parseArgs } from 'node:util';
-import { nearest } from '../config/nearest.ts';
 import { type Command, exitCodes, UsageError } from './command.ts';
 import { defaultFile } from './default-file.ts';
-import { commandHelp, groupHelp, help, NAME } from './help.ts';
 import { commands } from './index.ts';
 
 /** Does what the arguments say; resolves to the exit code of the process. */
 export async function runCommandLine(args: readonly string[], version: string): Promise<number> {
   const [first, ...rest] = args;
-  if (first === '--version' || first === '-V') return print(`${version}\n`);
   if (first === 'help' && rest.length > 0) return runCommandLine([...rest, '--help'], version);
-  if (isHelp(first)) return print(help(commands));
-  if (first === undefined) return refuse(help(commands));
-  const found = named(commands, first);
-  if (found === undefined) return refuse(unknownCommand(first, commands));
+  const found = await named(commands, first)?.();
+  if (first === undefined || found === undefined) return withoutCommand(first);
   if ('run' in found) return runCommand({ name: first, command: found, version }, rest);
   const [second, ...others] = rest;
-  if (isHelp(second)) return print(groupHelp(first, found));
-  if (second === undefined) return refuse(groupHelp(first, found));
   const command = named(found.commands, second);
-  if (command === undefined) return refuse(unknownCommand(second, found.commands, first));
-  return runCommand({ name: `${first} ${second}`, command, version }, others);
+  if (command !== undefined) return runCommand({ name: `${first} ${second}`, command, version }, others);
+  const { groupHelp, unknownCommand } = await import('./help.ts');
+  if (isHelp(second)) return print(groupHelp(first, found));
+  return refuse(
+    second === undefined ? groupHelp(first, found) : unknownCommand(second, found.commands, first),
+  );
+}
+
+async function withoutCommand(name: string | undefined): Promise<number> {
+  const { help, unknownCommand } = await import('./help.ts');
+  if (isHelp(name)) return print(await help(commands));
+  return refuse(name === undefined ? await help(commands) : unknownCommand(name, commands));
 }
 
 interface NamedCommand {
@@ -33,14 +35,19 @@ async function runCommand({ name, command, version }: NamedCommand, args: string
   try {
     const { values, positionals } = parse(command, args);
     const { help: wantsHelp, config, ...options } = values;
-    if (wantsHelp === true) return print(commandHelp(name, command));
+    if (wantsHelp === true) return print(await helpFor(name, command));
     const file = typeof config === 'string' ? config : defaultFile(process.env);
     return await command.run({ file, version, options, operands: positionals });
   } catch (error) {
-    if (error instanceof UsageError) return refuse(`${error.message}\n\n${commandHelp(name, command)}`);
+    if (error instanceof UsageError) return refuse(`${error.message}\n\n${await helpFor(name, command)}`);
     if (!isParseError(error)) throw error;
-    return refuse(`${firstSentence(error.message)}\n\n${commandHelp(name, command)}`);
+    return refuse(`${firstSentence(error.message)}\n\n${await helpFor(name, command)}`);
   }
+}
+
+async function helpFor(name: string, command: Command): Promise<string> {
+  const { commandHelp } = await import('./help.ts');
+  return commandHelp(name, command);
 }
 
 function parse({ takesFile, options = {}, operands }: Command, args: string[]) {
@@ -49,6 +56,8 @@ function parse({ takesFile, options = {}, operands }: Command, args: string[]) {
   );
   const help = { help: { type: 'boolean', short: 'h' } } as const;
   const file = { config: { type: 'string', short: 'c' } } as const;
+  // Not imported: that reads every export of `node:util`, which is longer than the rest of a healthcheck.
+  const { parseArgs } = process.getBuiltinModule('node:util');
   return parseArgs({
     args,
     options: { ...Object.fromEntries(own), ...help, ...(takesFile && file) },
@@ -72,8 +81,8 @@ function isHelp(argument: string | undefined): boolean {
   return argument === 'help' || argument === '--help' || argument === '-h';
 }
 
-function named<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
-  return Object.hasOwn(table, name) ? table[name] : undefined;
+function named<T>(table: Readonly<Record<string, T>>, name: string | undefined): T | undefined {
+  return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
 function print(text: string): number {
@@ -84,14 +93,4 @@ function print(text: string): number {
 function refuse(text: string): number {
   process.stderr.write(text);
   return exitCodes.wrongUsage;
-}
-
-function unknownCommand(name: string, known: object, group?: string): string {
-  const names = Object.keys(known);
-  const meant = nearest(name, names);
-  const guess = meant === undefined ? '' : `; did you mean ${meant}?`;
-  const kind = name.startsWith('-') ? 'option' : 'command';
-  const [path, all] =
-    group === undefined ? [NAME, 'the commands'] : [`${NAME} ${group}`, `the commands of ${group}`];
-  return `unknown ${kind} ${name}${guess}\n${all} are ${names.join(', ')}; see ${path} --help\n`;
 }

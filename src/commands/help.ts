@@ -1,13 +1,17 @@
+import { nearest } from '../config/nearest.ts';
 import { type Command, type CommandGroup, exitCodes } from './command.ts';
 import { DEFAULT_FILE } from './default-file.ts';
 
-export const NAME = 'xmpp-event-pusher';
+const NAME = 'xmpp-event-pusher';
 
 /** What `--help` says without a command. */
-export function help(commands: Readonly<Record<string, Command | CommandGroup>>): string {
+export async function help(
+  commands: Readonly<Record<string, () => Promise<Command | CommandGroup>>>,
+): Promise<string> {
+  const loaded = Object.entries(commands).map(async ([name, load]) => [name, await load()] as const);
   return `Usage: ${NAME} COMMAND [OPTIONS]
 
-${summaries(commands)}
+${summaries(Object.fromEntries(await Promise.all(loaded)))}
 
 Options:
   -c, --config FILE   the configuration file (${DEFAULT_FILE})
@@ -46,4 +50,15 @@ function summaries(commands: Readonly<Record<string, { readonly summary: string 
   return Object.entries(commands)
     .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
     .join('\n');
+}
+
+/** What a name that no command has is answered with. */
+export function unknownCommand(name: string, known: object, group?: string): string {
+  const names = Object.keys(known);
+  const meant = nearest(name, names);
+  const guess = meant === undefined ? '' : `; did you mean ${meant}?`;
+  const kind = name.startsWith('-') ? 'option' : 'command';
+  const [path, all] =
+    group === undefined ? [NAME, 'the commands'] : [`${NAME} ${group}`, `the commands of ${group}`];
+  return `unknown ${kind} ${name}${guess}\n${all} are ${names.join(', ')}; see ${path} --help\n`;
 }

@@ -1,15 +1,10 @@
-import { check } from './check.ts';
 import type { Command, CommandGroup } from './command.ts';
-import { deadLetters } from './dead-letters/index.ts';
-import { healthcheck } from './healthcheck.ts';
-import { run } from './run.ts';
-import { schema } from './schema.ts';
 
-/** Every command, by the name that users type. */
-export const commands: Readonly<Record<string, Command | CommandGroup>> = {
-  run,
-  check,
-  schema,
-  healthcheck,
-  'dead-letters': deadLetters,
+/** Every command, by the name that users type; each is loaded when it is asked for, for a start is to be quick. */
+export const commands: Readonly<Record<string, () => Promise<Command | CommandGroup>>> = {
+  run: async () => (await import('./run.ts')).run,
+  check: async () => (await import('./check.ts')).check,
+  schema: async () => (await import('./schema.ts')).schema,
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
+  'dead-letters': async () => (await import('./dead-letters/index.ts')).deadLetters,
 };

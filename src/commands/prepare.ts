@@ -2,12 +2,11 @@ import { loadBackends } from '../backends/load.ts';
 import { keepProcess } from '../backends/process-end.ts';
 import type { Backend } from '../backends/request.ts';
 import { offerStanzaPackage } from '../backends/stanza-package.ts';
-import type { Configuration, OutboxConfiguration } from '../config/configuration.ts';
-import { loadOutbox } from '../config/load-outbox.ts';
+import type { Configuration } from '../config/configuration.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
 import type { Watchdog } from '../watchdog/watchdog.ts';
 import type { CommandContext } from './command.ts';
-import { printProblems, type Tell } from './problems.ts';
+import type { Tell } from './problems.ts';
 
 const NO_WATCHDOG = { entered: () => undefined, loading: undefined };
 
@@ -54,20 +53,4 @@ async function surround(
   keepProcess();
   offerStanzaPackage();
   return watchdog;
-}
-
-/** Loads a configuration only; if it cannot be used, tells all problems on stderr, and gives undefined. */
-export async function readConfiguration(file: string): Promise<Configuration | undefined> {
-  const loaded = await loadConfiguration(file, process.env);
-  if (!('problems' in loaded)) return loaded.configuration;
-  printProblems(loaded.problems);
-  return undefined;
-}
-
-/** Loads what a configuration says of the outbox; tells all problems on stderr, and gives undefined if that is not good. */
-export async function readOutboxConfiguration(file: string): Promise<OutboxConfiguration | undefined> {
-  const loaded = await loadOutbox(file, process.env);
-  if (!('problems' in loaded)) return loaded;
-  printProblems(loaded.problems);
-  return undefined;
 }

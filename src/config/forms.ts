@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { nameprep } from '../core/stringprep.ts';
+import { parseListen } from './listen.ts';
 
 /** Each function here says what is wrong with a text and what to do, or gives undefined if the text is good. */
 export type Form = (text: string) => string | undefined;
@@ -94,15 +94,6 @@ export function secretForm(text: string): string | undefined {
 /** A name as in a Host header, without its port. */
 export function hostForm(text: string): string | undefined {
   return /^[\w.-]+$/.test(text) ? undefined : 'must be a name without a port: metrics.example.com';
-}
-
-/** Takes `ADDRESS:PORT` apart; undefined if it is something else. */
-export function parseListen(text: string): { host: string; port: number } | undefined {
-  const [, address, host, digits] = /^(?:\[([^\]]*)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text) ?? [];
-  const port = Number(digits);
-  if (digits === undefined || port > 65_535) return undefined;
-  if (address !== undefined && !isIPv6(address)) return undefined;
-  return { host: address ?? host ?? '', port };
 }
 
 export function listenForm(text: string): string | undefined {

@@ -4,7 +4,6 @@ import {
   hostForm,
   listenForm,
   nameForm,
-  parseListen,
   pathForm,
   pathPrefixForm,
   preparedDomainForm,
@@ -14,6 +13,7 @@ import {
   serviceForm,
   tagForm,
 } from './forms.ts';
+import { type Address, DEFAULT_LISTEN, parseListen } from './listen.ts';
 import { poolRetrySchema, retrySchema } from './schema-retry.ts';
 import { anySection, milliseconds, text, wholeNumber } from './schema-values.ts';
 
@@ -187,7 +187,7 @@ const outbox = z
 const telemetry = z
   .strictObject({
     listen: text(listenForm)
-      .default('127.0.0.1:9464')
+      .default(DEFAULT_LISTEN)
       .describe('ADDRESS:PORT for /metrics, /healthz and /readyz; port 0: any free port, which is logged.'),
     hosts: z
       .array(text(hostForm))
@@ -196,7 +196,7 @@ const telemetry = z
         'Names by which it is asked (Host header) beside its address: the name of the container, say.',
       ),
   })
-  .transform(({ listen, hosts }) => ({ ...(parseListen(listen) as { host: string; port: number }), hosts }));
+  .transform(({ listen, hosts }) => ({ ...(parseListen(listen) as Address), hosts }));
 
 const log = z.strictObject({
   level: z

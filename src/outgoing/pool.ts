@@ -1,13 +1,14 @@
-import http from 'node:http';
-import https from 'node:https';
+import type Http from 'node:http';
+import type Https from 'node:https';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Attempt, Notification } from '../core/delivery.ts';
 import type { Observe } from '../core/observation.ts';
+import { http } from '../node-http.ts';
 import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
 import { sharedLookup } from './lookup.ts';
-import { makeRequests, type RequestOptions } from './request.ts';
+import type { MakeRequest, RequestOptions } from './request.ts';
 import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';
 
@@ -45,12 +46,12 @@ export interface OutgoingPool {
 export function openPool(options: PoolOptions, { clock, random, observe }: PoolSurroundings): OutgoingPool {
   const { agent, kept, fresh } = openConnections(options, { clock, random });
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
-  const { request } = moduleFor(options);
-  const makeRequest = makeRequests(options, agent, request);
+  const requests = laterRequests(options, agent);
   let isClosed = false;
 
-  const send = (notification: Notification, other?: http.Agent): Promise<ExchangeResult> => {
-    const start = (): http.ClientRequest => makeRequest(notification, other);
+  const send = async (notification: Notification, other?: Http.Agent): Promise<ExchangeResult> => {
+    const makeRequest = await requests();
+    const start = (): Http.ClientRequest => makeRequest(notification, other);
     return exchange({ start, body: notification.body }, { clock, deadlines });
   };
 
@@ -80,8 +81,18 @@ export function openPool(options: PoolOptions, { clock, random, observe }: PoolS
   };
 }
 
-function moduleFor({ server }: PoolOptions): typeof http | typeof https {
-  return server.startsWith('https:') ? https : http;
+/** What makes the requests, with the first of which it is loaded: got takes longer than all else that a start loads. */
+function laterRequests(options: PoolOptions, agent: Http.Agent): () => Promise<MakeRequest> {
+  let loaded: Promise<MakeRequest> | undefined;
+  const load = async (): Promise<MakeRequest> => {
+    const { makeRequests } = await import('./request.ts');
+    return makeRequests(options, agent, moduleFor(options).request);
+  };
+  return () => (loaded ??= load());
+}
+
+function moduleFor({ server }: PoolOptions): typeof Http | typeof Https {
+  return server.startsWith('https:') ? process.getBuiltinModule('node:https') : http;
 }
 
 /** Kept connections, and an agent for single ones. */

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import Registry from 'prom-client/lib/registry.js';
 import type { Notification } from '../core/delivery.ts';
 import { type Observe, type Readers, readWith } from '../core/observation.ts';
 import { oneAtATime } from './one-at-a-time.ts';
@@ -18,24 +18,31 @@ export interface Metrics {
 /** Turns observations and the outboxes' state into Prometheus metrics. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  // Gauges that are named like counters: Prometheus' own linter objects.
-  for (const what of ['handles', 'requests', 'resources']) {
-    registry.removeSingleMetric(`nodejs_active_${what}_total`);
-  }
   const observed = observedMetrics(registry);
   startAtZero(observed, options);
   const readers = metricReaders(observed, options.trustedDomains);
   const fillStateMetrics = stateMetrics(registry, options);
+  let processMetrics: Promise<void> | undefined;
   return {
     observe: (observation) => readWith(readers, observation),
     contentType: registry.contentType,
     scrape: oneAtATime(async () => {
+      await (processMetrics ??= addProcessMetrics(registry));
       // All at once, and nobody else does so before this is written: a scrape shows the ledger and the outboxes of one moment.
       fillStateMetrics();
       return written(registry);
     }),
   };
+}
+
+/** Those of the process (`process_…`, `nodejs_…`); only when somebody looks, because they take time to load. */
+async function addProcessMetrics(registry: Registry): Promise<void> {
+  const { default: collectDefaultMetrics } = await import('prom-client/lib/defaultMetrics.js');
+  collectDefaultMetrics({ register: registry });
+  // Gauges that are named like counters: Prometheus' own linter objects.
+  for (const what of ['handles', 'requests', 'resources']) {
+    registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  }
 }
 
 /** So long may writing hold up what else the process does, in milliseconds; with many series all of it takes longer. */

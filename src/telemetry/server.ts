@@ -1,5 +1,6 @@
-import http from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { http } from '../node-http.ts';
 import { isOwnHost } from './host-header.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -83,7 +84,7 @@ interface Response {
   readonly body: string;
 }
 
-function respond(response: http.ServerResponse, made: Promise<Response>): void {
+function respond(response: ServerResponse, made: Promise<Response>): void {
   made.then(
     ({ status, type, body }) => {
       if (status === 405) response.setHeader('allow', 'GET, HEAD');
@@ -94,7 +95,7 @@ function respond(response: http.ServerResponse, made: Promise<Response>): void {
   );
 }
 
-async function handle(options: TelemetryServerOptions, request: http.IncomingMessage): Promise<Response> {
+async function handle(options: TelemetryServerOptions, request: IncomingMessage): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { error: 'only GET and HEAD' });
   switch (request.url?.split('?')[0]) {
     case '/metrics':

@@ -1,4 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import type Registry from 'prom-client/lib/registry.js';
 import type { Ledger, LedgerState } from '../core/ledger.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
 

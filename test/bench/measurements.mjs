@@ -7,6 +7,7 @@ import { ingest } from './scenarios/ingest.mjs';
 import { isolation } from './scenarios/isolation.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { slow } from './scenarios/slow.mjs';
+import { start } from './scenarios/start.mjs';
 
 const atMost = (limit) => ({ atMost: limit });
 const atLeast = (limit) => ({ atLeast: limit });
@@ -135,6 +136,17 @@ export const measurements = [
       figure('MB', 'backlog-memory-most', 'backlog: most resident memory while it is drained'),
       figure('/s', 'backlog-drain-per-second', 'backlog: drained per second'),
       row('backlog-drain', 'backlog: drained / steady rate', atLeast(0.9)),
+    ],
+  },
+  {
+    name: 'start',
+    run: start,
+    rows: [
+      figure('ms', 'start-bare', 'bare start of Node: CPU'),
+      // 0.5 s where a bare start takes 0.06.
+      row('start-ready', 'run until connected, lmdb: CPU / bare start of Node', atMost(8.3)),
+      row('start-version', '--version: CPU / bare start of Node', atMost(1.5)),
+      row('start-healthcheck', 'healthcheck: CPU / bare start of Node', atMost(1.5)),
     ],
   },
   {

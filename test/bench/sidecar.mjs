@@ -54,6 +54,8 @@ export async function runSidecar({ engine, configuration, domains = [DOMAIN], fo
   const startSeconds = (performance.now() - from) / 1000;
   return {
     pid: child.pid,
+    /** Of its telemetry. */
+    port,
     component,
     startSeconds,
     cpuSeconds: () => cpuSeconds(child.pid),

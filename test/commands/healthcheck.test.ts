@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { folderWith, good } from '../config/load-text.ts';
+import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli } from '../support/cli.ts';
 import { closedPort } from '../support/closed-port.ts';
 
@@ -36,11 +36,45 @@ it('asks a sidecar that listens on every address', async () => {
   expect(await healthcheck(`0.0.0.0:${port}`)).toMatchObject({ code: 0 });
 });
 
+it.each([
+  [
+    'in lines',
+    (port: number) => `${good}telemetry:\n  # the port\n  listen: 127.0.0.1:${port} # local\n  hosts: [x]\n`,
+    0,
+  ],
+  ['in lines, with quotes', (port: number) => `${good}telemetry:\n  listen: "127.0.0.1:${port}"\n`, 0],
+  ['by a variable', (port: number) => `${good}telemetry: { listen: "127.0.0.1:\${PORT:-${port}}" }\n`, 0],
+  [
+    'in a file that is not good elsewhere',
+    (port: number) => `telemetry: { listen: "127.0.0.1:${port}" }\n`,
+    0,
+  ],
+  [
+    'in a file whose secret is not set',
+    (port: number) => `${spoilt('swordfish', '${NONE}')}telemetry: { listen: "127.0.0.1:${port}" }\n`,
+    0,
+  ],
+])('finds where to ask, %s', async (_title, textFor, code) => {
+  const folder = await folderWith({ 'x.yaml': textFor(await listen(readyOnly)) });
+  expect(await runCli(['healthcheck', '-c', 'x.yaml'], { folder })).toMatchObject({ code, stderr: '' });
+});
+
+it('reads a long response whole, and one without a length', async () => {
+  const reason = 'x'.repeat(5000);
+  const port = await listen((_request, response) => {
+    response.writeHead(503).write(reason);
+    response.end('ü');
+  });
+  expect((await healthcheck(`127.0.0.1:${port}`)).stderr).toBe(
+    `not ready: /readyz responds with 503: ${reason}ü\n`,
+  );
+});
+
 it('fails with the reason that /readyz gives', async () => {
   const port = await listen((_request, response) => response.writeHead(503).end('{"status":"unready"}\n'));
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({
     code: 1,
-    stderr: 'not ready: /readyz answers 503: {"status":"unready"}\n',
+    stderr: 'not ready: /readyz responds with 503: {"status":"unready"}\n',
   });
 });
 
@@ -48,7 +82,7 @@ it('fails when nobody listens', async () => {
   const port = await closedPort();
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({
     code: 1,
-    stderr: `not ready: no answer from 127.0.0.1 port ${port} (ECONNREFUSED): is the sidecar running?\n`,
+    stderr: `not ready: no response from 127.0.0.1 port ${port} (ECONNREFUSED): is the sidecar running?\n`,
   });
 });
 
@@ -59,7 +93,7 @@ it('fails when the connection ends in the middle of an answer', async () => {
   });
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({
     code: 1,
-    stderr: `not ready: no answer from 127.0.0.1 port ${port} (ECONNRESET): is the sidecar running?\n`,
+    stderr: `not ready: no response from 127.0.0.1 port ${port} (ECONNRESET): is the sidecar running?\n`,
   });
 });
 
@@ -67,7 +101,7 @@ it('fails when no answer comes in time', async () => {
   const port = await listen(() => undefined);
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({
     code: 1,
-    stderr: `not ready: no answer from 127.0.0.1 port ${port} within 5000 ms\n`,
+    stderr: `not ready: no response from 127.0.0.1 port ${port} within 5000 ms\n`,
   });
 });
 

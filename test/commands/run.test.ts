@@ -330,7 +330,7 @@ it('is not ready while no XMPP server is there, which healthcheck says', async (
   });
   const { code, stderr } = await runCli(['healthcheck', '-c', 'x.yaml'], { folder });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^not ready: \/readyz answers 503: \{.*\}\n$/);
+  expect(stderr).toMatch(/^not ready: \/readyz responds with 503: \{.*\}\n$/);
 });
 
 it('is ready once the XMPP server welcomed it, which healthcheck says', async () => {

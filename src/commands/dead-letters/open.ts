@@ -1,6 +1,5 @@
 import type { DeadLetterFile } from '../../outbox/lmdb/dead-letter-file.ts';
 import { type CommandContext, exitCodes } from '../command.ts';
-import { readOutboxConfiguration } from '../prepare.ts';
 import { printable } from './print.ts';
 
 /**
@@ -12,7 +11,9 @@ export async function withDeadLetters(
   access: 'read' | 'write',
   use: (letters: DeadLetterFile) => Promise<number> | number,
 ): Promise<number> {
-  const outbox = await readOutboxConfiguration(file);
+  // Only now, so that `--help` is quick.
+  const { readOutbox } = await import('../read-section.ts');
+  const outbox = await readOutbox(file);
   if (outbox === undefined) return exitCodes.badConfiguration;
   const { engine, folder } = outbox;
   if (engine !== 'lmdb') return complain(`outbox.engine: the engine ${engine} keeps no dead letters`);

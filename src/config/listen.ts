@@ -1,0 +1,50 @@
+export const DEFAULT_LISTEN = '127.0.0.1:9464';
+
+/** Where a server listens; the host without brackets, port 0 for any free one. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Takes `ADDRESS:PORT` apart; undefined if it is something else. */
+export function parseListen(text: string): Address | undefined {
+  const [, address, host, digits] = /^(?:\[([^\]]*)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) return undefined;
+  if (address !== undefined && !URL.canParse(`http://[${address}]`)) return undefined;
+  return { host: address ?? host ?? '', port };
+}
+
+const TOP_LINE = /^(?:#.*|[a-z_]+:(?:[ \t].*)?|[ \t].*|)$/;
+const SECTION = /^telemetry:[ \t]*(?:[ \t]#.*)?$/;
+const LISTEN = /^listen:[ \t]+(?:"([^"$]*)"|'([^'$]*)'|([\w.][\w.:-]*))[ \t]*(?:[ \t]#.*)?$/;
+
+/**
+ * What `telemetry.listen` is in a file that is written as most are: keys in lines at the top, the section in lines, the
+ * address in one line. Undefined for every other file, of which only a YAML parser can tell.
+ */
+export function plainListen(text: string): Address | undefined {
+  const lines = text.split(/\r?\n/);
+  // What a backslash or another line break makes of a text is the parser's business.
+  if (/\\|\r(?!\n)/.test(text) || !lines.every((line) => TOP_LINE.test(line))) return undefined;
+  const keys = lines.flatMap((line, index) => (/^[a-z]/.test(line) ? [index] : []));
+  const found = keys.filter((index) => lines[index]?.startsWith('telemetry:'));
+  const [start] = found;
+  if (start === undefined) return keys.length === 0 ? undefined : parseListen(DEFAULT_LISTEN);
+  if (found.length > 1 || !SECTION.test(lines[start] ?? '')) return undefined;
+  const end = keys.find((index) => index > start) ?? lines.length;
+  return listenIn(lines.slice(start + 1, end).filter((line) => !/^[ \t]*(?:#.*)?$/.test(line)));
+}
+
+/** Of the lines of the section. A key stands as far in as the first one; what stands farther in belongs to the key above. */
+function listenIn(section: readonly string[]): Address | undefined {
+  const [indentation = ''] = /^ */.exec(section[0] ?? '') ?? [];
+  const named = section.flatMap((line, index) => (line.includes('listen') ? [index] : []));
+  const [index] = named;
+  if (index === undefined) return section.length === 0 ? undefined : parseListen(DEFAULT_LISTEN);
+  const goesOn = section[index + 1]?.startsWith(`${indentation} `) === true;
+  const line = section[index] ?? '';
+  if (named.length > 1 || goesOn || !line.startsWith(indentation)) return undefined;
+  const [, double, single, plain] = LISTEN.exec(line.slice(indentation.length)) ?? [];
+  return parseListen(double ?? single ?? plain ?? '');
+}
