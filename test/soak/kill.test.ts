@@ -27,7 +27,13 @@ const WORKERS = 20;
 const SENDERS = 40;
 const REQUEST_TIMEOUT_MS = 1500;
 /** Log lines of these mean that something went wrong that a kill does not excuse. */
-const NEVER_LOGGED = ['ledger-mismatched', 'outbox-orphaned', 'internal-error', 'notification-dropped'];
+const NEVER_LOGGED = [
+  'ledger-mismatched',
+  'outbox-orphaned',
+  'outbox-unwritable',
+  'internal-error',
+  'notification-dropped',
+];
 
 /** A message that was written to the component's connection. */
 interface Sent {

@@ -27,7 +27,7 @@ export function startSidecarProcess(file: string): SidecarProcess {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
-  const lines: { readonly event: string; readonly id?: string; readonly port?: number }[] = [];
+  const lines: { readonly event: string; readonly webhook_id?: string; readonly port?: number }[] = [];
   let rest = '';
   let complaints = '';
   const ended = once(child, 'close') as Promise<[number | null]>;
@@ -46,7 +46,7 @@ export function startSidecarProcess(file: string): SidecarProcess {
   // One that is killed before has none.
   telemetry.catch(() => undefined);
   return {
-    idsOf: (event) => lines.filter((line) => line.event === event).map(({ id }) => id ?? ''),
+    idsOf: (event) => lines.filter((line) => line.event === event).map((line) => line.webhook_id ?? ''),
     count: (event) => lines.filter((line) => line.event === event).length,
     telemetry,
     end: async (signal) => {
