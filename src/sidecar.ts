@@ -3,6 +3,7 @@ import type { Backend } from './backends/request.ts';
 import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
+import { watchClock } from './core/clock-watch.ts';
 import { parseJid } from './core/jid.ts';
 import { afterReading } from './core/late.ts';
 import { Ledger } from './core/ledger.ts';
@@ -81,7 +82,8 @@ export async function startSidecar(
   observe({ kind: 'telemetry-listening', ...telemetry.address });
   const session = connect(configuration, router, { observe, version });
   connection.session = session;
-  const parts = { session, router, store, lanes: [...lanes.values()], telemetry, observe };
+  const endWatch = watchClock(clock, observe);
+  const parts = { session, router, store, lanes: [...lanes.values()], telemetry, observe, endWatch };
   return {
     observe,
     isStuck: () => store.isStuck(),
@@ -123,13 +125,18 @@ interface TelemetryContext {
 
 function openTelemetry(configuration: Configuration, { lanes, log, store, ...context }: TelemetryContext) {
   const { trustedDomains, taps } = configuration.component;
+  const { capacity } = configuration.outbox;
   const metrics = createMetrics({
     ...context,
     trustedDomains,
     taps,
     pools: [...labelledPools(configuration).keys()],
     backends: configuration.backends.map(({ name }) => name),
-    outboxes: () => [...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
+    limits: [...labelledPools(configuration)].map(([pool, { workers }]) => [pool, { capacity, workers }]),
+    outboxes: () => [
+      ...[...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
+      ...store().orphans(),
+    ],
     isWritable: () => store().problem() === undefined,
     deadLetters: () => store().deadLetters(),
     nowMs: () => clock.now(),
@@ -183,10 +190,12 @@ interface Parts {
   readonly lanes: readonly Lane[];
   readonly telemetry: TelemetryServer;
   readonly observe: Observe;
+  readonly endWatch: () => void;
 }
 
 async function stop(parts: Parts, timeoutMs: number): Promise<void> {
-  const { observe, telemetry, router } = parts;
+  const { observe, telemetry, router, endWatch } = parts;
+  endWatch();
   observe({ kind: 'sidecar-stopping' });
   await endParts(parts, timeoutMs);
   await telemetry.close();

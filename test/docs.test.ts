@@ -217,6 +217,7 @@ function scrapeOfEverything(): Promise<string> {
     version: '0',
     ledger,
     outboxes: () => [['http_pool', counts]],
+    limits: [],
     declined: () => [['chats', 0]],
     isWritable: () => true,
     deadLetters: () => 0,

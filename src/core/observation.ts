@@ -159,6 +159,11 @@ export type Observation =
       readonly reason: 'full' | 'stopped' | 'unwritable';
     }
   | {
+      /** The machine's clock was set on (or back, below 0), or the machine slept. */
+      readonly kind: 'clock-jumped';
+      readonly byMs: number;
+    }
+  | {
       /** The configuration has no pool any more for what waits. */
       readonly kind: 'outbox-orphaned';
       readonly pool: string;

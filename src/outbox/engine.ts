@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { DeadLetter, DeadLetters } from '../core/dead-letter.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Observe } from '../core/observation.ts';
-import type { Outbox } from '../core/outbox.ts';
+import type { Outbox, OutboxCounts } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 
 /** What the engine itself is told: the section `outbox` of the configuration, as far as it concerns all pools. */
@@ -48,6 +48,8 @@ export interface OutboxStore extends DeadLetters {
   deadLetters(): number;
   /** Hands over no more dead letters: what is delivered again now would come too late. */
   stopRedelivering(): void;
+  /** What waits for pools that have no outbox, because they are not configured any more. */
+  orphans(): Iterable<readonly [pool: string, counts: OutboxCounts]>;
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
   problem(): string | undefined;
   /** Whether it does not respond, so that closing it, or ending this process with its threads, might take for ever. */

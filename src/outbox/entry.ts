@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts';
 import type { Handy } from './at-hand.ts';
 import type { RecordSummary } from './records.ts';
 import type { Counted } from './tally.ts';
@@ -9,6 +10,14 @@ export interface Entry extends Waiting<Entry>, Counted, Handy {
   readonly backend: string;
   readonly sender: string;
   attempts: number;
+}
+
+/**
+ * A moment by the monotonic clock, in milliseconds.
+ * @param unixMs Lies in the past; else the machine's clock was set back since, and it is now.
+ */
+export function monotonicMs(clock: Clock, unixMs: number): number {
+  return clock.monotonic() - Math.max(0, clock.now() - unixMs);
 }
 
 /** @param acceptedAtMs By the monotonic clock. */

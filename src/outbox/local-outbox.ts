@@ -5,7 +5,7 @@ import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import { AtHand } from './at-hand.ts';
 import { Destinations } from './destinations.ts';
-import { type Entry, newEntry } from './entry.ts';
+import { type Entry, monotonicMs, newEntry } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import { Leases } from './leases.ts';
@@ -59,17 +59,11 @@ export class LocalOutbox implements Outbox {
    */
   restore(record: RecordSummary, dueAtMs: number): void {
     const { clock } = this.#surroundings;
-    const entry = newEntry(record, this.#byMonotonic(record.acceptedAtSeconds * 1000));
+    const entry = newEntry(record, monotonicMs(clock, record.acceptedAtSeconds * 1000));
     this.#tally.accept(entry);
     if (dueAtMs === 0) return this.#destinations.add(entry);
     const waitMs = believableWaitMs(this.#options.retry, record.attempts, dueAtMs - clock.now());
     this.#destinations.addAside(entry, clock.monotonic() + waitMs);
-  }
-
-  /** @param unixMs Lies in the past; else the machine's clock was set back since, and it is now. */
-  #byMonotonic(unixMs: number): number {
-    const { clock } = this.#surroundings;
-    return clock.monotonic() - Math.max(0, clock.now() - unixMs);
   }
 
   hasRoom(): boolean {
@@ -86,7 +80,7 @@ export class LocalOutbox implements Outbox {
       return Promise.resolve();
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
-    const acceptedAtMs = this.#byMonotonic(notification.acceptedAtMs);
+    const acceptedAtMs = monotonicMs(this.#surroundings.clock, notification.acceptedAtMs);
     const end = this.#unwritten.begin(acceptedAtMs);
     const written = this.#records.add(notification).then((key) => {
       end();

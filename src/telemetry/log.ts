@@ -117,6 +117,12 @@ const lines: Readers<Line | undefined> = {
     }),
   'notification-dropped': (o) =>
     line('error', 'a notification was dropped', { ...fieldsOf(o.notification), reason: o.reason }),
+  'clock-jumped': (o) =>
+    line(
+      'warn',
+      "the machine's clock jumped, or the machine slept; what waits is as old as before, and due as before",
+      pick(o, 'byMs'),
+    ),
   'outbox-orphaned': (o) =>
     line('warn', 'notifications wait for a pool that is not configured any more', pick(o, 'pool', 'depth')),
   'outbox-unwritable': (o) => line('error', 'the outbox takes no notifications', pick(o, 'problem')),

@@ -10,12 +10,19 @@ export interface StateOptions {
   readonly ledger: Ledger;
   /** Each outgoing pool's label and what its outbox holds now. */
   readonly outboxes: () => Iterable<readonly [pool: string, counts: OutboxCounts]>;
+  /** Each outgoing pool's limits, as configured. */
+  readonly limits: Iterable<readonly [pool: string, limits: PoolLimits]>;
   /** For each backend, how many events it did not want. */
   readonly declined: () => Iterable<readonly [backend: string, events: number]>;
   readonly isWritable: () => boolean;
   /** How many dead letters are kept now. */
   readonly deadLetters: () => number;
   readonly nowMs: () => number;
+}
+
+export interface PoolLimits {
+  readonly capacity: number;
+  readonly workers: number;
 }
 
 const ledgerStates: readonly LedgerState[] = ['accepted', 'delivered', 'dead', 'dropped'];
@@ -37,6 +44,8 @@ function gaugesOf(registry: Registry) {
       'pool',
     ),
     inFlight: gauge('event_pusher_in_flight', 'Notifications being sent.', 'pool'),
+    capacity: gauge('event_pusher_outbox_capacity', 'Most notifications that may wait.', 'pool'),
+    workers: gauge('event_pusher_pool_workers', 'Most notifications that are sent at a time.', 'pool'),
     writable: gauge('event_pusher_outbox_writable', '1 while the outbox takes notifications.'),
     deadLetters: gauge('event_pusher_dead_letters', 'Dead letters kept now.'),
     buildInfo: gauge('event_pusher_build_info', 'Always 1.', 'version', 'node'),
@@ -48,7 +57,7 @@ function gaugesOf(registry: Registry) {
  * equation holds in every scrape.
  */
 export function stateMetrics(registry: Registry, options: StateOptions): () => void {
-  const { depth, oldest, unwritten, inFlight, writable, deadLetters, buildInfo } = gaugesOf(registry);
+  const { depth, oldest, unwritten, inFlight, writable, deadLetters, ...constant } = gaugesOf(registry);
   const notifications = new Counter({
     name: 'event_pusher_notifications_total',
     help: 'What became of notifications: accepted = delivered + dead + dropped + depth + in flight.',
@@ -56,9 +65,15 @@ export function stateMetrics(registry: Registry, options: StateOptions): () => v
     registers: [registry],
   });
   const fillDeclined = declinedMetric(registry, options);
-  buildInfo.set({ version: options.version, node: process.version }, 1);
+  constant.buildInfo.set({ version: options.version, node: process.version }, 1);
+  for (const [pool, { capacity, workers }] of options.limits) {
+    constant.capacity.set({ pool }, capacity);
+    constant.workers.set({ pool }, workers);
+  }
 
   return () => {
+    // A pool that is not configured any more is gone with the last that waited for it.
+    for (const gauge of [depth, oldest, unwritten, inFlight]) gauge.reset();
     for (const [pool, counts] of options.outboxes()) {
       depth.set({ pool }, counts.waiting);
       inFlight.set({ pool }, counts.inFlight);

@@ -39,6 +39,8 @@ const contract: readonly (readonly [name: string, type: string, ...labels: strin
   ['event_pusher_outbox_oldest_age_seconds', 'gauge', 'pool'],
   ['event_pusher_outbox_unwritten', 'gauge', 'pool'],
   ['event_pusher_in_flight', 'gauge', 'pool'],
+  ['event_pusher_outbox_capacity', 'gauge', 'pool'],
+  ['event_pusher_pool_workers', 'gauge', 'pool'],
   ['event_pusher_notifications_total', 'counter', 'backend', 'state'],
   ['event_pusher_build_info', 'gauge', 'version', 'node'],
   ['event_pusher_outbox_writable', 'gauge'],
@@ -96,6 +98,7 @@ function openMetrics({
     version: '1.2.3',
     ledger,
     outboxes: () => Object.entries(counts),
+    limits: [['http_pool', { capacity: 1000, workers: 10 }]],
     declined: () => [['chats', 3]],
     isWritable: () => true,
     deadLetters: () => 0,
@@ -237,6 +240,22 @@ describe('the metrics', () => {
     expect(sumOf(samples, `${name}_bucket`, { le: '0.025' })).toBe(0);
     expect(sumOf(samples, `${name}_bucket`, { le: '0.05' })).toBe(1);
     expect(sumOf(samples, 'event_pusher_attempts_total')).toBe(outcomes.length);
+  });
+
+  it('say what a pool is configured to hold and to send at a time', async () => {
+    const samples = await scrape(openMetrics().metrics);
+    expect(sumOf(samples, 'event_pusher_outbox_capacity', { pool: 'http_pool' })).toBe(1000);
+    expect(sumOf(samples, 'event_pusher_pool_workers', { pool: 'http_pool' })).toBe(10);
+  });
+
+  it('show a pool that is not configured any more only while something waits for it', async () => {
+    const counts: Record<string, OutboxCounts> = {};
+    const { metrics } = openMetrics({ counts });
+    counts['gone'] = { waiting: 3, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 };
+    expect(sumOf(await scrape(metrics), 'event_pusher_outbox_depth', { pool: 'gone' })).toBe(3);
+    delete counts['gone'];
+    const samples = (await scrape(metrics)).get('event_pusher_outbox_depth') ?? [];
+    expect(samples.filter(({ labels }) => labels['pool'] === 'gone')).toEqual([]);
   });
 
   it('say whether the component is connected', async () => {
@@ -476,6 +495,7 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
     version: '1.2.3',
     ledger,
     outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
+    limits: [],
     declined: () => [['chats', 0]],
     isWritable: () => true,
     deadLetters: () => 0,

@@ -18,6 +18,7 @@ export const memory: OutboxEngine = (_options, surroundings) => {
     },
     stopRedelivering: () => undefined,
     deadLetters: () => 0,
+    orphans: () => [],
     problem: () => undefined,
     isStuck: () => false,
     close: () => Promise.resolve(),

@@ -1,8 +1,9 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
-import type { Outbox } from '../../core/outbox.ts';
+import type { Outbox, OutboxCounts } from '../../core/outbox.ts';
 import type { EngineOptions, OutboxOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
 import { LocalOutbox } from '../local-outbox.ts';
+import { OrphanedOutbox } from '../orphaned-outbox.ts';
 import { Connection } from './connection.ts';
 import { openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
@@ -19,6 +20,8 @@ export class LmdbStore implements OutboxStore {
   readonly #options: EngineOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #outboxes = new Map<string, LocalOutbox>();
+  readonly #orphans = new Map<string, OrphanedOutbox>();
+  #longestMaxAgeMs = 0;
   readonly #beingRedelivered = new Set<string>();
   #erasures = 0;
   #lastKey = 0;
@@ -35,16 +38,26 @@ export class LmdbStore implements OutboxStore {
   }
 
   outbox(options: OutboxOptions): Outbox {
+    const outbox = new LocalOutbox(this.#records(options.pool), options, this.#surroundings);
+    this.#outboxes.set(options.pool, outbox);
+    this.#longestMaxAgeMs = Math.max(this.#longestMaxAgeMs, options.retry.maxAgeMs);
+    return outbox;
+  }
+
+  #records(pool: string): LmdbRecords {
     const nextKey = (): number => (this.#lastKey += 1);
     const { deadLetterCapacity } = this.#options;
-    const records = new LmdbRecords(options.pool, {
-      connection: this.#connection,
-      deadLetterCapacity,
-      nextKey,
-    });
-    const outbox = new LocalOutbox(records, options, this.#surroundings);
-    this.#outboxes.set(options.pool, outbox);
-    return outbox;
+    return new LmdbRecords(pool, { connection: this.#connection, deadLetterCapacity, nextKey });
+  }
+
+  /** Of a pool that is not configured any more; what it was given is not known, so that the longest age counts. */
+  #orphan(pool: string): OrphanedOutbox {
+    let orphan = this.#orphans.get(pool);
+    if (orphan === undefined) {
+      orphan = new OrphanedOutbox(this.#records(pool), this.#longestMaxAgeMs, this.#surroundings);
+      this.#orphans.set(pool, orphan);
+    }
+    return orphan;
   }
 
   async start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
@@ -56,6 +69,7 @@ export class LmdbStore implements OutboxStore {
       observe({ kind: 'ledger-mismatched', pool, backend, off });
       void this.#write({ do: 'correct', ledger: [pool, backend], accepted: off });
     }
+    for (const orphan of this.#orphans.values()) orphan.start();
     this.#look(redeliver);
   }
 
@@ -64,7 +78,6 @@ export class LmdbStore implements OutboxStore {
     // Opened for this alone: what was read stays mapped until it is closed, and a million records are half a gigabyte.
     const { root, summaries, ledger } = openDatabase(folder);
     const selfTest = new SelfTest();
-    const orphaned = new Map<string, number>();
     // One text for each sender and backend, not one for each of their records.
     const texts = new Map<string, string>();
     const shared = (text: string): string => texts.get(text) ?? (texts.set(text, text), text);
@@ -77,11 +90,11 @@ export class LmdbStore implements OutboxStore {
       const record = { key, backend: shared(backend), sender: shared(sender), acceptedAtSeconds, attempts };
       selfTest.found(pool, backend);
       const outbox = this.#outboxes.get(pool);
-      if (outbox === undefined) orphaned.set(pool, (orphaned.get(pool) ?? 0) + 1);
+      if (outbox === undefined) this.#orphan(pool).restore(record);
       else outbox.restore(record, dueAtMs);
     }
-    for (const [pool, depth] of orphaned) {
-      this.#surroundings.observe({ kind: 'outbox-orphaned', pool, depth });
+    for (const [pool, { waiting }] of this.orphans()) {
+      this.#surroundings.observe({ kind: 'outbox-orphaned', pool, depth: waiting });
     }
     const mismatches = [...selfTest.mismatches(ledger.getRange())];
     await root.close();
@@ -106,6 +119,11 @@ export class LmdbStore implements OutboxStore {
     ledger.count(backend, 'accepted');
     ledger.count(backend, 'dead');
     return this.#write(burial(letter, { key: undefined, ledger: [pool, backend], capacity }));
+  }
+
+  orphans(): [pool: string, counts: OutboxCounts][] {
+    const all = [...this.#orphans].map(([pool, orphan]) => [pool, orphan.counts()] as [string, OutboxCounts]);
+    return all.filter(([, { waiting }]) => waiting > 0);
   }
 
   problem(): string | undefined {
@@ -133,6 +151,7 @@ export class LmdbStore implements OutboxStore {
 
   async #close(): Promise<void> {
     this.#cancelLook();
+    await Promise.all([...this.#orphans.values()].map((orphan) => orphan.close()));
     await this.#connection.close();
     await this.#ownership.release();
   }

@@ -1,0 +1,101 @@
+import type { Notification } from '../core/delivery.ts';
+import type { OutboxCounts } from '../core/outbox.ts';
+import { UnderWay } from '../core/under-way.ts';
+import { Alarm } from './alarm.ts';
+import type { OutboxSurroundings } from './engine.ts';
+import { type Entry, monotonicMs, newEntry } from './entry.ts';
+import { GuardedRecords } from './guarded-records.ts';
+import type { Records, RecordSummary } from './records.ts';
+import { Tally } from './tally.ts';
+
+/** So many at most are buried together. */
+const MOST_AT_A_TIME = 100;
+/** When nothing can be read, it is tried again after so many milliseconds. */
+const AGAIN_MS = 1000;
+
+/** What an earlier run left for a pool that is not configured any more: it waits until its age makes it a dead letter. */
+export class OrphanedOutbox {
+  readonly #records: GuardedRecords;
+  readonly #maxAgeMs: number;
+  readonly #surroundings: OutboxSurroundings;
+  readonly #tally: Tally<Entry>;
+  readonly #alarm: Alarm;
+  readonly #underWay = new UnderWay();
+  #isClosed = false;
+
+  constructor(records: Records, maxAgeMs: number, surroundings: OutboxSurroundings) {
+    this.#records = new GuardedRecords(records, surroundings.observe);
+    this.#maxAgeMs = maxAgeMs;
+    this.#surroundings = surroundings;
+    this.#tally = new Tally(surroundings);
+    this.#alarm = new Alarm(surroundings.clock, () => this.#look());
+  }
+
+  /** To be called in the order of the keys, before `start`. */
+  restore(record: RecordSummary): void {
+    this.#tally.accept(
+      newEntry(record, monotonicMs(this.#surroundings.clock, record.acceptedAtSeconds * 1000)),
+    );
+  }
+
+  /** Looks from now on who is too old. */
+  start(): void {
+    this.#look();
+  }
+
+  counts(): OutboxCounts {
+    const { clock } = this.#surroundings;
+    const { oldestAtSeconds, ...counts } = this.#tally.counts();
+    const unixMs = clock.now() - clock.monotonic();
+    const oldestAcceptedAtMs = oldestAtSeconds === undefined ? undefined : unixMs + oldestAtSeconds * 1000;
+    return { ...counts, unwritten: 0, oldestAcceptedAtMs };
+  }
+
+  /** To be awaited before the records are closed. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#alarm.cancel();
+    return this.#underWay.settled();
+  }
+
+  #look(): void {
+    if (this.#isClosed) return;
+    const nowMs = this.#surroundings.clock.monotonic();
+    const old: Entry[] = [];
+    for (let next = this.#tally.oldestWaiting(); next !== undefined; next = this.#tally.oldestWaiting()) {
+      if (old.length === MOST_AT_A_TIME) break;
+      if (this.#endsAtMs(next) > nowMs) {
+        this.#alarm.set(this.#endsAtMs(next));
+        break;
+      }
+      this.#tally.move(next, 'leaving');
+      old.push(next);
+    }
+    if (old.length > 0) void this.#underWay.track(this.#bury(old));
+  }
+
+  async #bury(old: readonly Entry[]): Promise<void> {
+    const read = await this.#records.read(old.map(({ key }) => key));
+    if (read === undefined) {
+      for (const entry of old) this.#tally.move(entry, 'waiting');
+      if (!this.#isClosed) this.#alarm.set(this.#surroundings.clock.monotonic() + AGAIN_MS);
+      return;
+    }
+    await Promise.all(old.map((entry, index) => this.#end(entry, read[index])));
+    this.#look();
+  }
+
+  #endsAtMs({ acceptedAtSeconds }: Entry): number {
+    return acceptedAtSeconds * 1000 + this.#maxAgeMs;
+  }
+
+  /** Without a notification, because somebody removed the record or it cannot be read, it is dropped. */
+  async #end(entry: Entry, notification: Notification | undefined): Promise<void> {
+    if (notification === undefined) return this.#tally.end(entry, 'dropped');
+    const { clock, observe } = this.#surroundings;
+    const { attempts } = entry;
+    await this.#records.bury(entry, { notification, reason: 'expired', diedAtMs: clock.now(), attempts });
+    this.#tally.end(entry, 'dead');
+    observe({ kind: 'notification-dead', notification, reason: 'expired' });
+  }
+}
