@@ -217,7 +217,7 @@ function scrapeOfEverything(): Promise<string> {
     version: '0',
     ledger,
     outboxes: () => [['http_pool', counts]],
-    limits: [],
+    limits: [['http_pool', { capacity: 1, workers: 1 }]],
     declined: () => [['chats', 0]],
     isWritable: () => true,
     deadLetters: () => 0,
