@@ -30,7 +30,9 @@ async function use() {
     pool: 'http_pool',
     capacity: 1_000_000,
     whenFull: 'drop_newest',
-    order: 'none',
+    workers: 10,
+    backends: ['chats'],
+    retry: { firstDelayMs: 1000, maxDelayMs: 600_000, maxAgeMs: 86_400_000, order: 'none', statuses: [] },
   });
   await store.start(() => Promise.resolve());
   const { waiting } = outbox.counts();
