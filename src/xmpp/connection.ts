@@ -36,6 +36,8 @@ export interface ConnectionTiming extends LivenessTiming {
 
 export interface ConnectionOptions {
   readonly endpoint: Endpoint;
+  /** See `Approach`. */
+  readonly firstAddress: number;
   readonly domain: string;
   readonly secret: string;
   /** Bytes. */
@@ -88,7 +90,7 @@ export class Connection {
     this.#options = options;
     this.#events = events;
     this.#surroundings = surroundings;
-    const { endpoint, domain, pings, timing } = options;
+    const { endpoint, firstAddress, domain, pings, timing } = options;
     this.#entity = hardenedComponent(
       { ...options, service: serviceOf(endpoint) },
       {
@@ -104,7 +106,7 @@ export class Connection {
       onDead: (ending) => this.#giveUp(ending),
       onSecondComponent: () => events.secondComponent(),
     });
-    this.#socket = openSocket(endpoint, timing.handshake, () => this.#open());
+    this.#socket = openSocket(endpoint, { limitMs: timing.handshake, firstAddress }, () => this.#open());
     this.#listen();
     this.#cancelWatchdog = afterReading(surroundings.clock, timing.handshake, () =>
       this.#abort(timeoutEnding(serviceOf(endpoint), timing.handshake, this.#ready)),

@@ -82,6 +82,8 @@ class ReconnectingSession implements Session {
   /** The last failure that was told of as news, since the last time online. */
   #told: { readonly reason: string; readonly atMs: number } | undefined;
   #isRepeat = false;
+  /** Tries that did not get us in: the next one begins with the host's next address. */
+  #failures = 0;
   #hasSecond = false;
 
   constructor(options: SessionOptions, handlers: SessionHandlers, surroundings: Surroundings) {
@@ -123,6 +125,7 @@ class ReconnectingSession implements Session {
     this.#connection = new Connection(
       {
         endpoint: this.#endpoint,
+        firstAddress: this.#failures,
         domain: this.#domain,
         secret,
         maxStanzaSize,
@@ -158,9 +161,8 @@ class ReconnectingSession implements Session {
     const nowMs = clock.monotonic();
     this.#connection = undefined;
     if (this.#onStopped !== undefined) return this.#onStopped();
-    if (this.#onlineAt !== undefined && nowMs - this.#onlineAt >= this.#timing.stableAfter) {
-      this.#backOff.reset();
-    }
+    if (this.#onlineAt === undefined) this.#failures += 1;
+    else if (nowMs - this.#onlineAt >= this.#timing.stableAfter) this.#backOff.reset();
     this.#onlineAt = undefined;
     this.#isRepeat = this.#told?.reason === ending.reason && nowMs - this.#told.atMs < REPEAT_AFTER_MS;
     if (!this.#isRepeat) this.#told = { reason: ending.reason, atMs: nowMs };

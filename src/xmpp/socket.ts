@@ -1,3 +1,4 @@
+import dns from 'node:dns';
 import net from 'node:net';
 import tls from 'node:tls';
 
@@ -45,18 +46,26 @@ export function serviceOf({ host, port, secure }: Endpoint): string {
  */
 const PART_FOR_AN_ADDRESS = 1 / 4;
 
+/** How to connect. */
+export interface Approach {
+  /** The caller gives up after so many milliseconds. */
+  readonly limitMs: number;
+  /** The address of the host's name that is tried first, counted from 0 and on from the first one behind the last. */
+  readonly firstAddress: number;
+}
+
 /**
- * Connects, which the caller ends after `limitMs`; `onReady` is called once bytes can be written, for TLS after the certificate was verified (against Node's
+ * Connects; `onReady` is called once bytes can be written, for TLS after the certificate was verified (against Node's
  * certificate authorities and NODE_EXTRA_CA_CERTS). TCP keep-alive is on: while nothing is under way, a peer whose
  * machine or network has gone is noticed within 40 s.
  */
 export function openSocket(
   { host, port, secure }: Endpoint,
-  limitMs: number,
+  { limitMs, firstAddress }: Approach,
   onReady: () => void,
 ): net.Socket {
   const autoSelectFamilyAttemptTimeout = Math.ceil(limitMs * PART_FOR_AN_ADDRESS);
-  const target = { host, port, autoSelectFamilyAttemptTimeout };
+  const target = { host, port, autoSelectFamilyAttemptTimeout, lookup: lookupFrom(firstAddress) };
   const socket = secure
     ? tls.connect({ ...target, ...(net.isIP(host) === 0 && { servername: host }) }, onReady)
     : net.connect(target, onReady);
@@ -66,6 +75,16 @@ export function openSocket(
     if (chunk.length >= LARGE_CHUNK_BYTES) pauseForATurn(socket);
   });
   return socket;
+}
+
+/** Looks a name up as Node does; of its addresses this one is the first, and those before it are the last. */
+function lookupFrom(first: number): net.LookupFunction {
+  return (name, options, callback) =>
+    dns.lookup(name, options, (error, found, family) => {
+      const isList = error === null && Array.isArray(found) && found.length > 0;
+      const start = isList ? first % found.length : 0;
+      callback(error, isList ? [...found.slice(start), ...found.slice(0, start)] : found, family);
+    });
 }
 
 /**

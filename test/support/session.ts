@@ -7,7 +7,7 @@ import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.t
 
 const MEBIBYTE = 1024 * 1024;
 export const DOMAIN = 'push.example.com';
-const TIMEOUTS = { handshake: 10_000, ping: 10_000, silence: 30_000 };
+export const TIMEOUTS = { handshake: 10_000, ping: 10_000, silence: 30_000 };
 
 export type Offline = Extract<Observation, { kind: 'component-offline' }>;
 

@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
-import { DOMAIN, expectRecovery, expectWorking, online, Subject } from '../support/session.ts';
+import { DOMAIN, expectRecovery, expectWorking, online, Subject, TIMEOUTS } from '../support/session.ts';
 import { startSlowListener } from '../support/slow-listener.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 
@@ -678,6 +678,20 @@ describe('the service', () => {
     onTestFinished(() => spy.mockRestore());
   }
 
+  /** Every name has these addresses, in this order. */
+  function giveAddresses(...addresses: string[]): void {
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      _options: object,
+      callback: (error: null, found: object[]) => void,
+    ) =>
+      callback(
+        null,
+        addresses.map((address) => ({ address, family: 4 })),
+      )) as never);
+    onTestFinished(() => lookup.mockRestore());
+  }
+
   test('may speak TLS, with a certificate that is trusted and in its name (facts 2.21)', async () => {
     const asked: string[] = [];
     const SNICallback = (name: string, callback: (error: null) => void): void => {
@@ -790,20 +804,33 @@ describe('the service', () => {
     'is reached although it is a second away and its name has another address, where nobody listens',
     async () => {
       const listener = await startSlowListener();
-      const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((
-        _name: string,
-        _options: object,
-        callback: (error: null, addresses: object[]) => void,
-      ) =>
-        callback(
-          null,
-          ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })),
-        )) as never);
-      onTestFinished(() => lookup.mockRestore());
+      giveAddresses('127.0.0.1', '127.0.0.2');
       const subject = new Subject({ service: `xmpp://far.example.com:${listener.port}` });
       await new Promise((resolve) => setTimeout(resolve, 50)); // The connection is on its way.
       listener.arrive();
       expect(await Promise.race([listener.received, subject.offline()])).toContain('<stream:stream');
+    },
+  );
+
+  test.skipIf(process.platform !== 'linux')(
+    'whose name has several addresses is reached at another one if the first takes connections and lets nobody in',
+    async () => {
+      const second = await startXmppServer();
+      const first = await startXmppServer({ host: '127.0.0.2', port: second.port });
+      giveAddresses('127.0.0.2', '127.0.0.1');
+      const subject = new Subject({ service: `xmpp://pair.example.com:${second.port}` });
+      await (await first.accept()).sees(/<stream:stream/);
+      subject.clock.advance(TIMEOUTS.handshake);
+      const { retryInMs } = await subject.offline();
+      subject.clock.advance(retryInMs ?? 0);
+      const peer = await second.welcome();
+      await subject.online();
+
+      peer.cut();
+      const again = await subject.offline(2);
+      subject.clock.advance(again.retryInMs ?? 0);
+      await expectWorking(subject, await second.welcome());
+      expect(first.connections).toBe(1);
     },
   );
 
