@@ -1,6 +1,7 @@
 import type { Component } from '@xmpp/component';
 import xml from '@xmpp/xml';
 import type { Stanza } from '../core/event.ts';
+import type { PatientWriter } from './patient-writer.ts';
 
 const NAME = 'xmpp-event-pusher';
 const DISCO_INFO = 'http://jabber.org/protocol/disco#info';
@@ -18,10 +19,18 @@ const MOST_UNSENT_BYTES = 1024 * 1024;
  * (XEP-0199) and version (XEP-0092), anything else with an error. Gives the function that takes each received iq; it
  * throws nothing.
  */
-export function answerQueries(entity: Component, domain: string, version: string): (iq: Stanza) => void {
+export function answerQueries(
+  entity: Component,
+  writer: PatientWriter,
+  { domain, version }: { readonly domain: string; readonly version: string },
+): (iq: Stanza) => void {
   // What the library does with an element: on its own way it would do so with every stanza, and throw.
   const [route] = entity.listeners('element') as ((stanza: Stanza) => unknown)[];
-  entity.send = (answer) => send(entity, answer, domain);
+  entity.send = async (answer) => {
+    const text = textOf(answer, domain);
+    const unsent = (entity.socket?.writableLength ?? 0) + writer.held;
+    if (text.length <= LONGEST_ANSWER && unsent <= MOST_UNSENT_BYTES) writer.write(text);
+  };
   entity.iqCallee.get(DISCO_INFO, 'query', ({ element }) => aboutUs(element));
   entity.iqCallee.get(PING, 'ping', () => true);
   entity.iqCallee.get(VERSION, 'query', () =>
@@ -49,13 +58,11 @@ function domainOf(address: string): string {
   return bare.slice(bare.indexOf('@') + 1);
 }
 
-/** Sends an answer without the query in it: that may be long, or use prefixes that were declared elsewhere. */
-async function send(entity: Component, answer: Stanza, domain: string): Promise<void> {
+/** An answer without the query in it: that may be long, or use prefixes that were declared elsewhere. */
+function textOf(answer: Stanza, domain: string): string {
   answer.attrs['from'] ??= domain;
   if (answer.attrs['type'] === 'error') answer.children = answer.children.slice(-1);
-  const text = answer.toString();
-  const unsent = entity.socket?.writableLength ?? 0;
-  if (text.length <= LONGEST_ANSWER && unsent <= MOST_UNSENT_BYTES) await entity.write(text);
+  return answer.toString();
 }
 
 function aboutUs(query: Stanza): Stanza {

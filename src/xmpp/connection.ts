@@ -18,6 +18,7 @@ import {
 } from './ending.ts';
 import { hardenedComponent } from './hardened-component.ts';
 import { Liveness, type LivenessTiming } from './liveness.ts';
+import { PatientWriter } from './patient-writer.ts';
 import type { Pings } from './pings.ts';
 import { type Endpoint, openSocket, serviceOf } from './socket.ts';
 import type { XmlError } from './xml-text.ts';
@@ -76,6 +77,7 @@ export class Connection {
   readonly #surroundings: Surroundings;
   readonly #entity: Component;
   readonly #socket: Socket;
+  readonly #writer: PatientWriter;
   readonly #answer: (iq: Stanza) => void;
   readonly #liveness: Liveness;
   readonly #cancelWatchdog: () => void;
@@ -94,15 +96,16 @@ export class Connection {
     this.#entity = hardenedComponent(
       { ...options, service: serviceOf(endpoint) },
       {
-        onBytes: (count) => this.#liveness.heard(count),
+        onBytes: (count) => this.#heard(count),
         onElement: (element, bytes) => this.#receive(element, bytes),
         onSkipped: () => this.#online && this.#guard('onTooLarge', () => events.tooLarge()),
         onMalformed: (error) => this.#refuse(error),
       },
     );
-    this.#answer = answerQueries(this.#entity, domain, surroundings.version);
+    this.#writer = new PatientWriter(surroundings.clock, (text) => this.#socket.write(text));
+    this.#answer = answerQueries(this.#entity, this.#writer, { domain, version: surroundings.version });
     this.#liveness = new Liveness(pings, timing, surroundings.clock, {
-      send: (text) => this.#socket.write(text),
+      send: (text) => this.#writer.write(text),
       onDead: (ending) => this.#giveUp(ending),
       onSecondComponent: () => events.secondComponent(),
     });
@@ -137,6 +140,11 @@ export class Connection {
     this.#entity.on('open', ({ attrs }: Stanza) => (this.#namespace = attrs['xmlns'] as string | undefined));
     this.#entity.on('close', () => this.#end(STREAM_CLOSED));
     this.#entity.on('disconnect', () => this.#closed());
+  }
+
+  #heard(bytes: number): void {
+    this.#liveness.heard(bytes);
+    this.#writer.heard(bytes);
   }
 
   #open(): void {
@@ -191,12 +199,17 @@ export class Connection {
   /** Closes our side, and the socket if the server does not close its own in time. */
   #end(ending: Ending, lastWords = ''): void {
     this.#ending ??= ending;
-    this.#liveness.stop();
+    this.#stopWriting();
     if (this.#socket.writable) this.#socket.end(`${lastWords}</stream:stream>`);
     const { clock } = this.#surroundings;
     this.#cancelDeadline ??= afterReading(clock, this.#options.timing.closeWithin, () =>
       this.#socket.destroy(),
     );
+  }
+
+  #stopWriting(): void {
+    this.#liveness.stop();
+    this.#writer.stop();
   }
 
   #abort(ending: Ending): void {
@@ -207,7 +220,7 @@ export class Connection {
   #closed(): void {
     this.#cancelWatchdog();
     this.#cancelDeadline?.();
-    this.#liveness.stop();
+    this.#stopWriting();
     const ending = this.#ending ?? CLOSED;
     const service = serviceOf(this.#options.endpoint);
     this.#events.closed(

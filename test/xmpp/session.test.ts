@@ -542,6 +542,9 @@ describe('iq', () => {
     const { subject, peer } = await online();
     peer.write(iq);
     peer.write(`<iq type='get' id='end' from='a@b' to='${DOMAIN}'>${PING}</iq>`);
+    await subject.received(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    subject.clock.advance(100); // After a long stanza we wait so long for more.
     await peer.sees(/<iq [^>]*id="end"/);
     expect(subject.of('internal-error')).toEqual([]);
     expect(subject.stanzas).toHaveLength(2);

@@ -1,0 +1,83 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { PatientWriter } from '../../src/xmpp/patient-writer.ts';
+import { ManualClock } from '../support/clock.ts';
+
+const MUCH = 64 * 1024;
+
+describe('what is to be written to a server', () => {
+  let clock: ManualClock;
+  let written: string[];
+  let writer: PatientWriter;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    written = [];
+    writer = new PatientWriter(clock, (text) => written.push(text));
+  });
+
+  /** Reads in one turn of the event loop. */
+  async function read(bytes: number): Promise<void> {
+    writer.heard(bytes);
+    await nextTurn();
+  }
+
+  it('is written in the next turn of the event loop, all at once', async () => {
+    writer.write('a');
+    writer.write('b');
+    expect(writer.held).toBe(2);
+    await read(100);
+    expect(written).toEqual(['ab']);
+    expect(writer.held).toBe(0);
+  });
+
+  it('waits while more is to be read, also if that comes in small pieces (TLS), until nothing came for 100 ms', async () => {
+    writer.write('a');
+    for (let pieces = 0; pieces < 16; pieces += 1) writer.heard(1024);
+    await nextTurn();
+    clock.advance(99);
+    await read(MUCH);
+    clock.advance(1);
+    await read(100);
+    clock.advance(98);
+    expect(written).toEqual([]);
+    clock.advance(1);
+    expect(written).toEqual(['a']);
+  });
+
+  it('is written after five seconds even if there is more and more to be read', async () => {
+    await read(MUCH);
+    writer.write('a');
+    for (let ms = 0; ms < 5000; ms += 50) {
+      await read(MUCH);
+      expect(written).toEqual([]);
+      clock.advance(50);
+    }
+    expect(written).toEqual(['a']);
+  });
+
+  it('is not written at once after a pause, in which more may have come', async () => {
+    await read(MUCH);
+    writer.write('a');
+    await nextTurn();
+    clock.pause(60_000);
+    await read(MUCH);
+    clock.advance(99);
+    expect(written).toEqual([]);
+    clock.advance(100);
+    expect(written).toEqual(['a']);
+  });
+
+  it('is forgotten when the connection ends', async () => {
+    await read(MUCH);
+    writer.write('a');
+    await nextTurn();
+    writer.stop();
+    clock.advance(10_000);
+    expect(written).toEqual([]);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
