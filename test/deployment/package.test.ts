@@ -1,9 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { watch } from '../support/watch.ts';
@@ -50,7 +50,9 @@ async function succeed(file: string, parameters: readonly string[], folder: stri
 async function pack(folder: string): Promise<{ filename: string; files: { path: string }[] }> {
   for (const name of [
     'package.json',
+    'package-lock.json',
     '.npmrc',
+    '.ci',
     'tsconfig.json',
     'README.md',
     'LICENSE',
@@ -65,9 +67,10 @@ async function pack(folder: string): Promise<{ filename: string; files: { path: 
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), 'private');
   }
-  await succeed('npm', ['run', 'build'], folder);
-  const packed = await succeed('npm', ['pack', '--json', '--ignore-scripts'], folder);
-  const [tarball] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+  const packed = await succeed('npm', ['pack', '--json', '--foreground-scripts=false'], folder);
+  const [tarball] = JSON.parse(packed.slice(packed.indexOf('[\n'))) as [
+    { filename: string; files: { path: string }[] },
+  ];
   return tarball;
 }
 
@@ -96,8 +99,27 @@ describe('the package', () => {
     ].toSorted();
 
   it('holds what is needed to run and configure it, and nothing else', () => {
-    expect(namesIn('')).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'config', 'dist', 'package.json']);
+    expect(namesIn('')).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'config',
+      'dist',
+      'npm-shrinkwrap.json',
+      'package.json',
+    ]);
+    expect(existsSync(join(folder, 'npm-shrinkwrap.json')), 'it is left behind').toBe(false);
+  });
+
+  it('holds the versions of all production dependencies that were tested, for who installs from its folder', async () => {
+    const text = await succeed('tar', ['-xzOf', tarball, 'package/npm-shrinkwrap.json'], folder);
+    const { packages } = JSON.parse(text) as Lock;
+    const { packages: locked } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lock;
+    const production = Object.entries(locked).filter(([path, { dev }]) => path !== '' && dev !== true);
+    expect(production.length).toBeGreaterThan(20);
+    expect(Object.entries(packages).filter(([path]) => path !== '')).toEqual(production);
     expect(namesIn('config/')).toEqual([
+      'backup.md',
       'callbacks',
       'ejabberd',
       'event-pusher.callbacks.yaml',
@@ -126,12 +148,42 @@ describe('the package', () => {
     expect(paths.filter((path) => path.startsWith('dist/')).toSorted()).toEqual(built.toSorted());
   });
 
-  it('installs elsewhere and runs', async (context) => {
-    const elsewhere = join(folder, 'elsewhere');
-    await mkdir(elsewhere);
-    await writeFile(join(elsewhere, 'package.json'), '{}');
-    const options = ['--prefer-offline', '--no-audit', '--no-fund', '--no-package-lock', '--fetch-retries=1'];
-    const installed = await run('npm', ['install', ...options, tarball], elsewhere);
+  it('has links only to what it holds, and to places that its pages have', async () => {
+    const pages = paths.filter((path) => path.endsWith('.md'));
+    expect(pages).toContain('config/troubleshooting.md');
+    for (const page of pages) {
+      const text = await readFile(join(root, page), 'utf8');
+      for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        const [file = '', place] = target.split('#');
+        const path = file === '' ? page : posix.join(posix.dirname(page), file);
+        expect(
+          paths.some((each) => each === path || each.startsWith(`${path}/`)),
+          `${page}: ${target}`,
+        ).toBe(true);
+        if (place === undefined) continue;
+        const headings = [...(await readFile(join(root, path), 'utf8')).matchAll(/^#+ (.*)$/gm)];
+        expect(
+          headings.map(([, heading = '']) => anchorOf(heading)),
+          `${page}: ${target}`,
+        ).toContain(place);
+      }
+    }
+  });
+
+  it('installs as the README says, with the versions that package.json pins, whoever depends on them, and runs', async (context) => {
+    expect(await readFile(join(root, 'README.md'), 'utf8')).toContain(
+      `npm install --global ./${basename(tarball)} `,
+    );
+    const prefix = join(folder, 'prefix');
+    const options = [
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      '--fetch-retries=1',
+      `--prefix=${prefix}`,
+    ];
+    const installed = await run('npm', ['install', '--global', ...options, tarball], tmpdir());
     const [, reason] =
       /npm error code (E(?:NOTFOUND|AI_AGAIN|CONN\w+|TIMEDOUT|NETUNREACH|NOTCACHED))/.exec(
         installed.stderr,
@@ -139,17 +191,62 @@ describe('the package', () => {
     context.skip(reason !== undefined, `no package registry can be reached (${reason})`);
     expect(installed.code, installed.stderr).toBe(0);
 
-    const command = join(elsewhere, 'node_modules/.bin/xmpp-event-pusher');
+    const home = join(prefix, 'lib/node_modules/xmpp-event-pusher');
+    const { dependencies, optionalDependencies } = await manifestIn(root);
+    const pinned = { ...dependencies, ...optionalDependencies };
+    expect(Object.keys(pinned)).toContain('msgpackr-extract');
+    for (const [name, pin] of Object.entries(pinned)) {
+      expect(await versionsBelow(join(home, 'node_modules'), name), name).toEqual([pin]);
+    }
+    expect((await manifestIn(home)).version).toBe(version);
+    const command = join(prefix, 'bin/xmpp-event-pusher');
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(join(elsewhere, 'config'), { recursive: true });
     expect(await succeed(command, ['--version'], elsewhere)).toBe(`${version}\n`);
-    await mkdir(join(elsewhere, 'config'));
-    const packaged = join(elsewhere, 'node_modules/xmpp-event-pusher/config/event-pusher.yaml');
-    await cp(packaged, join(elsewhere, 'config/event-pusher.yaml'));
+    await cp(join(home, 'config/event-pusher.yaml'), join(elsewhere, 'config/event-pusher.yaml'));
     expect(await succeed(command, ['check'], elsewhere)).toBe('config/event-pusher.yaml: good\n');
     // Another sidecar may have the usual port on this machine.
     await appendFile(join(elsewhere, 'config/event-pusher.yaml'), '\ntelemetry: { listen: 127.0.0.1:0 }\n');
     await expectToRun(command, elsewhere);
   });
 });
+
+/** As pages on the web make it of a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\d _-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+interface Lock {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
+}
+
+interface Manifest {
+  readonly version?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+async function manifestIn(folder: string): Promise<Manifest> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** The versions of a package that are anywhere below a folder, each once. */
+async function versionsBelow(folder: string, name: string): Promise<(string | undefined)[]> {
+  const files = await readdir(folder, { recursive: true });
+  const places = files.filter(
+    (file) => `/${file}`.endsWith(`/${name}/package.json`) && isInstalled(file, name),
+  );
+  const manifests = await Promise.all(places.map((place) => manifestIn(join(folder, dirname(place)))));
+  return [...new Set(manifests.map((manifest) => manifest.version))];
+}
+
+/** Directly below a `node_modules`, not in some folder of a package. */
+function isInstalled(file: string, name: string): boolean {
+  return file === `${name}/package.json` || file.endsWith(`/node_modules/${name}/package.json`);
+}
 
 /** Runs until it looks for its server, which takes all modules and the outbox, and stops it. */
 async function expectToRun(command: string, folder: string): Promise<void> {

@@ -110,11 +110,10 @@ function paste(
 describe("the commands in the unit's comment", () => {
   it('install what the unit needs, as they are pasted', async () => {
     const root = await folderWith({});
-    const programs = await fakePrograms('npm', 'systemctl');
+    const programs = await fakePrograms('systemctl');
     const { status, stdout, stderr } = paste(installBlock(root), programs);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(programs.calls().split('\n')).toEqual([
-      'npm install --global xmpp-event-pusher',
       'systemctl daemon-reload',
       'systemctl enable --now xmpp-event-pusher',
       '',
@@ -138,7 +137,7 @@ describe("the commands in the unit's comment", () => {
 
   it('leave a secret that is there as it is', async () => {
     const root = await folderWith({ 'etc/xmpp-event-pusher/component-secret': 'swordfish\n' });
-    const { status, stdout } = paste(installBlock(root), await fakePrograms('npm', 'systemctl'));
+    const { status, stdout } = paste(installBlock(root), await fakePrograms('systemctl'));
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'swordfish\n\n' });
   });
 });
