@@ -25,6 +25,13 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
 /** So few queues may be kept without use that sweeping them out would not be worth it. */
 const FEW = 1000;
 
+/** So many that come back together are sorted first: each has its place among the others of its sender. */
+const MANY_AT_ONCE = 10;
+
+function youngestFirst<T extends Waiting<T>>(a: T, b: T): number {
+  return b.key - a.key;
+}
+
 /** From the back, where most belong. */
 function insertByAge<T extends Waiting<T>>(chain: Chain<T>, item: T): void {
   let before = chain.last;
@@ -79,12 +86,14 @@ export class Turns<T extends Waiting<T>> {
 
   /** Those that waited aside come back if they are due; before all others after a rest, which one of them called for. */
   comeDue(nowMs: number, isResting = false): void {
-    const back: T[] = [];
-    for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs)) {
-      if (isResting) back.push(due);
-      else this.#comeBack(due);
-    }
-    for (const item of back.reverse()) this.#comeBackFirst(item);
+    const first = this.#aside.takeDue(nowMs);
+    if (first === undefined) return;
+    const back = [first];
+    for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs))
+      back.push(due);
+    if (back.length > MANY_AT_ONCE) this.#comeBackTogether(back);
+    else for (const item of back) this.#comeBack(item);
+    if (isResting) for (const item of back.sort(youngestFirst)) this.#moveToFront(this.#queueOf(item));
   }
 
   /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
@@ -143,7 +152,12 @@ export class Turns<T extends Waiting<T>> {
 
   /** All that wait aside are due: what waits goes out from the oldest to the youngest. */
   release(): void {
-    const all = this.#aside.takeAll();
+    this.#comeBackTogether(this.#aside.takeAll());
+    this.#sortReady();
+  }
+
+  /** Adds to the given ones those that came back before them. */
+  #comeBackTogether(all: T[]): void {
     for (let index = all.length - 1; index >= 0; index -= 1) {
       const item = all[index]!;
       const { waiting, aside } = this.#queueOf(item);
@@ -154,13 +168,11 @@ export class Turns<T extends Waiting<T>> {
         all.push(first);
       }
     }
-    all.sort((a, b) => b.key - a.key);
-    for (const item of all) {
+    for (const item of all.sort(youngestFirst)) {
       const queue = this.#queueOf(item);
       queue.waiting.unshift(item);
       this.#update(queue);
     }
-    this.#sortReady();
   }
 
   /** The sender whose next one is the oldest comes first. */
@@ -190,10 +202,7 @@ export class Turns<T extends Waiting<T>> {
     queue.aside?.remove(item);
   }
 
-  /** Its sender has the next turn. */
-  #comeBackFirst(item: T): void {
-    this.#comeBack(item);
-    const queue = this.#queueOf(item);
+  #moveToFront(queue: SenderQueue<T>): void {
     if (!queue.isReady) return;
     this.#ready.remove(queue);
     this.#ready.unshift(queue);

@@ -356,6 +356,126 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
   });
 
+  describe('the backends of one pool', () => {
+    const shared = { workers: 4, backends: ['chats', 'alerts'] };
+    const busy: Attempt = { outcome: '5xx', status: 503, durationSeconds: 0 };
+    const seconds = (count: number): Verdict => ({
+      kind: 'retry',
+      afterMs: 1000 * count,
+      restMs: 1000 * count,
+    });
+
+    /** Three failures in a row, over a second. */
+    async function breakDown(bench: Bench): Promise<void> {
+      for (const id of ['ada1', 'bea1', 'cia1']) {
+        await bench.put(id);
+        await bench.settle(await bench.lease(), retryAfter(60_000), busy);
+        bench.advance(500);
+      }
+    }
+
+    it('leave half of the workers to others while nothing shows that they do not hang', async () => {
+      const bench = await openBench(engine, shared);
+      await bench.put('a1', 'b1', 'c1', 'd1');
+      const out = [await bench.lease(), await bench.lease()];
+      const lease = bench.lease();
+      await nextTurn();
+      expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 2 });
+      await bench.put('e1/alerts');
+      expect(idOf(await lease)).toBe('e1/alerts');
+      const leases = [bench.lease(), bench.lease()];
+      await bench.settle(out[0]!, delivered);
+      expect((await Promise.all(leases)).map(idOf)).toEqual(['c1', 'd1']);
+    });
+
+    it('keep the order of a sender each for itself', async () => {
+      const bench = await openBench(engine, { ...shared, workers: 8 });
+      await bench.put('alice1', 'alice2', 'alice3/alerts', 'alice4/alerts');
+      expect([await bench.lease(), await bench.lease()].map(idOf).toSorted()).toEqual([
+        'alice1',
+        'alice3/alerts',
+      ]);
+      const lease = bench.lease();
+      await nextTurn();
+      expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 2 });
+      await bench.put('bob1');
+      expect(idOf(await lease)).toBe('bob1');
+    });
+
+    it('rest each for itself, and then get one attempt, of the one that was told to wait', async () => {
+      const bench = await openBench(engine, shared);
+      await bench.put('a1', 'b1');
+      await bench.settle(await bench.lease(), seconds(2), busy);
+      const lease = bench.lease();
+      await bench.put('c1/alerts');
+      expect(idOf(await lease)).toBe('c1/alerts');
+      const next = [bench.lease(), bench.lease()];
+      bench.advance(1999);
+      await nextTurn();
+      expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 1 });
+      bench.advance(1);
+      const first = await next[0]!;
+      expect(idOf(first)).toBe('a1');
+      await nextTurn();
+      expect(bench.check(), 'one attempt').toMatchObject({ waiting: 1, inFlight: 2 });
+      await bench.settle(first, delivered);
+      expect(idOf(await next[1]!)).toBe('b1');
+    });
+
+    it.each(['sender', 'none'] as const)(
+      'have all that waits made due by the first success after an outage, the oldest first (order: %s)',
+      async (order) => {
+        const bench = await openBench(engine, { ...shared, retry: { order } });
+        await breakDown(bench);
+        await bench.put('second1');
+        const success = await bench.lease();
+        expect(idOf(success)).toBe('second1');
+        await bench.put('third1');
+        await bench.settle(success, delivered);
+        const ids: string[] = [];
+        for (let count = 0; count < 4; count += 1) {
+          const delivery = await bench.lease();
+          ids.push(idOf(delivery));
+          await bench.settle(delivery, delivered);
+        }
+        expect(ids).toEqual(['ada1', 'bea1', 'cia1', 'third1']);
+      },
+    );
+
+    it('have the oldest one of a sender tried before its next while nothing gets through, and then the next', async () => {
+      const bench = await openBench(engine, shared);
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(60_000), busy);
+      await breakDown(bench);
+      bench.advance(1000);
+      await bench.put('alice2');
+      for (const id of ['alice1', 'alice2']) {
+        const delivery = await bench.lease();
+        expect(idOf(delivery)).toBe(id);
+        await bench.settle(delivery, retryAfter(60_000), busy);
+        bench.advance(1000);
+      }
+      const lease = bench.lease();
+      await nextTurn();
+      expect(bench.check().inFlight).toBe(0);
+      await bench.put('bob1');
+      expect(idOf(await lease)).toBe('bob1');
+    });
+
+    it('with order: strict have the one that holds the others back tried when another one comes, while nothing gets through', async () => {
+      const bench = await openBench(engine, { ...shared, retry: { order: 'strict' } });
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(60_000), busy);
+      await breakDown(bench);
+      bench.advance(1000);
+      await bench.put('alice2');
+      const oldest = await bench.lease();
+      expect(idOf(oldest)).toBe('alice1');
+      await bench.settle(oldest, delivered);
+      expect([idOf(await bench.lease())]).toEqual(['ada1']);
+    });
+  });
+
   describe('a full outbox', () => {
     it('with drop_newest drops what comes, says so and counts it', async () => {
       const bench = await openBench(engine, { capacity: 2 });

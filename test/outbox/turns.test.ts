@@ -44,3 +44,36 @@ describe('turns of more senders than are kept without use', () => {
     expect(turns.take()?.name).toBe('slow 2');
   });
 });
+
+describe('those that waited aside and come due at once', () => {
+  it('have their turns from the oldest to the youngest, be they hundreds of thousands of one sender', () => {
+    const turns = new Turns<Item>('sender');
+    const count = 200_000;
+    const items = Array.from({ length: count }, (_, index) => item('alice', `${index}`));
+    for (const [index, one] of items.entries()) turns.addAside(one, 1 + ((index * 7919) % 1000));
+    for (const nowMs of [1, 300, 1000]) turns.comeDue(nowMs);
+    for (const expected of items) {
+      const taken = turns.take();
+      if (taken !== expected) throw new Error(`${taken?.name} instead of ${expected.name}`);
+      turns.end(taken);
+    }
+    expect(turns.take()).toBeUndefined();
+  });
+
+  it('come with those that are not due yet when all are released, and the sender with the oldest comes first', () => {
+    const turns = new Turns<Item>('sender');
+    const [a1, b1, a2, c1] = [item('a', 'a1'), item('b', 'b1'), item('a', 'a2'), item('c', 'c1')];
+    turns.add(c1);
+    turns.addAside(b1, 10);
+    turns.addAside(a2, 5);
+    turns.addAside(a1, 2000);
+    turns.comeDue(10);
+    turns.release();
+    const names: string[] = [];
+    for (let next = turns.take(); next !== undefined; next = turns.take()) {
+      names.push(next.name);
+      turns.end(next);
+    }
+    expect(names).toEqual(['a1', 'b1', 'c1', 'a2']);
+  });
+});
