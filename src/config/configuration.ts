@@ -16,7 +16,7 @@ export interface Problem extends Position {
   readonly message: string;
 }
 
-/** The whole configuration: checked, complete, relative paths resolved (PRODUCT section 2). */
+/** The whole configuration: checked, complete, relative paths resolved. */
 export interface Configuration {
   readonly component: ComponentConfiguration;
   readonly outgoingPools: readonly PoolConfiguration[];

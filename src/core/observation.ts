@@ -1,7 +1,7 @@
 import type { Attempt, DeathReason, Notification } from './delivery.ts';
 import type { Direction } from './event.ts';
 
-/** The taps of PRODUCT section 3; `none`: no configured tap took the stanza. */
+/** The taps; `none`: no configured tap took the stanza. */
 export type TapName = 'forwarded' | 'service_log' | 'direct' | 'none';
 
 /** Why a stanza became no event. */

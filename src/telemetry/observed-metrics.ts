@@ -8,7 +8,7 @@ const RESPONSE_TIME_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 
 export type ObservedMetrics = ReturnType<typeof observedMetrics>;
 
-/** The metrics that move with observations; names and labels are PRODUCT section 6. */
+/** The metrics that move with observations; names and labels are a promise to dashboards and alerts. */
 export function observedMetrics(registry: Registry) {
   const registers = [registry];
   return {

@@ -38,7 +38,7 @@ export function sumOf(samples: Samples, name: string, labels: Record<string, str
     .reduce((sum, { value }) => sum + value, 0);
 }
 
-/** Asserts accepted = delivered + dead + dropped + depth + in flight (PRODUCT section 6) in a scraped text. */
+/** Asserts accepted = delivered + dead + dropped + depth + in flight in a scraped text. */
 export function expectBalanced(metricsText: string): void {
   const samples = parseMetrics(metricsText);
   const state = (name: string): number => sumOf(samples, 'event_pusher_notifications_total', { state: name });

@@ -20,7 +20,7 @@ import { serveTelemetry } from '../../src/telemetry/server.ts';
 import { expectBalanced, parseMetrics, type Sample, type Samples, sumOf } from '../support/ledger.ts';
 import { startReceiver } from '../support/receiver.ts';
 
-/** PRODUCT section 6, and what tells of the outbox's disk and of faults of our own. */
+/** Every metric, with its type and labels, which dashboards and alerts rely on. */
 const contract: readonly (readonly [name: string, type: string, ...labels: string[]])[] = [
   ['mod_http_notifications_sent_total', 'counter', 'host'],
   ['mod_http_notifications_failed_total', 'counter', 'host'],
