@@ -22,6 +22,11 @@ const LONGEST_PAUSE_MS = 800;
 const FIRST_RELEASE_GAP_MS = 1000;
 const LONGEST_RELEASE_GAP_MS = 600_000;
 
+/** The receiver has said what it wants to say: yes, or never. */
+function isEnd(verdict: Verdict): boolean {
+  return verdict.kind === 'delivered' || (verdict.kind === 'dead' && verdict.reason === 'rejected');
+}
+
 /**
  * How many requests may be out to one destination: a backend of a pool. `half` is what one that may hang leaves to others.
  *
@@ -88,8 +93,8 @@ export class RequestLimit {
     const hasResponse = attempt?.errorCode === undefined;
     if (hasResponse) this.#silentSinceMs = nowMs;
     const isBack = this.#move(verdict, hasResponse, nowMs);
-    const isFailure = verdict.kind !== 'delivered' && this.#state === 'down';
-    if (!hasResponse || attempt?.wasCut === true || isFailure) this.#pause(nowMs);
+    const isAnotherFailure = this.#state === 'down' && !isEnd(verdict);
+    if (!hasResponse || attempt?.wasCut === true || isAnotherFailure) this.#pause(nowMs);
     else this.#pauseMs = 0;
     return isBack;
   }
@@ -121,7 +126,7 @@ export class RequestLimit {
   #move(verdict: Verdict, hasResponse: boolean, nowMs: number): boolean {
     if (verdict.kind === 'delivered') return this.#succeed(nowMs);
     if (verdict.restMs !== undefined) this.#rest(nowMs + verdict.restMs);
-    else if (verdict.kind === 'dead' && verdict.reason === 'rejected') this.#prove();
+    else if (isEnd(verdict)) this.#prove();
     else this.#fail(hasResponse, nowMs);
     return false;
   }

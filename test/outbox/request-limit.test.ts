@@ -151,11 +151,13 @@ describe('a destination whose attempts fail', () => {
     expect(bench.limit.isAway).toBe(true);
   });
 
-  it('stays down after a rejection, which is no success', () => {
+  it('stays down after a rejection, which is no success, but keeps no place taken for it', () => {
     const bench = new Bench();
     bench.breakDown();
+    bench.waitForPlaces();
     expect(bench.try(rejected, answered)).toBe(false);
     expect(bench.limit.state).toBe('down');
+    expect(bench.taken).toBe(0);
   });
 
   it('keeps each place taken after a failure: 50 ms, twice as long each time, 800 ms at most', () => {
