@@ -9,6 +9,11 @@ import { EncodingError, readTextFile } from './text-file.ts';
  */
 export async function readSecretFile(path: string): Promise<{ secret: string } | ProblemText> {
   try {
+    const stats = await stat(path);
+    // Reading a FIFO would wait for ever, or take the secret out of it; it is read again at each connect.
+    if (!stats.isFile() && !stats.isDirectory()) {
+      return { code: 'unreadable-secret-file', message: 'names a FIFO or a device, not a file' };
+    }
     const { text, hasMark } = await readTextFile(path);
     if (hasMark)
       return unusable('begins with a byte order mark, which the server does not have: save it without one');

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -77,6 +78,16 @@ describe('a secret file', () => {
     expect(await problemsOf(withSecretFile, { files: { 'secrets/component/x': '' } })).toEqual([
       '4:16: component.secret_file names a folder: name the file in it',
     ]);
+  });
+
+  it('that is no file but a FIFO or a device is a problem, and nobody waits at it', async () => {
+    const folder = await folderWith({});
+    spawnSync('mkfifo', [join(folder, 'fifo')]);
+    for (const path of [join(folder, 'fifo'), '/dev/null']) {
+      expect(await problemsOf(spoilt('secret: swordfish', `secret_file: ${path}`))).toEqual([
+        '4:16: component.secret_file names a FIFO or a device, not a file',
+      ]);
+    }
   });
 
   it('beside a secret is a problem, on whatever is wrong with the file', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { apply, FORMAT, openDatabase } from '../../src/outbox/lmdb/database.js';
 import { burial, encodeNotification, encodeSummary } from '../../src/outbox/lmdb/encoding.ts';
 import { summaryOf } from '../../src/outbox/records.ts';
+import { folderWith, good } from '../config/load-text.ts';
+import { runCli } from '../support/cli.ts';
 import { damaged } from '../support/damage.ts';
 import { notification } from '../support/notification.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
@@ -99,6 +101,27 @@ describe('a damaged data.mdb', () => {
     expect(outcomes.refused).toBeGreaterThan(DAMAGES / 4);
     expect(outcomes.used).toBeGreaterThan(DAMAGES / 8);
   }, 600_000);
+
+  it('is refused by every command of the command line in words, with exit code 1', async () => {
+    const home = await folderWith({ 'x.yaml': good });
+    const folder = join(home, 'data');
+    const file = join(folder, 'data.mdb');
+    mkdirSync(folder);
+    const { content } = damaged(await wellUsed(), 2);
+    writeFileSync(file, content);
+    for (const args of [
+      ['run'],
+      ['dead-letters', 'list'],
+      ['dead-letters', 'show', 'id-8'],
+      ['dead-letters', 'drop', '--all'],
+    ]) {
+      const { code, signal, stdout, stderr } = await runCli([...args, '-c', 'x.yaml'], { folder: home });
+      expect({ args, code, signal }).toEqual({ args, code: 1, signal: null });
+      expect(stdout + stderr).toContain('data.mdb is damaged: page ');
+      expect(readFileSync(file).equals(content)).toBe(true);
+      expect(readdirSync(folder)).toEqual(['data.mdb']);
+    }
+  });
 
   it('is whole as a test makes it', async () => {
     const folder = temporaryFolder();
