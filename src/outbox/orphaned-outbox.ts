@@ -76,12 +76,13 @@ export class OrphanedOutbox {
 
   async #bury(old: readonly Entry[]): Promise<void> {
     const read = await this.#records.read(old.map(({ key }) => key));
+    // Records may give fewer than they were asked for: the others wait again.
+    for (const entry of old.slice(read?.length ?? 0)) this.#tally.move(entry, 'waiting');
     if (read === undefined) {
-      for (const entry of old) this.#tally.move(entry, 'waiting');
       if (!this.#isClosed) this.#alarm.set(this.#surroundings.clock.monotonic() + AGAIN_MS);
       return;
     }
-    await Promise.all(old.map((entry, index) => this.#end(entry, read[index])));
+    await Promise.all(read.map((notification, index) => this.#end(old[index]!, notification)));
     this.#look();
   }
 

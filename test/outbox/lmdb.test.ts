@@ -79,19 +79,35 @@ describe('what the engine lmdb has accepted', () => {
 
   it('waits, and is told of, while its pool is not configured', async () => {
     const folder = temporaryFolder();
+    const acceptedAtMs = Date.now();
     const first = await openFolder(folder, { pools: ['a', 'b'] });
-    await first.outboxes[0]!.put(notification('alice1', { pool: 'a' }));
-    await first.outboxes[1]!.put(notification('bob1', { pool: 'b' }));
-    await first.outboxes[1]!.put(notification('bob2', { pool: 'b' }));
+    await first.outboxes[0]!.put(notification('alice1', { pool: 'a', acceptedAtMs }));
+    await first.outboxes[1]!.put(notification('bob1', { pool: 'b', acceptedAtMs }));
+    await first.outboxes[1]!.put(notification('bob2', { pool: 'b', acceptedAtMs }));
     await first.close();
     const without = await openFolder(folder, { pools: ['a'] });
     expect(without.observed).toEqual([{ kind: 'outbox-orphaned', pool: 'b', depth: 2 }]);
-    await without.outboxes[0]!.put(notification('alice2', { pool: 'a' }));
+    await without.outboxes[0]!.put(notification('alice2', { pool: 'a', acceptedAtMs }));
     await without.close();
     const again = await openFolder(folder, { pools: ['a', 'b'] });
     expect(again.kinds()).toEqual([]);
     expect(await idsIn(again.outboxes[0]!)).toEqual(['alice1', 'alice2']);
     expect(await idsIn(again.outboxes[1]!)).toEqual(['bob1', 'bob2']);
+  });
+
+  it('becomes dead letters, all of it, when it is too old, however large', async () => {
+    const folder = temporaryFolder();
+    const count = 6;
+    const first = await openFolder(folder, { pools: ['b'] });
+    for (let index = 1; index <= count; index += 1) {
+      await first.outbox.put(notification(`${index}`, { pool: 'b', body: 'x'.repeat(1_000_000) }));
+    }
+    await first.close();
+    const without = await openFolder(folder, { pools: ['a'] });
+    await expect.poll(() => without.store.deadLetters(), { timeout: 20_000 }).toBe(count);
+    await without.close();
+    expect((await readFolder(folder)).ledger).toMatchObject({ accepted: count, dead: count, dropped: 0 });
+    expect(without.ledger.entry('chats')).toMatchObject({ dead: count, dropped: 0 });
   });
 });
 
