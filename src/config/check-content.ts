@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { nodeAt, type Source } from './document.ts';
 import type { Report } from './findings.ts';
 import { issueText, unknownKeyText } from './messages.ts';
+import { field } from './raw.ts';
 import { type CheckedFile, fileSchema } from './schema.ts';
 
 /**
@@ -20,6 +21,12 @@ export function checkContent(
   if (result.success) return result.data;
   for (const issue of result.error.issues) reportIssue(issue, report);
   return undefined;
+}
+
+/** The section `component` if it passes, whatever the others do: what it warns of stands beside their errors. */
+export function checkedComponent(content: unknown): CheckedFile['component'] | undefined {
+  const result = fileSchema.shape.component.safeParse(field(content, 'component'));
+  return result.success ? result.data : undefined;
 }
 
 function check(source: Source) {

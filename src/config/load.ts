@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { findCallbackModule } from './callback-module.ts';
-import { checkContent } from './check-content.ts';
+import { checkContent, checkedComponent } from './check-content.ts';
 import { completeConfiguration, type Surroundings } from './complete.ts';
 import type { Configuration, Position, Problem } from './configuration.ts';
 import { checkConsistency, checkTimeouts, checkTrust } from './consistency.ts';
@@ -58,9 +58,10 @@ async function examine(
   const checked = checkContent(source, texts, report);
   const content: unknown = source.document.toJS();
   checkConsistency(content, report);
-  if (checked !== undefined) {
-    checkTrust(checked.component, report);
-    checkTimeouts(checked.component, report);
+  const component = checkedComponent(content);
+  if (component !== undefined) {
+    checkTrust(component, report);
+    checkTimeouts(component, report);
   }
   const surroundings = await survey(source, content, { folder, report });
   return checked === undefined

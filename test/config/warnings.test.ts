@@ -22,5 +22,7 @@ describe('taps that take copies', () => {
 
   it('are worth a warning beside errors elsewhere', async () => {
     expect(await warningsOf(good.replace('pool_name: http_pool', 'pool_name: nobody'))).toHaveLength(1);
+    expect(await warningsOf(`${good}nonsense: 1\n`)).toHaveLength(1);
+    expect(await warningsOf(good.replace('outgoing_pools:', 'outgoing_pool:'))).toHaveLength(1);
   });
 });
