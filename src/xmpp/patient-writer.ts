@@ -69,7 +69,7 @@ export class PatientWriter {
     if (waitMs > 0) {
       this.#cancelWait = afterReading(this.#clock, waitMs, () => {
         this.#cancelWait = undefined;
-        this.#writeIfCalm();
+        this.#awaitTurn(); // Timers come before reading: what is there by now is looked at first.
       });
       return;
     }

@@ -15,6 +15,12 @@ describe('what is to be written to a server', () => {
     writer = new PatientWriter(clock, (text) => written.push(text));
   });
 
+  /** Lets time pass, and the turn that follows. */
+  async function pass(ms: number): Promise<void> {
+    clock.advance(ms);
+    await nextTurn();
+  }
+
   /** Reads in one turn of the event loop. */
   async function read(bytes: number): Promise<void> {
     writer.heard(bytes);
@@ -34,13 +40,13 @@ describe('what is to be written to a server', () => {
     writer.write('a');
     for (let pieces = 0; pieces < 16; pieces += 1) writer.heard(1024);
     await nextTurn();
-    clock.advance(99);
+    await pass(99);
     await read(MUCH);
-    clock.advance(1);
+    await pass(1);
     await read(100);
-    clock.advance(98);
+    await pass(98);
     expect(written).toEqual([]);
-    clock.advance(1);
+    await pass(1);
     expect(written).toEqual(['a']);
   });
 
@@ -50,7 +56,7 @@ describe('what is to be written to a server', () => {
     for (let ms = 0; ms < 5000; ms += 50) {
       await read(MUCH);
       expect(written).toEqual([]);
-      clock.advance(50);
+      await pass(50);
     }
     expect(written).toEqual(['a']);
   });
@@ -61,9 +67,20 @@ describe('what is to be written to a server', () => {
     await nextTurn();
     clock.pause(60_000);
     await read(MUCH);
-    clock.advance(99);
+    await pass(99);
     expect(written).toEqual([]);
+    await pass(100);
+    expect(written).toEqual(['a']);
+  });
+
+  it('waits on when its time has come but more was there to be read', async () => {
+    await read(MUCH);
+    writer.write('a');
+    await nextTurn();
     clock.advance(100);
+    await read(MUCH);
+    expect(written).toEqual([]);
+    await pass(100);
     expect(written).toEqual(['a']);
   });
 
@@ -72,7 +89,7 @@ describe('what is to be written to a server', () => {
     writer.write('a');
     await nextTurn();
     writer.stop();
-    clock.advance(10_000);
+    await pass(10_000);
     expect(written).toEqual([]);
     expect(clock.timers).toBe(0);
   });
