@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Backend } from './backends/request.ts';
 import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
+import { secretReader } from './config/secret.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
 import { watchClock } from './core/clock-watch.ts';
 import { parseJid } from './core/jid.ts';
@@ -168,7 +169,7 @@ function connect(
     observe({ kind: 'stanza-discarded', reason: 'too-large' });
   };
   return openSession(
-    component,
+    { ...component, readSecret: secretReader(component) },
     { onStanza: ingest, onTooLarge: tooLarge },
     { clock, random: Math.random, observe, version },
   );

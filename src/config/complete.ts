@@ -1,5 +1,11 @@
 import { resolve } from 'node:path';
-import type { BackendConfiguration, Configuration, OutboxConfiguration, Position } from './configuration.ts';
+import type {
+  BackendConfiguration,
+  ComponentConfiguration,
+  Configuration,
+  OutboxConfiguration,
+  Position,
+} from './configuration.ts';
 import type { CheckedFile } from './schema.ts';
 import { retryPolicy } from './schema-retry.ts';
 
@@ -19,7 +25,7 @@ export interface Surroundings {
 export function completeConfiguration(file: CheckedFile, surroundings: Surroundings): Configuration {
   const { outgoing_pools: pools, mod_event_pusher: pusher, retry } = file;
   return {
-    component: { ...file.component, secret: file.component.secret ?? surroundings.secret ?? '' },
+    component: completeComponent(file.component, surroundings),
     outgoingPools: pools.map((pool) => ({
       ...pool,
       retry: retryPolicy(retry, pool.retry),
@@ -35,6 +41,17 @@ export function completeConfiguration(file: CheckedFile, surroundings: Surroundi
     telemetry: file.telemetry,
     log: file.log,
     shutdownTimeoutMs: file.shutdown_timeout,
+  };
+}
+
+function completeComponent(
+  { secret, secretFile, ...component }: CheckedFile['component'],
+  surroundings: Surroundings,
+): ComponentConfiguration {
+  return {
+    ...component,
+    secret: secret ?? surroundings.secret ?? '',
+    ...(secretFile === undefined ? {} : { secretFile: resolve(surroundings.folder, secretFile) }),
   };
 }
 

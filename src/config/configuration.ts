@@ -38,6 +38,8 @@ export interface ComponentConfiguration {
   readonly domain: string;
   /** ASCII, not empty. */
   readonly secret: string;
+  /** The file that it was read from, absolute. */
+  readonly secretFile?: string;
   readonly trustedDomains: readonly string[];
   /** First asked first; at least one. */
   readonly taps: readonly ConfiguredTap[];

@@ -32,7 +32,9 @@ const component = z
       .describe('What the server and this component both know, in ASCII; either this or secret_file.'),
     secret_file: text(nameForm)
       .exactOptional()
-      .describe('A file that holds the secret; one newline at its end is not part of it.'),
+      .describe(
+        'A file that holds the secret; one newline at its end is not part of it. It is read at each connection.',
+      ),
     trusted_domains: z
       .array(text(preparedDomainForm))
       .meta({ uniqueItems: true })
@@ -66,15 +68,23 @@ const component = z
       .prefault({})
       .describe('How long the server may take.'),
   })
-  .transform((file): Omit<ComponentConfiguration, 'secret'> & { readonly secret: string | undefined } => ({
-    service: file.service,
-    domain: file.domain,
-    secret: file.secret,
-    trustedDomains: file.trusted_domains,
-    taps: file.taps,
-    maxStanzaSize: file.max_stanza_size,
-    timeouts: file.timeouts,
-  }));
+  .transform(
+    (
+      file,
+    ): Omit<ComponentConfiguration, 'secret' | 'secretFile'> & {
+      readonly secret: string | undefined;
+      readonly secretFile: string | undefined;
+    } => ({
+      service: file.service,
+      domain: file.domain,
+      secret: file.secret,
+      secretFile: file.secret_file,
+      trustedDomains: file.trusted_domains,
+      taps: file.taps,
+      maxStanzaSize: file.max_stanza_size,
+      timeouts: file.timeouts,
+    }),
+  );
 
 const outgoingPool = z
   .strictObject({

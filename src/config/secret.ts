@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import type { ComponentConfiguration } from './configuration.ts';
 import { secretForm } from './forms.ts';
 import type { ProblemText } from './messages.ts';
 import { EncodingError, readTextFile } from './text-file.ts';
@@ -25,6 +26,19 @@ export async function readSecretFile(path: string): Promise<{ secret: string } |
     const message = await unreadableMessage(path, (error as NodeJS.ErrnoException).code);
     return { code: 'unreadable-secret-file', message };
   }
+}
+
+/**
+ * The secret of a configuration, for a connection that begins: its file may have been changed since the last one. A file
+ * that is of no use just now, as in the middle of being replaced, leaves the secret as it was.
+ */
+export function secretReader({ secret: first, secretFile }: ComponentConfiguration): () => Promise<string> {
+  let secret = first;
+  return async () => {
+    const read = secretFile === undefined ? undefined : await readSecretFile(secretFile);
+    if (read !== undefined && 'secret' in read) ({ secret } = read);
+    return secret;
+  };
 }
 
 function unusable(message: string): ProblemText {

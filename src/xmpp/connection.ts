@@ -40,7 +40,7 @@ export interface ConnectionOptions {
   /** See `Approach`. */
   readonly firstAddress: number;
   readonly domain: string;
-  readonly secret: string;
+  readSecret(): Promise<string>;
   /** Bytes. */
   readonly maxStanzaSize: number;
   readonly pings: Pings;

@@ -17,7 +17,7 @@ const LONGEST_TEXT = 200;
  */
 const REFUSALS: Readonly<Partial<Record<DisconnectReason, string>>> = {
   'not-authorized':
-    'check component.secret; some servers (ejabberd) say the same of a component.domain that they do not know',
+    'check component.secret (or the file that component.secret_file names); some servers (ejabberd) say the same of a component.domain that they do not know',
   'host-unknown': 'check component.domain, and whether it is a component in the configuration of the server',
   conflict: "is a second sidecar connected for component.domain, or is it one of the server's own domains?",
   'policy-violation': 'see the log of the server for the policy',

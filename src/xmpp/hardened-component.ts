@@ -9,7 +9,7 @@ import type { XmlError } from './xml-text.ts';
 export interface HardenedComponentOptions {
   readonly service: string;
   readonly domain: string;
-  readonly secret: string;
+  readSecret(): Promise<string>;
   /** Bytes. */
   readonly maxStanzaSize: number;
 }
@@ -31,11 +31,14 @@ export interface ComponentHooks {
  * the process, waits for ever or garbles text. It neither connects nor reconnects by itself, and has no time limits.
  */
 export function hardenedComponent(options: HardenedComponentOptions, hooks: ComponentHooks): Component {
-  const { service, domain, secret, maxStanzaSize } = options;
-  const entity = component({ service, domain, password: secret });
+  const { service, domain, maxStanzaSize } = options;
+  const entity = component({ service, domain, password: '' });
   entity.reconnect.stop();
   entity.timeout = 0;
-  entity.authenticate = (id) => entity.write(`<handshake>${digest(id ?? '', secret)}</handshake>`);
+  entity.authenticate = async (id) => {
+    const secret = await options.readSecret();
+    await entity.write(`<handshake>${digest(id ?? '', secret)}</handshake>`);
+  };
   entity.Parser = class extends StanzaParser {
     constructor() {
       super(maxStanzaSize);

@@ -29,7 +29,8 @@ export interface SessionOptions {
   /** `xmpp://HOST[:PORT]`, or `xmpps://` for TLS; IPv6 in brackets; default port 5347. */
   readonly service: string;
   readonly domain: string;
-  readonly secret: string;
+  /** Asked at each connection. */
+  readSecret(): Promise<string>;
   /** Bytes on the wire; larger stanzas are skipped. */
   readonly maxStanzaSize: number;
   readonly timeouts: SessionTimeouts;
@@ -115,7 +116,7 @@ class ReconnectingSession implements Session {
   }
 
   #connect(): void {
-    const { secret, maxStanzaSize } = this.#options;
+    const { maxStanzaSize } = this.#options;
     this.#surroundings.observe({
       kind: 'component-connecting',
       endpoint: serviceOf(this.#endpoint),
@@ -127,7 +128,7 @@ class ReconnectingSession implements Session {
         endpoint: this.#endpoint,
         firstAddress: this.#failures,
         domain: this.#domain,
-        secret,
+        readSecret: () => this.#options.readSecret(),
         maxStanzaSize,
         pings: this.#pings,
         timing: this.#timing,

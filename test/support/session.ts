@@ -25,7 +25,13 @@ export class Subject {
 
   constructor(options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>) {
     this.session = openSession(
-      { domain: DOMAIN, secret: 'secret', maxStanzaSize: MEBIBYTE, timeouts: TIMEOUTS, ...options },
+      {
+        domain: DOMAIN,
+        readSecret: () => Promise.resolve('secret'),
+        maxStanzaSize: MEBIBYTE,
+        timeouts: TIMEOUTS,
+        ...options,
+      },
       {
         onStanza: (stanza, size) => {
           this.stanzas.push(stanza);

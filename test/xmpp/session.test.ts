@@ -116,7 +116,7 @@ describe('a session', () => {
 
   test('never tells the secret', async () => {
     const server = await startXmppServer();
-    const subject = new Subject({ service: server.service, secret: 'hush-hush' });
+    const subject = new Subject({ service: server.service, readSecret: () => Promise.resolve('hush-hush') });
     const peer = await server.accept();
     await peer.openStream();
     await peer.sees(/<\/handshake>/);
@@ -663,7 +663,7 @@ describe('iq', () => {
 describe('the secret', () => {
   test('is hashed as UTF-8, whatever is in it (facts 2.20)', async () => {
     const server = await startXmppServer({ secret: 'gehëim€😀' });
-    const subject = new Subject({ service: server.service, secret: 'gehëim€😀' });
+    const subject = new Subject({ service: server.service, readSecret: () => Promise.resolve('gehëim€😀') });
     await server.welcome();
     await subject.online();
   });
