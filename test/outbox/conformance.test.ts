@@ -776,7 +776,8 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       ),
       { numRuns: suiteOf[engine].runs },
     );
-  });
+    // Hundreds of folders are opened and closed with the engine lmdb.
+  }, 240_000);
 });
 
 /** What the model knows of a notification. */
