@@ -25,11 +25,27 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
 /** So few queues may be kept without use that sweeping them out would not be worth it. */
 const FEW = 1000;
 
-/** So many that come back together are sorted first: each has its place among the others of its sender. */
-const MANY_AT_ONCE = 10;
+/** Of so many that come back together each sender's are found in its chain, where they are in order already. */
+const MANY = 1000;
 
-function youngestFirst<T extends Waiting<T>>(a: T, b: T): number {
-  return b.key - a.key;
+function byAge<T extends Waiting<T>>(a: T, b: T): number {
+  return a.key - b.key;
+}
+
+/** Of senders who all have something that waits. */
+function oldestFirst<T extends Waiting<T>>(a: SenderQueue<T>, b: SenderQueue<T>): number {
+  return byAge(a.waiting.first!, b.waiting.first!);
+}
+
+/** Takes those of a chain that have left the heap, in the chain's order. */
+function takeBack<T extends Waiting<T>>(aside: Chain<T>): T[] {
+  const back: T[] = [];
+  for (let item = aside.first, next = item?.next; item !== undefined; item = next, next = item?.next) {
+    if (item.heapIndex !== -1) continue;
+    aside.remove(item);
+    back.push(item);
+  }
+  return back;
 }
 
 /** From the back, where most belong. */
@@ -72,7 +88,7 @@ export class Turns<T extends Waiting<T>> {
   add(item: T, isAway = false): void {
     const queue = this.#queueOf(item);
     queue.waiting.push(item);
-    if (isAway && this.#isHeld(queue)) this.#comeBack(queue.aside!.first!);
+    if (isAway && this.#isHeld(queue)) this.#putBack(queue, [this.#takeAside(queue, queue.aside!.first!)]);
     else this.#update(queue);
   }
 
@@ -86,14 +102,11 @@ export class Turns<T extends Waiting<T>> {
 
   /** Those that waited aside come back if they are due; before all others after a rest, which one of them called for. */
   comeDue(nowMs: number, isResting = false): void {
-    const first = this.#aside.takeDue(nowMs);
-    if (first === undefined) return;
-    const back = [first];
-    for (let due = this.#aside.takeDue(nowMs); due !== undefined; due = this.#aside.takeDue(nowMs))
-      back.push(due);
-    if (back.length > MANY_AT_ONCE) this.#comeBackTogether(back);
-    else for (const item of back) this.#comeBack(item);
-    if (isResting) for (const item of back.sort(youngestFirst)) this.#moveToFront(this.#queueOf(item));
+    if ((this.#aside.nextAtMs ?? Infinity) > nowMs) return;
+    const back = this.#bySender(this.#aside.takeAllDue(nowMs));
+    for (const [queue, items] of back) this.#putBack(queue, items, this.#order !== 'none');
+    if (!isResting) return;
+    for (const queue of [...back.keys()].sort(oldestFirst).reverse()) this.#moveToFront(queue);
   }
 
   /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
@@ -152,27 +165,47 @@ export class Turns<T extends Waiting<T>> {
 
   /** All that wait aside are due: what waits goes out from the oldest to the youngest. */
   release(): void {
-    this.#comeBackTogether(this.#aside.takeAll());
+    for (const [queue, items] of this.#bySender(this.#aside.takeAllDue(Infinity)))
+      this.#putBack(queue, items);
     this.#sortReady();
   }
 
-  /** Adds to the given ones those that came back before them. */
-  #comeBackTogether(all: T[]): void {
-    for (let index = all.length - 1; index >= 0; index -= 1) {
-      const item = all[index]!;
-      const { waiting, aside } = this.#queueOf(item);
-      aside?.remove(item);
-      // What came back earlier stands in front, though it may be older.
-      for (let { first } = waiting; first !== undefined && first.key < item.key; { first } = waiting) {
-        waiting.remove(first);
-        all.push(first);
+  /**
+   * Those that have left the heap leave their senders' chains too; the oldest of each first. None of a million is
+   * searched for, and none sorted, which would hold up the event loop for seconds.
+   */
+  #bySender(items: readonly T[]): Map<SenderQueue<T>, T[]> {
+    const found = new Map<SenderQueue<T>, T[]>();
+    if (this.#order !== 'none' && items.length > MANY) {
+      for (const queue of this.#queues.values()) {
+        const ofSender = queue.aside === undefined ? [] : takeBack(queue.aside);
+        if (ofSender.length > 0) found.set(queue, ofSender);
       }
+      return found;
     }
-    for (const item of all.sort(youngestFirst)) {
+    for (const item of items) {
       const queue = this.#queueOf(item);
-      queue.waiting.unshift(item);
-      this.#update(queue);
+      queue.aside?.remove(item);
+      const ofSender = found.get(queue);
+      if (ofSender === undefined) found.set(queue, [item]);
+      else ofSender.push(item);
     }
+    for (const ofSender of found.values()) ofSender.sort(byAge);
+    return found;
+  }
+
+  /**
+   * Puts some of one sender, from the oldest to the youngest, before what waits of it; with `isByAge`, behind older ones
+   * that came back before them and had no turn since.
+   */
+  #putBack(queue: SenderQueue<T>, items: readonly T[], isByAge = true): void {
+    let after = queue.waiting.first;
+    for (const item of items) {
+      while (isByAge && after !== undefined && after.key < item.key) after = after.next;
+      if (after === undefined) queue.waiting.push(item);
+      else queue.waiting.insertBefore(after, item);
+    }
+    this.#update(queue);
   }
 
   /** The sender whose next one is the oldest comes first. */
@@ -182,24 +215,13 @@ export class Turns<T extends Waiting<T>> {
       this.#ready.remove(first);
       queues.push(first);
     }
-    queues.sort((a, b) => a.waiting.first!.key - b.waiting.first!.key);
-    for (const queue of queues) this.#ready.push(queue);
+    for (const queue of queues.sort(oldestFirst)) this.#ready.push(queue);
   }
 
-  #comeBack(item: T): void {
-    const queue = this.#queueOf(item);
-    this.#takeAside(queue, item);
-    let after = queue.waiting.first;
-    // Behind older ones that came back before it and had no turn since.
-    if (this.#order !== 'none') while (after !== undefined && after.key < item.key) after = after.next;
-    if (after === undefined) queue.waiting.push(item);
-    else queue.waiting.insertBefore(after, item);
-    this.#update(queue);
-  }
-
-  #takeAside(queue: SenderQueue<T>, item: T): void {
+  #takeAside(queue: SenderQueue<T>, item: T): T {
     this.#aside.remove(item);
     queue.aside?.remove(item);
+    return item;
   }
 
   #moveToFront(queue: SenderQueue<T>): void {

@@ -44,3 +44,30 @@ it('gives what is due, the earliest first, and never what was removed', () => {
     }),
   );
 });
+
+it('gives all that are due at once, be they few or most of a thousand, and keeps the rest in order', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(1000), { minLength: 1000, maxLength: 1200 }),
+      fc.nat(1000),
+      (times, nowMs) => {
+        const dueTimes = new DueTimes<Item>();
+        const items = times.map((atMs) => {
+          const item = { dueAtMs: -1, heapIndex: -1 };
+          dueTimes.add(atMs, item);
+          return item;
+        });
+        const due = dueTimes.takeAllDue(nowMs);
+        const isDue = ({ dueAtMs }: Item): boolean => dueAtMs <= nowMs;
+        expect(new Set(due)).toEqual(new Set(items.filter(isDue)));
+        expect(due.every(({ heapIndex }) => heapIndex === -1)).toBe(true);
+        const [removed, ...later] = items.filter((item) => !isDue(item));
+        if (removed !== undefined) expect(dueTimes.remove(removed)).toBe(true);
+        const expected = later.map(({ dueAtMs }) => dueAtMs).toSorted((a, b) => a - b);
+        expect(expected.map(() => dueTimes.takeDue(1000)?.dueAtMs)).toEqual(expected);
+        expect(dueTimes.nextAtMs).toBeUndefined();
+      },
+    ),
+    { numRuns: 30 },
+  );
+});

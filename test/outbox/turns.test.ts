@@ -77,3 +77,51 @@ describe('those that waited aside and come due at once', () => {
     expect(names).toEqual(['a1', 'b1', 'c1', 'a2']);
   });
 });
+
+/** An item that counts how often it is compared with others. */
+function counted(sender: string, onLook: () => void): Item {
+  const made = item(sender, '');
+  const { key } = made;
+  return Object.defineProperty(made, 'key', {
+    get: () => {
+      onLook();
+      return key;
+    },
+  });
+}
+
+describe('many that wait aside', () => {
+  const count = 20_000;
+
+  it.each([
+    { how: 'come due at once', senders: 1 },
+    { how: 'come due at once', senders: 100 },
+    { how: 'are released', senders: 1 },
+    { how: 'are released', senders: 100 },
+  ])('$how in a time that grows as their number does (senders: $senders)', ({ how, senders }) => {
+    const turns = new Turns<Item>('sender');
+    let looks = 0;
+    const items = Array.from({ length: count }, (_, index) =>
+      counted(`sender${index % senders}`, () => (looks += 1)),
+    );
+    for (const [index, one] of items.entries()) turns.addAside(one, 1 + ((index * 7919) % count));
+    looks = 0;
+    if (how === 'are released') turns.release();
+    else turns.comeDue(count / 2);
+    const back = items.filter((one) => one.heapIndex === -1);
+    expect(back.length).toBe(how === 'are released' ? count : count / 2);
+    expect(looks / count, 'comparisons for each').toBeLessThan(6);
+    for (let next = turns.take(); next !== undefined; next = turns.take()) {
+      const expected = back.shift();
+      if (senders === 1 || how === 'are released') expect(next).toBe(expected);
+      turns.end(next);
+    }
+    turns.comeDue(count);
+    let left = 0;
+    for (let next = turns.take(); next !== undefined; next = turns.take()) {
+      left += 1;
+      turns.end(next);
+    }
+    expect(left).toBe(how === 'are released' ? 0 : count / 2);
+  });
+});
