@@ -8,6 +8,13 @@ export interface Ending {
   isStuck: () => boolean;
 }
 
+/** Whether a name is being looked up: process.exit waits for the threads in which Node does so. */
+export function isLookingUp(): boolean {
+  return process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap');
+}
+
+export const NO_NAME_SERVER = 'a name server does not respond';
+
 /** Ends this process by a signal, which waits for no thread: nothing that was accepted is lost by it. */
 export function endByForce(why: string): never {
   process.stderr.write(`ended by a signal of its own: ${why}\n`);

@@ -1,6 +1,6 @@
 import { systemClock } from '../system-clock.ts';
 import { type Command, exitCodes } from './command.ts';
-import { endByForce, type Ending } from './ending.ts';
+import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
 import { firstStopSignal } from './stop-signals.ts';
 
 /** Taken before there is a callback module, to which it is denied. */
@@ -14,6 +14,7 @@ export const run: Command = {
     const stopWanted = firstStopSignal(process, systemClock, () => {
       process.stderr.write('ended by a second signal, without delivering what is under way\n');
       if (ending.isStuck()) endByForce('the outbox does not respond');
+      if (isLookingUp()) endByForce(NO_NAME_SERVER);
       exit(exitCodes.failure);
     });
     process.on('SIGHUP', () => process.stderr.write('SIGHUP ignored: this version cannot reload\n'));

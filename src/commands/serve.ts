@@ -8,10 +8,13 @@ import { systemClock } from '../system-clock.ts';
 import { logObservations } from '../telemetry/log.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { type CommandContext, exitCodes } from './command.ts';
-import { endByForce, type Ending } from './ending.ts';
+import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { printProblems } from './problems.ts';
 import { serviceManager } from './service-manager.ts';
+
+/** How often it is looked whether names are still looked up, in milliseconds. */
+const LOOK_AGAIN_MS = 20;
 
 /** Runs the sidecar until a stop is wanted; resolves to the exit code. Whatever keeps it from starting is said in the log, too. */
 export async function serve(
@@ -50,9 +53,25 @@ export async function serve(
   manager.ready();
   await stopWanted;
   manager.stopping();
+  return stop(sidecar, prepared.configuration.shutdownTimeoutMs);
+}
+
+/** Stops the sidecar, and sees to it that the process can end then; resolves to the exit code. */
+async function stop(sidecar: Sidecar, timeoutMs: number): Promise<number> {
+  const dueMs = systemClock.monotonic() + timeoutMs;
   await sidecar.stop();
   if (sidecar.isStuck()) return endByForce('the outbox does not respond, and shutdown_timeout is over');
+  if (!(await lookUpsEnd(dueMs))) return endByForce(`${NO_NAME_SERVER}, and shutdown_timeout is over`);
   return exitCodes.success;
+}
+
+/** Waits until no name is looked up any more; false if that is still so when it is due to be over. */
+async function lookUpsEnd(dueMs: number): Promise<boolean> {
+  while (isLookingUp()) {
+    if (systemClock.monotonic() >= dueMs) return false;
+    await new Promise<void>((resolve) => void systemClock.after(LOOK_AGAIN_MS, resolve));
+  }
+  return true;
 }
 
 /** Whatever servers, receivers and callback modules make happen, the other notifications still have to be delivered. */

@@ -7,7 +7,7 @@ import { http } from '../node-http.ts';
 import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
-import { sharedLookup } from './lookup.ts';
+import { sharedLookup } from '../shared-lookup.ts';
 import type { MakeRequest, RequestOptions } from './request.ts';
 import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';

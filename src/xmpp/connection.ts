@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { Component } from '@xmpp/component';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
@@ -39,6 +39,7 @@ export interface ConnectionOptions {
   readonly endpoint: Endpoint;
   /** See `Approach`. */
   readonly firstAddress: number;
+  readonly lookup: LookupFunction;
   readonly domain: string;
   readSecret(): Promise<string>;
   /** Bytes. */
@@ -92,7 +93,7 @@ export class Connection {
     this.#options = options;
     this.#events = events;
     this.#surroundings = surroundings;
-    const { endpoint, firstAddress, domain, pings, timing } = options;
+    const { endpoint, domain, pings, timing } = options;
     this.#entity = hardenedComponent(
       { ...options, service: serviceOf(endpoint) },
       {
@@ -109,7 +110,7 @@ export class Connection {
       onDead: (ending) => this.#giveUp(ending),
       onSecondComponent: () => events.secondComponent(),
     });
-    this.#socket = openSocket(endpoint, { limitMs: timing.handshake, firstAddress }, () => this.#open());
+    this.#socket = openSocket(endpoint, { ...options, limitMs: timing.handshake }, () => this.#open());
     this.#listen();
     this.#cancelWatchdog = afterReading(surroundings.clock, timing.handshake, () =>
       this.#abort(timeoutEnding(serviceOf(endpoint), timing.handshake, this.#ready)),

@@ -1,4 +1,5 @@
 import type { Stanza } from '../core/event.ts';
+import { sharedLookup } from '../shared-lookup.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
 import { type Ending, isRefusal, STOPPED } from './ending.ts';
@@ -74,6 +75,7 @@ class ReconnectingSession implements Session {
   readonly #timing: SessionTiming;
   readonly #domain: string;
   readonly #pings: Pings;
+  readonly #lookup = sharedLookup();
   readonly #backOff: BackOff;
   #connection: Connection | undefined;
   #onlineAt: number | undefined;
@@ -127,6 +129,7 @@ class ReconnectingSession implements Session {
       {
         endpoint: this.#endpoint,
         firstAddress: this.#failures,
+        lookup: this.#lookup,
         domain: this.#domain,
         readSecret: () => this.#options.readSecret(),
         maxStanzaSize,

@@ -1,4 +1,3 @@
-import dns from 'node:dns';
 import net from 'node:net';
 import tls from 'node:tls';
 
@@ -52,6 +51,7 @@ export interface Approach {
   readonly limitMs: number;
   /** The address of the host's name that is tried first, counted from 0 and on from the first one behind the last. */
   readonly firstAddress: number;
+  readonly lookup: net.LookupFunction;
 }
 
 /**
@@ -61,11 +61,11 @@ export interface Approach {
  */
 export function openSocket(
   { host, port, secure }: Endpoint,
-  { limitMs, firstAddress }: Approach,
+  { limitMs, firstAddress, lookup }: Approach,
   onReady: () => void,
 ): net.Socket {
   const autoSelectFamilyAttemptTimeout = Math.ceil(limitMs * PART_FOR_AN_ADDRESS);
-  const target = { host, port, autoSelectFamilyAttemptTimeout, lookup: lookupFrom(firstAddress) };
+  const target = { host, port, autoSelectFamilyAttemptTimeout, lookup: beginningAt(firstAddress, lookup) };
   const socket = secure
     ? tls.connect({ ...target, ...(net.isIP(host) === 0 && { servername: host }) }, onReady)
     : net.connect(target, onReady);
@@ -77,10 +77,10 @@ export function openSocket(
   return socket;
 }
 
-/** Looks a name up as Node does; of its addresses this one is the first, and those before it are the last. */
-function lookupFrom(first: number): net.LookupFunction {
+/** The same look-up; of the addresses found this one is the first, and those before it are the last. */
+function beginningAt(first: number, lookup: net.LookupFunction): net.LookupFunction {
   return (name, options, callback) =>
-    dns.lookup(name, options, (error, found, family) => {
+    lookup(name, options, (error, found, family) => {
       const isList = error === null && Array.isArray(found) && found.length > 0;
       const start = isList ? first % found.length : 0;
       callback(error, isList ? [...found.slice(start), ...found.slice(0, start)] : found, family);

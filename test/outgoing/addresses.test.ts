@@ -1,45 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import dgram from 'node:dgram';
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
+import { FIRST, NAME, SECOND, startSilentNameServer, twoAddresses } from '../support/names.ts';
 import { type LogLine, startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 import { testReceiver } from './bench.ts';
 
 const secret = 's3cr3t';
-const NAME = 'receiver.test';
-const FIRST = '127.0.0.1';
-const SECOND = '127.0.0.2';
-const NAME_SERVER = '127.0.0.77';
 /** Linux sends the first packet of a connection (SYN) again after a second. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const SYN_SENT = '02';
-
-/**
- * A command that runs another one where a name has two addresses, first that of the slow receiver, and every other name
- * is asked for at a name server.
- */
-async function twoAddresses(skip: (reason: string) => never): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'names-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  await writeFile(join(folder, 'hosts'), `${FIRST} ${NAME}\n${SECOND} ${NAME}\n`);
-  await writeFile(join(folder, 'resolv.conf'), `nameserver ${NAME_SERVER}\n`);
-  const mounts = ['hosts', 'resolv.conf'].map((name) => `mount --bind ${folder}/${name} /etc/${name} && `);
-  const namespaces = process.getuid?.() === 0 ? '-m' : '-rm';
-  const command = ['unshare', namespaces, 'sh', '-c', `${mounts.join('')}exec "$@"`, 'sh'];
-  const look = `require('dns').lookup('${NAME}', { all: true }, (_, all) => console.log(all.map((a) => a.address).join()))`;
-  const [program, ...args] = [...command, process.execPath, '-e', look];
-  const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (error !== undefined || stdout.trim() !== `${FIRST},${SECOND}`) {
-    skip('no mount namespace with an /etc/hosts of its own');
-  }
-  return command;
-}
 
 /** A receiver at the first address whose process is stopped and has no room for a connection more. */
 async function startFullReceiver(skip: (reason: string) => never) {
@@ -126,17 +99,6 @@ it('a receiver with two addresses is reached at the second if nobody takes conne
   expect(await verdict(sidecar)).toBe('notification-delivered');
   expect(receiver.requests).toHaveLength(1);
 });
-
-/** A name server that never responds; `asked` is how often it was asked. */
-async function startSilentNameServer(skip: (reason: string) => never) {
-  const server = dgram.createSocket('udp4');
-  const seen = { asked: 0 };
-  server.on('message', () => (seen.asked += 1));
-  onTestFinished(() => void server.close());
-  server.bind(53, NAME_SERVER);
-  await once(server, 'listening').catch(() => skip(`nobody may be a name server at ${NAME_SERVER}`));
-  return seen;
-}
 
 it('a receiver whose name nobody knows, at a name server that never responds, does not delay another pool', async ({
   skip,

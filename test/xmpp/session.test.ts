@@ -837,6 +837,29 @@ describe('the service', () => {
     },
   );
 
+  test('whose name is looked up for long is looked up once for all tries meanwhile', async () => {
+    const server = await startXmppServer();
+    const found: ((error: null, addresses: object[]) => void)[] = [];
+    const lookup = vi
+      .spyOn(dns, 'lookup')
+      .mockImplementation(
+        ((_name: string, _options: object, callback: (typeof found)[0]) =>
+          void found.push(callback)) as never,
+      );
+    onTestFinished(() => lookup.mockRestore());
+    const subject = new Subject({ service: `xmpp://slow.example.com:${server.port}` });
+    for (let tries = 1; tries <= 3; tries += 1) {
+      subject.clock.advance(TIMEOUTS.handshake);
+      const { retryInMs } = await subject.offline(tries);
+      subject.clock.advance(retryInMs ?? 0);
+    }
+    expect(found).toHaveLength(1);
+    found[0]?.(null, [{ address: '127.0.0.1', family: 4 }]);
+    await server.welcome();
+    await subject.online();
+    expect(server.connections).toBe(1);
+  });
+
   test.skipIf(!hasIpv6Loopback)('is reached over IPv6 (facts 2.22)', async () => {
     const server = await startXmppServer({ host: '::1' });
     const subject = new Subject({ service: server.service });

@@ -4,8 +4,9 @@ import type { LookupFunction } from 'node:net';
 type Callback = Parameters<LookupFunction>[2];
 
 /**
- * Looks the name of one receiver up, once for all connections that ask meanwhile. Node has two threads for look-ups: a
- * name server that does not respond would have each request wait for one of them, and other pools behind these.
+ * Looks the name of one receiver or server up, once for all connections that ask meanwhile. Node has two threads for
+ * look-ups: a name server that does not respond would have each connection wait for one of them, and other pools, and the
+ * end of the process, behind these.
  */
 export function sharedLookup(): LookupFunction {
   let waiting: Callback[] = [];
