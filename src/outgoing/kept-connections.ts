@@ -35,8 +35,11 @@ export class KeptConnections {
       readerOf(socket as Socket)?.reset();
       this.#hold(socket as Socket);
     };
-    const keep = agent.keepSocketAlive.bind(agent);
-    agent.keepSocketAlive = (socket) => this.#isFit(socket as Socket) && keep(socket);
+    // Before the agent, which gives a free connection to a request that waits for one without any of its other ways.
+    agent.prependListener('free', (socket: Socket) => {
+      if (this.#isFit(socket)) readerOf(socket)?.reset();
+      else socket.destroy();
+    });
   }
 
   /** To be called with each request: idle connections are looked for from then on, as long as there are any. */

@@ -180,6 +180,38 @@ async function startBalancer(...ports: number[]) {
   };
 }
 
+describe('a request that waits for a connection while another one ends', () => {
+  /** The second of three requests frees its connection for the third just when the first one's breaks. */
+  async function third(second: string) {
+    const asked: Socket[] = [];
+    const receiver = await testRawReceiver((socket, number) =>
+      onRawRequest(socket, () => {
+        if (number === 2) return void socket.write(noContent);
+        if (asked.includes(socket)) return void socket.resetAndDestroy();
+        asked.push(socket);
+        if (asked.length < 2) return;
+        // Together, so that both are read before the broken connection is closed.
+        asked[0]?.write('HTTP/1.1 200 OK\r\nno header\r\n\r\n');
+        asked[1]?.write(second);
+      }),
+    );
+    const { pool } = testPool(receiver.url, { workers: 2 });
+    const before = [pool.post(notification()), pool.post(notification())];
+    const last = pool.post(notification());
+    await Promise.all(before);
+    return { attempt: await last, receiver };
+  }
+
+  it('is not taken for delivered because the request before it was', async () => {
+    expect((await third(noContent)).attempt).toMatchObject({ outcome: 'reset' });
+  });
+
+  it('gets a new connection if the one that comes free may not be used again', async () => {
+    const { receiver } = await third(`what is this\r\n${noContent}`);
+    expect(receiver.connections).toBe(3);
+  });
+});
+
 describe('busy connections', () => {
   const SECOND_MS = 1000;
 
