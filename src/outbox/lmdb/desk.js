@@ -46,6 +46,8 @@ export class Desk {
    */
   #trouble;
   #nextReaderCheckMs = 0;
+  /** The `webhook-id` from which letters to be redelivered are handed over next. */
+  #redeliveriesFrom = '';
   #deadLetters = 0;
 
   /**
@@ -183,19 +185,33 @@ export class Desk {
   /** @returns {Look} */
   #look() {
     this.#tryToWrite();
-    const { root, meta, redeliveries } = this.#database;
+    const { root, meta } = this.#database;
     if (performance.now() >= this.#nextReaderCheckMs) {
       root.readerCheck();
       this.#nextReaderCheckMs = performance.now() + READER_CHECK_MS;
     }
+    return { erasures: meta.get('erasures') ?? 0, redeliveries: this.#nextRedeliveries() };
+  }
+
+  /**
+   * Those that come after the last ones, and then from the first one on again: letters that find no room keep no others from
+   * being handed over.
+   * @returns {string[]}
+   */
+  #nextRedeliveries() {
     const letters = [];
     let bytes = 0;
-    for (const { value } of redeliveries.getRange({ limit: MOST_REDELIVERIES })) {
+    const range = { start: this.#redeliveriesFrom, limit: MOST_REDELIVERIES + 1 };
+    this.#redeliveriesFrom = '';
+    for (const { key, value } of this.#database.redeliveries.getRange(range)) {
       bytes += value.length;
-      if (bytes > MOST_BYTES_READ && letters.length > 0) break;
+      if (letters.length === MOST_REDELIVERIES || (bytes > MOST_BYTES_READ && letters.length > 0)) {
+        this.#redeliveriesFrom = key;
+        break;
+      }
       letters.push(value);
     }
-    return { erasures: meta.get('erasures') ?? 0, redeliveries: letters };
+    return letters;
   }
 
   /** Whether a large notification could be written; after a failure, something is. */

@@ -206,6 +206,9 @@ export class LmdbStore implements OutboxStore {
     const { id } = letter.notification;
     try {
       await redeliver(letter);
+      // It may not have been written: then it is handed over again when something can be.
+      const problem = this.problem();
+      if (problem !== undefined) throw new PlainError(`a dead letter was not delivered again: ${problem}`);
       await this.#write({ do: 'redelivered', id });
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
