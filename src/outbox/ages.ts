@@ -30,10 +30,15 @@ export class Ages<T extends { readonly state: string }> {
     this.#skipEnded();
     let from = this.#start;
     for (const row of this.#rows) {
+      let areAllEnded = from === 0 && row.length === ROW;
       for (let index = from; index < row.length; index += 1) {
         const item = row[index]!;
-        if (item.state !== 'ended' && suits(item)) return item;
+        if (item.state === 'ended') continue;
+        areAllEnded = false;
+        if (suits(item)) return item;
       }
+      // Else an old one that stays would have the next search go through all that have ended behind it.
+      if (areAllEnded) this.#remove(row);
       from = 0;
     }
     return undefined;
@@ -48,11 +53,16 @@ export class Ages<T extends { readonly state: string }> {
     for (let [first] = this.#rows; first !== undefined; [first] = this.#rows) {
       while (first[this.#start]?.state === 'ended') this.#start += 1;
       if (this.#start < ROW) return;
-      this.#rows.shift();
+      this.#remove(first);
       this.#start = 0;
-      this.#count -= ROW;
-      this.#ended -= ROW;
     }
+  }
+
+  /** Removes a full row in which all have ended. */
+  #remove(row: readonly T[]): void {
+    this.#rows = this.#rows.filter((other) => other !== row);
+    this.#count -= ROW;
+    this.#ended -= ROW;
   }
 
   #sweep(): void {

@@ -48,3 +48,36 @@ it.each(choices)('tells the oldest and all the others in their order, ending %s'
     if (left.length % 50 === 0) check();
   }
 });
+
+it('finds the oldest that suits without a search through all that have ended behind an old one that stays', () => {
+  const ages = new Ages<Item>();
+  let looks = 0;
+  const add = (number: number): Item => {
+    let state: Item['state'] = 'waiting';
+    const item = {
+      number,
+      get state() {
+        looks += 1;
+        return state;
+      },
+      set state(changed) {
+        state = changed;
+      },
+    };
+    ages.add(item);
+    return item;
+  };
+  const count = 100_000;
+  for (let number = 0; number < count; number += 1) add(number);
+  const drops = 20_000;
+  looks = 0;
+  for (let drop = 1; drop <= drops; drop += 1) {
+    const oldest = ages.oldest(({ number }) => number > 0)!;
+    if (oldest.number !== drop) throw new Error(`${oldest.number} instead of ${drop}`);
+    oldest.state = 'ended';
+    ages.oneEnded();
+    add(count + drop);
+  }
+  expect(looks / drops, 'looks for each').toBeLessThan(3000);
+  expect(ages.oldest()?.number).toBe(0);
+});
