@@ -1,18 +1,24 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import { type Database, openDatabase } from '../../src/outbox/lmdb/database.js';
+import { good } from '../config/load-text.ts';
 import { startCli } from '../support/cli.ts';
 import { commandsFor, leftBehind, whatTheNextFinds } from '../support/dead-letters.ts';
 import { notification } from '../support/notification.ts';
 import { seededRandom } from '../support/random.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** Starts a program as a container does: as the first of its processes, which has the number 1. */
+const asFirst = ['unshare', '--pid', '--fork', '--kill-child'];
+const canBeFirst = spawnSync(asFirst[0]!, [...asFirst.slice(1), 'true']).status === 0;
 
 function letters(count: number, body = 'x'.repeat(300)): DeadLetter[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -212,4 +218,32 @@ describe('letters of which the text is damaged', () => {
     expect(await run('drop', '--all')).toMatchObject({ code: 0, stdout: '1 dead letter dropped\n' });
     expect(await run('list')).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
+});
+
+describe.skipIf(!canBeFirst)('a command in another container than the sidecar', () => {
+  it.each(['list', 'drop --all'])(
+    'whose process has the same number says where to run it: %s',
+    async (command) => {
+      const { folder } = await leftBehind(letters(3));
+      const home = join(folder, '..');
+      const file = join(home, 'sidecar.yaml');
+      writeFileSync(file, `${good}telemetry: { listen: 127.0.0.1:0 }\n`);
+      const sidecar = spawn(asFirst[0]!, [...asFirst.slice(1), process.execPath, main, 'run', '-c', file], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      onTestFinished(() => void sidecar.kill('SIGKILL'));
+      for await (const line of createInterface(sidecar.stdout))
+        if (line.includes('telemetry-listening')) break;
+      const options = [...command.split(' '), '-c', 'x.yaml'];
+      const [program = '', ...rest] = [...asFirst, process.execPath, main, 'dead-letters', ...options];
+      const child = spawn(program, rest, { cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      const [code] = (await once(child, 'close')) as [number];
+      expect(stderr).toMatch(/cannot open .*another container; run this in that container/);
+      expect(stderr).not.toContain('TypeError');
+      expect(code).toBe(1);
+    },
+    60_000,
+  );
 });

@@ -197,7 +197,7 @@ async function checkServerAway(stack) {
   await stack.compose('stop', 'prosody');
   const healthcheck = () => stack.tryInside('sidecar', 'node dist/main.js healthcheck');
   const { stderr } = await until('the healthcheck fails', healthcheck, ({ code }) => code === 1);
-  assert.match(stderr, /not ready: \/readyz answers 503/);
+  assert.match(stderr, /not ready: \/readyz responds with 503/);
   await stack.compose('up', '--detach', '--wait', 'prosody');
   await until('the healthcheck succeeds', healthcheck, ({ code }) => code === 0);
 }

@@ -29,11 +29,21 @@ export const FORMAT = 1;
  * @param {{ readOnly?: boolean }} [options]
  */
 export function openDatabase(folder, options = {}) {
-  // Without overlapping flushes a commit is on disk when it is done, and a full disk is an error that can be caught.
-  const root = open({ path: folder, noSubdir: false, maxDbs: 12, overlappingSync: false, ...options });
+  try {
+    // Without overlapping flushes a commit is on disk when it is done, and a full disk is an error that can be caught.
+    const root = open({ path: folder, noSubdir: false, maxDbs: 12, overlappingSync: false, ...options });
+    return { root, ...openTables(root) };
+  } catch (error) {
+    // A read that failed may leave a timer of lmdb's (3.5.6) that throws; the error that is thrown here says more.
+    process.once('uncaughtException', () => undefined);
+    throw error;
+  }
+}
+
+/** @param {import('lmdb').RootDatabase} root */
+function openTables(root) {
   const text = /** @type {const} */ ({ encoding: 'string' });
   return {
-    root,
     meta: /** @type {import('lmdb').Database<number, string>} */ (root.openDB('meta', {})),
     /** `socket`: the name of the owner's socket in the folder. */
     owner: /** @type {import('lmdb').Database<string, string>} */ (root.openDB('owner', text)),

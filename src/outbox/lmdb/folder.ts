@@ -11,7 +11,8 @@ const LITTLE_FREE_BYTES = 1024 * 1024;
  * What comes of reading while a process with the same number reads, in another container: LMDB knows readers by number,
  * and the first process in each container has the number 1.
  */
-const SAME_NUMBER = /No current read transaction|No transaction to renew|null \(reading 'address'\)/;
+const SAME_NUMBER =
+  /No current read transaction|No transaction to renew|(null|undefined) \(reading '(address|refCount)'\)/;
 
 /**
  * Makes the folder ready for a sidecar: makes it if it is not there, and refuses files that LMDB must not open.
