@@ -49,6 +49,11 @@ export class Ages<T extends { readonly state: string }> {
     return this.#rows.flatMap((row) => row.filter((item) => item.state !== 'ended' && suits(item)));
   }
 
+  /** Visits all that have not ended, the oldest first. */
+  forEach(visit: (item: T) => void): void {
+    for (const row of this.#rows) for (const item of row) if (item.state !== 'ended') visit(item);
+  }
+
   #skipEnded(): void {
     for (let [first] = this.#rows; first !== undefined; [first] = this.#rows) {
       while (first[this.#start]?.state === 'ended') this.#start += 1;

@@ -29,16 +29,13 @@ export class Leases {
     return delivery.entry;
   }
 
-  entries(): Entry[] {
-    const entries: Entry[] = [];
-    for (let lease = this.#out.first; lease !== undefined; lease = lease.next) entries.push(lease.entry);
-    return entries;
-  }
-
   /** Ends all leases, and gives the entries that were out. */
   endAll(): Entry[] {
-    const entries = this.entries();
-    while (this.#out.first !== undefined) this.end(this.#out.first);
+    const entries: Entry[] = [];
+    for (let { first } = this.#out; first !== undefined; { first } = this.#out) {
+      entries.push(first.entry);
+      this.end(first);
+    }
     return entries;
   }
 }

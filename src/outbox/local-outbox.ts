@@ -124,8 +124,7 @@ export class LocalOutbox implements Outbox {
 
   /** To be called when somebody else has removed records: nothing at hand is sure any more. */
   forgetAll(): void {
-    const entries = [...this.#tally.allWaiting(), ...this.#leases.entries()];
-    for (const entry of entries) this.#atHand.forget(entry);
+    this.#tally.forEach((entry) => this.#atHand.forget(entry));
   }
 
   stopLeasing(): void {

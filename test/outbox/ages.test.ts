@@ -26,6 +26,9 @@ it.each(choices)('tells the oldest and all the others in their order, ending %s'
   const left: Item[] = [];
   const check = (): void => {
     expect(ages.oldest()).toBe(left[0]);
+    const seen: Item[] = [];
+    ages.forEach((item) => seen.push(item));
+    expect(seen).toEqual(left);
     for (const isOne of [isSeldom, isOften]) {
       expect(ages.oldest(isOne)).toBe(left.find(isOne));
       expect(ages.all(isOne)).toEqual(left.filter(isOne));
