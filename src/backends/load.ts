@@ -3,6 +3,7 @@ import type { CallbackModule, CompleteCallbackModule } from '../core/callback.ts
 import { callbackNames } from '../core/observation.ts';
 import { defaultCallback } from './default-callback.ts';
 import type { Backend } from './request.ts';
+import { syntaxErrorMessage } from './syntax-error.ts';
 
 /** A module may read files or ask a service while it is loaded, but not for longer. */
 const LOADING_LIMIT_MS = 10_000;
@@ -104,8 +105,8 @@ function errorMessage(error: NodeJS.ErrnoException, fileUrl: string): string {
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(message)) {
     return `Node ${process.versions.node} cannot load TypeScript (${message}): compile it to JavaScript, or run Node 22.18 or later`;
   }
-  // Node keeps the line to itself, except on its command line; an export that is not there it names.
+  // An export that is not there Node names, with its module.
   return error instanceof SyntaxError && !message.includes('requested module')
-    ? `${message} ("node --check ${fileURLToPath(fileUrl)}" shows where)`
+    ? syntaxErrorMessage(error, fileURLToPath(fileUrl))
     : message;
 }

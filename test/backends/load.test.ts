@@ -173,17 +173,31 @@ const bad: [string, string, string, RegExp][] = [
   ['throws as it is loaded', 'mjs', "throw new Error('no database');", /^no database$/],
   ['throws what is no error', 'mjs', "throw 'no database';", /^no database$/],
   ['rejects as it is loaded', 'mjs', "await Promise.reject(new Error('no database'));", /^no database$/],
+  ['is no JavaScript', 'mjs', '\nexport const = 1;', /^Unexpected token '=' \(\/.*\.mjs:2:14\)$/],
   [
-    'is no JavaScript',
-    'mjs',
-    'export const = 1;',
-    /Unexpected token '=' \("node --check \/.*\.mjs" shows where\)/,
+    'is no JavaScript in a .js file without a package.json',
+    'js',
+    "export const prepareBody = () => '';\n\texport const = 1;",
+    /^Unexpected token '=' \(\/.*\.js:2:15\)$/,
+  ],
+  ['is no JavaScript in CommonJS', 'cjs', '\nexports. = 1;', /^Unexpected token '=' \(\/.*\.cjs:2:10\)$/],
+  [
+    'is no JavaScript in CommonJS in a .js file',
+    'js',
+    'exports.prepareBody = () => {\n  const = 1;\n};',
+    /^Unexpected token '=' \(\/.*\.js:2:9\)$/,
   ],
   [
-    'is no JavaScript in CommonJS',
-    'cjs',
-    'exports. = 1;',
-    /Unexpected token '=' \("node --check \/.*\.cjs" shows/,
+    'ends too early',
+    'mjs',
+    'export function prepareBody() {\n',
+    /^Unexpected end of input \(\/.*\.mjs:\d+\)$/,
+  ],
+  [
+    'throws a syntax error of what it reads',
+    'mjs',
+    "throw new SyntaxError('line 3 of the rules');",
+    /^line 3 of the rules \("node \/.*\.mjs" shows where\)$/,
   ],
 ];
 
@@ -288,13 +302,18 @@ describe('loading backends', () => {
     expect(failures.map(({ source }) => source)).toEqual([sources[0], sources[2]]);
   });
 
-  it('shows the way to a mistake in a module that really finds it', async () => {
+  it.each([
+    ['an ES module', 'mjs'],
+    ['an ES module in a .js file without a package.json', 'js'],
+  ])('shows the way to a mistake in what a module imports: %s', async (_what, ending) => {
+    writeFileSync(join(folder, `broken.${ending}`), '\nexport const = 1;');
     const { failures } = await loadInNode([
-      sourceOf('export const shouldMakeReq = () => true;\nexport const = 1;'),
+      sourceOf(`import './broken.${ending}'; export const shouldMakeReq = () => true;`, ending),
     ]);
-    const [, file = ''] = /"node --check (.*)"/.exec(Object.values(failures)[0] ?? '') ?? [];
-    await expect(promisify(execFile)(process.execPath, ['--check', file])).rejects.toMatchObject({
-      stderr: expect.stringContaining(`${file}:2`),
+    const [, file = 'no file named'] =
+      /"node (\/.*)" shows where/.exec(Object.values(failures)[0] ?? '') ?? [];
+    await expect(promisify(execFile)(process.execPath, [file])).rejects.toMatchObject({
+      stderr: expect.stringContaining(`/broken.${ending}:2\n`),
     });
   });
 });

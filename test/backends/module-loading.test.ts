@@ -77,3 +77,26 @@ describe('a callback module in TypeScript', () => {
     },
   );
 });
+
+describe('a syntax error', () => {
+  it.each([
+    ['an ES module', 'mjs', 'export const = 1;', {}, /mine\.mjs:1:14/],
+    ['an ES module in a .js file', 'js', 'export const = 1;', {}, /mine\.js:1:14/],
+    ['a CommonJS module', 'cjs', '\nexports. = 1;', {}, /mine\.cjs:2:10/],
+    [
+      'a CommonJS module that an ES module imports',
+      'mjs',
+      "import './broken.cjs'; export const shouldMakeReq = () => true;",
+      { 'broken.cjs': '\nexports. = 1;' },
+      /broken\.cjs:2:10/,
+    ],
+  ])(
+    'is told by `check` with its file, line and column: in %s',
+    async (_what, ending, source, files, place) => {
+      const { code, stderr } = await checkModules({ backends: { mine: source }, ending, files });
+      expect(code).toBe(78);
+      expect(stderr).toMatch(/^x\.yaml:\d+:\d+: the callback module of mine cannot be used: .* \(\/\S+\)\n$/);
+      expect(stderr).toMatch(place);
+    },
+  );
+});
