@@ -2,8 +2,10 @@ import { loadBackends } from '../backends/load.ts';
 import { keepProcess } from '../backends/process-end.ts';
 import type { Backend } from '../backends/request.ts';
 import { offerStanzaPackage } from '../backends/stanza-package.ts';
-import type { Configuration } from '../config/configuration.ts';
+import type { BackendConfiguration, Configuration, Problem } from '../config/configuration.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
+import { nearest } from '../config/nearest.ts';
+import { callbackNames } from '../core/observation.ts';
 import type { Watchdog } from '../watchdog/watchdog.ts';
 import type { CommandContext } from './command.ts';
 import type { Tell } from './problems.ts';
@@ -28,7 +30,8 @@ export async function prepare(
   if ('problems' in loaded) return undefined;
   const { configuration } = loaded;
   const { entered, loading } = await surround(configuration, version);
-  const { backends, failures } = await loadBackends(configuration.backends, loading);
+  const { backends, failures, others } = await loadBackends(configuration.backends, loading);
+  tell(others.flatMap(({ source, names }) => misspelt(file, source, names)));
   if (failures.length === 0) return { configuration, backends, entered };
   tell(
     failures.map(({ source, message }) =>
@@ -39,6 +42,20 @@ export async function prepare(
     ),
   );
   return undefined;
+}
+
+/** Warns of each function that was probably meant as a callback: nothing would ever call it. */
+function misspelt(
+  file: string,
+  { name, position }: BackendConfiguration,
+  functions: readonly string[],
+): Problem[] {
+  return functions.flatMap((found) => {
+    const meant = nearest(found, callbackNames);
+    if (meant === undefined) return [];
+    const message = `the callback module of ${name} exports ${found}, which is no callback: did you mean ${meant}?`;
+    return [problemAt(file, position, { code: 'misspelt-callback', message })];
+  });
 }
 
 /** Makes ready for code that is not ours, if there is to be any. */

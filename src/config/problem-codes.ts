@@ -49,6 +49,10 @@ const kinds = {
     severity: 'error',
     meaning: 'a callback module is not there, or cannot be loaded',
   },
+  'misspelt-callback': {
+    severity: 'warning',
+    meaning: 'a callback module exports a function whose name is nearly that of a callback',
+  },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 /** Names a kind of problem; stable, for programs. */

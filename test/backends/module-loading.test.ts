@@ -100,3 +100,90 @@ describe('a syntax error', () => {
     },
   );
 });
+
+describe('a misspelt callback beside a good one', () => {
+  const wrong = (name: string, meant: string): string =>
+    `warning: the callback module of mine exports ${name}, which is no callback: did you mean ${meant}?`;
+  const good = "export const prepareBody = () => '';";
+
+  it.each([
+    ['by name', 'mjs', `${good} export function prepareHeader() {}`, ['prepareHeader', 'prepareHeaders']],
+    [
+      'in the default object',
+      'mjs',
+      'export default { prepareHeaders() { return {}; }, prepareBodi() {} };',
+      ['prepareBodi', 'prepareBody'],
+    ],
+    [
+      'as MongooseIM writes it',
+      'mjs',
+      `${good} export const should_make_req = () => true;`,
+      ['should_make_req', 'shouldMakeReq'],
+    ],
+    [
+      'in CommonJS',
+      'cjs',
+      "exports.prepareBody = () => ''; exports.shouldmakereq = () => true;",
+      ['shouldmakereq', 'shouldMakeReq'],
+    ],
+    [
+      'in a CommonJS module that a compiler made of a default export',
+      'cjs',
+      "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = { prepareBody: () => '', prepareHeader() {} };",
+      ['prepareHeader', 'prepareHeaders'],
+    ],
+    [
+      'in a class',
+      'mjs',
+      "class Mine { prepareBody() { return ''; } prepareHeader() {} } export default new Mine();",
+      ['prepareHeader', 'prepareHeaders'],
+    ],
+  ] as const)(
+    'is a warning of `check` where the module is named: %s',
+    async (_what, ending, source, [name, meant]) => {
+      const { code, stderr } = await checkModules({ backends: { mine: source }, ending });
+      expect(code).toBe(0);
+      expect(stderr).toMatch(/^x\.yaml:\d+:25: /);
+      expect(stderr.replace(/^x\.yaml:\d+:\d+: /, '')).toBe(`${wrong(name, meant)}\n`);
+    },
+  );
+
+  it.each([
+    ['is no function', "export const prepareHeader = 'x-y';"],
+    ['has another name', 'export function headersOf() {} export function prepareEverything() {}'],
+    ['is a callback in the default object', 'export default { shouldMakeReq: () => true };'],
+    [
+      'is a getter, which is not asked',
+      "export default { get prepareHeader() { throw new Error('asked'); } };",
+    ],
+  ])('is none that %s', async (_what, source) => {
+    expect(await checkModules({ backends: { mine: `${good} ${source}` } })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  it('is told beside a module that cannot be used', async () => {
+    const { code, stderr } = await checkModules({
+      backends: { mine: `${good} export function prepareHeader() {}`, other: '1;' },
+    });
+    expect(code).toBe(78);
+    expect(stderr).toContain(wrong('prepareHeader', 'prepareHeaders'));
+    expect(stderr).toContain('the callback module of other cannot be used');
+  });
+
+  it('is a warning in the log of `run`, which runs', async () => {
+    const sidecar = await startCallbackProcess({
+      backends: {
+        mine: `${good} export const shouldMakeReq = () => true; export function prepareHeader() {}`,
+      },
+    });
+    expect(await sidecar.logged('configuration-problem')).toMatchObject({
+      level: 'warn',
+      code: 'misspelt-callback',
+      file: 'x.yaml',
+    });
+    sidecar.chat('Hi');
+    await sidecar.receiver.next();
+  });
+});
