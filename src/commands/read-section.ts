@@ -1,8 +1,9 @@
 import type { OutboxConfiguration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
 import { loadOutbox, loadTelemetry } from '../config/load-section.ts';
+import { problemCodes } from '../config/problem-codes.ts';
 import { printProblems } from './problems.ts';
 
-/** What a configuration says of the outbox; tells all problems on stderr, and gives undefined if that is not good. */
+/** What a configuration says of the outbox; tells all errors on stderr, and gives undefined if that is not good. */
 export async function readOutbox(file: string): Promise<OutboxConfiguration | undefined> {
   return goodOrTold(await loadOutbox(file, process.env));
 }
@@ -16,6 +17,7 @@ function goodOrTold<Section extends object>(
   loaded: Section | { readonly problems: readonly Problem[] },
 ): Section | undefined {
   if (!('problems' in loaded)) return loaded;
-  printProblems(loaded.problems);
+  // Warnings are for those who run it or check it.
+  printProblems(loaded.problems.filter(({ code }) => problemCodes[code].severity === 'error'));
   return undefined;
 }
