@@ -27,7 +27,7 @@ const CLOSING_MS = 1000;
 /** The most by which a stop takes longer after a pause of the process, to read the responses that came meanwhile. */
 const READING_MS = 1000;
 
-const NOT_CONNECTED = 'the component is not connected to the XMPP server, or is stopping';
+const NOT_YET = 'the component is not connected to the XMPP server yet';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -111,7 +111,7 @@ function openRouter(
 }
 
 function unreadyReasons(session: Session | undefined, store: OutboxStore): string[] {
-  const reasons = [session?.connected === true ? undefined : NOT_CONNECTED, store.problem()];
+  const reasons = [session === undefined ? NOT_YET : session.problem(), store.problem()];
   return reasons.filter((reason) => reason !== undefined);
 }
 

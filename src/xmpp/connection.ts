@@ -122,6 +122,11 @@ export class Connection {
     return this.#online && this.#ending === undefined;
   }
 
+  /** What is ending the connection; undefined while nothing does. */
+  get ending(): Ending | undefined {
+    return this.#ending === undefined ? undefined : this.#explained(this.#ending);
+  }
+
   /** Closes the stream, or what there is of it; `closed` follows. */
   close(): void {
     if (this.#ready) this.#end(STOPPED);
@@ -222,11 +227,12 @@ export class Connection {
     this.#cancelWatchdog();
     this.#cancelDeadline?.();
     this.#stopWriting();
-    const ending = this.#ending ?? CLOSED;
-    const service = serviceOf(this.#options.endpoint);
-    this.#events.closed(
-      this.#online || ending === STOPPED ? ending : endingOnPort(ending, this.#namespace, service),
-    );
+    this.#events.closed(this.#explained(this.#ending ?? CLOSED));
+  }
+
+  #explained(ending: Ending): Ending {
+    if (this.#online || ending === STOPPED) return ending;
+    return endingOnPort(ending, this.#namespace, serviceOf(this.#options.endpoint));
   }
 }
 

@@ -7,6 +7,8 @@ export interface Ending {
   readonly code: DisconnectReason;
   /** In words, for the operator: what happened and what to look at. */
   readonly reason: string;
+  /** Node's code, if a socket could not be connected. */
+  readonly errorCode?: string;
 }
 
 const LONGEST_TEXT = 200;
@@ -90,6 +92,7 @@ export function socketErrorEnding(error: NodeJS.ErrnoException, service: string,
   return {
     code: tlsAdvice !== undefined || /SSL|TLS/.test(code) ? 'tls-failed' : 'connect-failed',
     reason: advice === undefined ? said : `${said}: ${advice}`,
+    ...(code !== '' && { errorCode: code }),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Stanza } from '../core/event.ts';
 import { sharedLookup } from '../shared-lookup.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
-import { type Ending, isRefusal, STOPPED } from './ending.ts';
+import { type Ending, isRefusal, seconds, STOPPED } from './ending.ts';
 import { Pings } from './pings.ts';
 import { type Endpoint, parseService, serviceOf } from './socket.ts';
 
@@ -51,6 +51,8 @@ export interface SessionHandlers {
 export interface Session {
   /** True while authenticated. */
   readonly connected: boolean;
+  /** Why it is not connected and when the next try comes, in words for the operator; undefined: it is. */
+  problem(): string | undefined;
   /** Closes the stream and does not connect again; resolves always, when no handler is called any more. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,8 @@ class ReconnectingSession implements Session {
   #cancelRetry: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #onStopped: (() => void) | undefined;
+  /** Why the last connection ended, and when the next one begins; undefined at first and once online. */
+  #last: { readonly ending: Ending; readonly retryAtMs: number } | undefined;
   /** The last failure that was told of as news, since the last time online. */
   #told: { readonly reason: string; readonly atMs: number } | undefined;
   #isRepeat = false;
@@ -106,6 +110,12 @@ class ReconnectingSession implements Session {
     return this.#connection?.online ?? false;
   }
 
+  problem(): string | undefined {
+    return this.connected
+      ? undefined
+      : `the component is not connected to the XMPP server: ${this.#whyOffline()}`;
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= new Promise((resolve) => {
       this.#cancelRetry?.();
@@ -115,6 +125,22 @@ class ReconnectingSession implements Session {
       this.#connection.close();
     });
     return this.#stopped;
+  }
+
+  /** Its codes are ours and Node's: of what the server said, the log has the words. */
+  #whyOffline(): string {
+    if (this.#stopped !== undefined) return 'stopping';
+    const ending = this.#connection?.ending ?? this.#last?.ending;
+    if (ending === undefined) return 'connecting for the first time';
+    const codes = ending.errorCode === undefined ? ending.code : `${ending.code}, ${ending.errorCode}`;
+    return `${codes} (${this.#nextTry()}); the log's component-offline line says what to do`;
+  }
+
+  #nextTry(): string {
+    if (this.#connection?.ending !== undefined) return 'the connection is being closed';
+    if (this.#connection !== undefined || this.#last === undefined) return 'the next try is under way';
+    const waitMs = this.#last.retryAtMs - this.#surroundings.clock.monotonic();
+    return `the next try comes in ${seconds(Math.max(0, waitMs))}`;
   }
 
   #connect(): void {
@@ -151,6 +177,7 @@ class ReconnectingSession implements Session {
     const { clock, observe } = this.#surroundings;
     this.#onlineAt = clock.monotonic();
     this.#told = undefined;
+    this.#last = undefined;
     observe({ kind: 'component-online', domain: this.#domain });
   }
 
@@ -171,7 +198,9 @@ class ReconnectingSession implements Session {
     this.#isRepeat = this.#told?.reason === ending.reason && nowMs - this.#told.atMs < REPEAT_AFTER_MS;
     if (!this.#isRepeat) this.#told = { reason: ending.reason, atMs: nowMs };
     const retryInMs = this.#backOff.next(isRefusal(ending));
-    observe({ kind: 'component-offline', ...ending, isRepeat: this.#isRepeat, retryInMs });
+    this.#last = { ending, retryAtMs: nowMs + retryInMs };
+    const { code, reason } = ending;
+    observe({ kind: 'component-offline', code, reason, isRepeat: this.#isRepeat, retryInMs });
     this.#cancelRetry = clock.after(retryInMs, () => this.#connect());
   }
 }

@@ -325,12 +325,13 @@ it('ends with 1 when its machine does not have the telemetry address, and says s
 it('is not ready while no XMPP server is there, which healthcheck says', async () => {
   const sidecar = await run();
   const { port } = await sidecar.logged('telemetry-listening');
+  await sidecar.logged('component-offline');
   const folder = await folderWith({
     'x.yaml': `${trusting}telemetry: { listen: "127.0.0.1:${String(port)}" }\n`,
   });
   const { code, stderr } = await runCli(['healthcheck', '-c', 'x.yaml'], { folder });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^not ready: \/readyz responds with 503: \{.*\}\n$/);
+  expect(stderr).toMatch(/^not ready: \/readyz responds with 503: \{.*connect-failed, ECONNREFUSED.*\}\n$/);
 });
 
 it('is ready once the XMPP server welcomed it, which healthcheck says', async () => {

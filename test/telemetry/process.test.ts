@@ -55,13 +55,35 @@ describe('a running sidecar', () => {
     expect(unready.status).toBe(503);
     expect(JSON.parse(unready.body)).toEqual({
       status: 'unready',
-      reasons: [expect.stringContaining('not connected')],
+      reasons: ['the component is not connected to the XMPP server: connecting for the first time'],
     });
     expect((await sidecar.get('/healthz')).status).toBe(200);
     await peer.welcome();
     await sidecar.ready();
     expect((await sidecar.metrics()).sum('event_pusher_component_connected')).toBe(1);
     expect((await sidecar.get('/healthz')).status).toBe(200);
+  });
+
+  it('says why it is not ready when the server refuses its secret, without the secret', async () => {
+    const { server, sidecar } = await startBench();
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    peer.write(
+      "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+    );
+    peer.end();
+    await sidecar.logged('component-offline');
+    const { body } = await sidecar.get('/readyz');
+    expect(JSON.parse(body)).toEqual({
+      status: 'unready',
+      reasons: [
+        expect.stringMatching(
+          /^the component is not connected to the XMPP server: not-authorized \(the next try .*\); the log's component-offline line says what to do$/,
+        ),
+      ],
+    });
+    expect(body).not.toContain('s3cr3t');
   });
 
   it('has a sample of each of its metrics from the start', async () => {

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
+import { closedPort } from '../support/closed-port.ts';
 import { DOMAIN, expectRecovery, expectWorking, online, Subject, TIMEOUTS } from '../support/session.ts';
 import { startSlowListener } from '../support/slow-listener.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
@@ -864,6 +865,100 @@ describe('the service', () => {
     const server = await startXmppServer({ host: '::1' });
     const subject = new Subject({ service: server.service });
     await expectWorking(subject, await server.welcome());
+  });
+});
+
+describe('why the component is not connected', () => {
+  const NOT_CONNECTED = 'the component is not connected to the XMPP server';
+  const seeLog = "the log's component-offline line says what to do";
+
+  test('is nothing while it is, and before that, that it connects for the first time', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: connecting for the first time`);
+    await server.welcome();
+    await subject.online();
+    expect(subject.session.problem()).toBeUndefined();
+  });
+
+  test('is the code of the last ending and when the next try comes, and never holds the secret', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service, readSecret: () => Promise.resolve('swordfish') });
+    const peer = await server.accept();
+    await peer.openStream();
+    await peer.sees(/<\/handshake>/);
+    peer.write(
+      refusal('not-authorized', "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>not swordfish</text>"),
+    );
+    await peer.ended;
+    const said = [subject.session.problem()];
+    peer.end();
+    expect((await subject.offline()).retryInMs).toBe(750);
+    said.push(subject.session.problem());
+    subject.clock.advance(450);
+    said.push(subject.session.problem());
+    subject.clock.advance(300);
+    said.push(subject.session.problem());
+    expect(said).toEqual(
+      [
+        'the connection is being closed',
+        'the next try comes in 0.8 s',
+        'the next try comes in 0.3 s',
+        'the next try is under way',
+      ].map((next) => `${NOT_CONNECTED}: not-authorized (${next}); ${seeLog}`),
+    );
+  });
+
+  test.each([
+    ['a domain that the server does not know', 'jabber:component:accept', 'host-unknown'],
+    ['a port for clients', 'jabber:client', 'wrong-port'],
+  ])('tells apart %s', async (_what, namespace, code) => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    const peer = await server.accept();
+    await peer.sees(/<stream:stream [^>]*>/);
+    peer.write(
+      `<stream:stream xmlns='${namespace}' xmlns:stream='http://etherx.jabber.org/streams' id='1'>` +
+        refusal('host-unknown'),
+    );
+    peer.end();
+    await subject.offline();
+    expect(subject.session.problem()).toMatch(`${NOT_CONNECTED}: ${code} (the next try comes in `);
+  });
+
+  test('tells apart a server that refuses connections and a name that nobody knows', async () => {
+    const refused = new Subject({ service: `xmpp://127.0.0.1:${await closedPort()}` });
+    await refused.offline();
+    expect(refused.session.problem()).toMatch(`: connect-failed, ECONNREFUSED (the next try comes in 0.6 s)`);
+    const lookup = vi
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((_name: string, _options: object, callback: (error: Error) => void) =>
+        callback(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }))) as never);
+    onTestFinished(() => lookup.mockRestore());
+    const nameless = new Subject({ service: 'xmpp://xmpp.example.com' });
+    await nameless.offline();
+    expect(nameless.session.problem()).toMatch(`: connect-failed, ENOTFOUND (the next try comes in 0.6 s)`);
+  });
+
+  test('is what ended a session that was good, not what had kept it from being so before', async () => {
+    const { subject, peer } = await online();
+    peer.write('</stream:stream>');
+    await peer.ended;
+    expect(subject.session.problem()).toBe(
+      `${NOT_CONNECTED}: closed (the connection is being closed); ${seeLog}`,
+    );
+    peer.end();
+    await subject.offline();
+    expect(subject.session.problem()).toMatch(/: closed \(the next try comes in 0\.6 s\)/);
+  });
+
+  test('is that it stops, once it was told to', async () => {
+    const { subject, peer } = await online();
+    const stopped = subject.session.stop();
+    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: stopping`);
+    peer.end();
+    await stopped;
+    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: stopping`);
   });
 });
 
