@@ -30,6 +30,15 @@ export function checkTrust({ taps, trustedDomains }: CheckedFile['component'], r
   report(['component', 'trusted_domains'], 'nobody-trusted', message);
 }
 
+/** Warns of a trusted domain that no copy comes from: the component's own. */
+export function checkOwnDomain({ domain, trustedDomains }: CheckedFile['component'], report: Report): void {
+  const index = trustedDomains.indexOf(domain);
+  if (index === -1) return;
+  const message =
+    'is component.domain, which has no users and sends no copies: list the domains of your users only';
+  report(['component', 'trusted_domains', index], 'own-domain-trusted', message);
+}
+
 /** Warns of a server that would be given up before it could respond to a ping. */
 export function checkTimeouts({ timeouts }: CheckedFile['component'], report: Report): void {
   const { ping, silence } = timeouts;

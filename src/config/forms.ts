@@ -43,9 +43,11 @@ export function pathPrefixForm(text: string): string | undefined {
   return text.includes('?') ? "must have no query (?): a query goes into a backend's path" : pathForm(text);
 }
 
-/** A bare domain, as it is written. */
+/** A bare domain, as it is written; an IPv6 address in brackets is one (RFC 7622, 3.2). */
 export function domainForm(text: string): string | undefined {
-  return /^[^\s@/"'<>&]+$/.test(text)
+  if (/[*?]/.test(text))
+    return 'must be one domain: there are no wildcards here, so name each domain in full';
+  return /^(\[[\da-f:.]+\]|[^\s@/"'<>&:.]+(\.[^\s@/"'<>&:.]+)*)$/i.test(text)
     ? undefined
     : 'must be a domain, without user, resource or port: example.com';
 }

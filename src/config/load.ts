@@ -3,7 +3,7 @@ import { findCallbackModule } from './callback-module.ts';
 import { checkContent, checkedComponent } from './check-content.ts';
 import { completeConfiguration, type Surroundings } from './complete.ts';
 import type { Configuration, Position, Problem } from './configuration.ts';
-import { checkConsistency, checkTimeouts, checkTrust } from './consistency.ts';
+import { checkConsistency, checkOwnDomain, checkTimeouts, checkTrust } from './consistency.ts';
 import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
 import { type Report, reporter } from './findings.ts';
 import type { ProblemText } from './messages.ts';
@@ -61,6 +61,7 @@ async function examine(
   const component = checkedComponent(content);
   if (component !== undefined) {
     checkTrust(component, report);
+    checkOwnDomain(component, report);
     checkTimeouts(component, report);
   }
   const surroundings = await survey(source, content, { folder, report });

@@ -40,6 +40,10 @@ const kinds = {
     severity: 'warning',
     meaning: 'a tap takes copies, and no domain is trusted to send them',
   },
+  'own-domain-trusted': {
+    severity: 'warning',
+    meaning: "the component's own domain is trusted to send copies, and never does",
+  },
   'short-silence': {
     severity: 'warning',
     meaning: 'a quiet server counts as dead before it is pinged',

@@ -48,6 +48,7 @@ const files: readonly (readonly [ProblemCode, string | Buffer])[] = [
   ],
   ['no-trusted-domain', spoilt('    server:', '    scope: host\n    server:')],
   ['nobody-trusted', good],
+  ['own-domain-trusted', spoilt('  secret:', '  trusted_domains: [push.example.com]\n  secret:')],
   ['short-silence', spoilt('outgoing_pools:', '  timeouts: { silence: 10000 }\noutgoing_pools:')],
   ['unknown-pool', spoilt('pool_name: http_pool', 'pool_name: nobody')],
   ['unusable-callback-module', backend('callback_module: ./none.js')],

@@ -147,14 +147,22 @@ it.each([
   ['user@example.com', 'must be a domain, without user, resource or port: example.com'],
   ['example.com/x', 'must be a domain, without user, resource or port: example.com'],
   ['""', 'must be a domain, without user, resource or port: example.com'],
+  ['push.example.com:5347', 'must be a domain, without user, resource or port: example.com'],
+  ['.example.com', 'must be a domain, without user, resource or port: example.com'],
+  ['push..example.com', 'must be a domain, without user, resource or port: example.com'],
+  ['push.example.com.', 'must be a domain, without user, resource or port: example.com'],
+  ['"*.example.com"', 'must be one domain: there are no wildcards here, so name each domain in full'],
   ['"\\ue000.example"', 'must be a domain: it holds characters that no domain can have'],
 ])('refuses the component domain %s', async (domain, message) => {
   expect(await problemsOf(spoilt('push.example.com', domain))).toEqual([`3:11: component.domain ${message}`]);
 });
 
-it('takes an internationalised domain that is prepared', async () => {
-  expect(await problemsOf(spoilt('push.example.com', 'push.bücher.example'))).toEqual([]);
-});
+it.each(['push.bücher.example', '"[::1]"', '192.0.2.1', 'localhost'])(
+  'takes the component domain %s, which is prepared',
+  async (domain) => {
+    expect(await problemsOf(spoilt('push.example.com', domain))).toEqual([]);
+  },
+);
 
 it.each([
   ['localhost:8000', 'must begin with http:// or https://: write http://localhost:8000'],
@@ -284,6 +292,14 @@ it.each([
     'a trusted domain that is none',
     component('trusted_domains: [user@a.example]'),
     ['5:21: component.trusted_domains[0] must be a domain, without user, resource or port: example.com'],
+  ],
+  [
+    'trusted domains with wildcards, which would trust nobody',
+    component("trusted_domains: ['*.example.com', '*', 'chat?.example.com']"),
+    [21, 38, 43].map(
+      (column, index) =>
+        `5:${column}: component.trusted_domains[${index}] must be one domain: there are no wildcards here, so name each domain in full`,
+    ),
   ],
   [
     'a timeout below the range',

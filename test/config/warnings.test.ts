@@ -26,3 +26,11 @@ describe('taps that take copies', () => {
     expect(await warningsOf(good.replace('outgoing_pools:', 'outgoing_pool:'))).toHaveLength(1);
   });
 });
+
+describe("the component's own domain", () => {
+  it('is worth a warning among the trusted ones, with the reason', async () => {
+    expect(await warningsOf(component('trusted_domains: [example.com, push.example.com]'))).toEqual([
+      '4:34: component.trusted_domains[1] is component.domain, which has no users and sends no copies: list the domains of your users only',
+    ]);
+  });
+});
