@@ -105,6 +105,13 @@ export type Observation =
       /** No further domain is told of: anybody on the network can make up more. */
       readonly isLast: boolean;
     }
+  | {
+      /** A trusted server hands over copies for a tap that is not asked: told once for each tap. */
+      readonly kind: 'tap-not-configured';
+      readonly tap: TapName;
+      /** The server's. */
+      readonly domain: string;
+    }
   | { readonly kind: 'jid-preparation-failed' }
   | {
       readonly kind: 'callback-failed';

@@ -83,6 +83,12 @@ const lines: Readers<Line | undefined> = {
       `copies of a server are discarded, for component.trusted_domains lacks it: if it is yours, add it as written here${o.isLast ? '; further domains are not named' : ''}`,
       pick(o, 'domain'),
     ),
+  'tap-not-configured': (o) =>
+    line(
+      'warn',
+      `copies of a trusted server are taken for messages to the component, or discarded: add the tap ${o.tap} to component.taps, before direct`,
+      pick(o, 'tap', 'domain'),
+    ),
   'callback-failed': (o) =>
     line('error', 'a callback failed: no notification for this stanza', {
       ...pick(o, 'backend', 'callback'),

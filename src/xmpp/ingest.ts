@@ -4,6 +4,7 @@ import type { DiscardReason, Observe, TapName } from '../core/observation.ts';
 import type { Tap, TapOptions } from '../core/tap.ts';
 import { eventOf } from './event.ts';
 import { type ConfiguredTapName, taps } from './taps/index.ts';
+import { watchUnaskedTaps } from './unasked-taps.ts';
 
 /** Most domains that are named in the log as untrusted: it bounds lines and memory. */
 const MOST_NAMED = 100;
@@ -29,6 +30,7 @@ export function openIngest(
 ): (stanza: Stanza, size: number) => void {
   const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
   const configuredTaps = options.taps.map((name): [ConfiguredTapName, Tap] => [name, taps[name](tapOptions)]);
+  const noteUnasked = watchUnaskedTaps(options.taps, tapOptions, observe);
   const discard = (tap: TapName, reason: DiscardReason): void => {
     observe({ kind: 'stanza-received', tap });
     observe({ kind: 'stanza-discarded', reason });
@@ -41,6 +43,7 @@ export function openIngest(
     for (const [name, tap] of configuredTaps) {
       const found = tap(stanza, receivedAtMs);
       if (found === undefined) continue;
+      if (name === 'direct') noteUnasked(stanza, receivedAtMs);
       if (typeof found === 'string') return discard(name, found);
       if (!sink.hasRoom()) return discard(name, 'overload');
       observe({ kind: 'stanza-received', tap: name });
@@ -48,6 +51,7 @@ export function openIngest(
       sink.take(eventOf(found, receivedAtMs), size);
       return;
     }
+    noteUnasked(stanza, receivedAtMs);
     discard('none', 'untrusted');
   };
 }

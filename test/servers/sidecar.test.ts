@@ -282,6 +282,27 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       expect(sum('event_pusher_internal_errors_total')).toBe(0);
     });
 
+    it('names the tap to configure when another one is, and counts each copy as direct', async () => {
+      await sidecar.stop();
+      const right = configurationFor(server, receiver, sidecarTap);
+      const otherTap = sidecarTap === 'forwarded' ? 'service_log' : 'forwarded';
+      sidecar = await startSidecar(
+        { ...right, component: { ...right.component, taps: [otherTap, 'direct'] } },
+        { files: { 'every-message.mjs': everyMessage } },
+      );
+      await sidecar.logged('component-online');
+      for (const text of ['one', 'two']) chat(alice, 'bob@localhost', text);
+      const marker = crypto.randomUUID();
+      chat(alice, `bot@${COMPONENT}`, marker);
+      await receiver.next(({ path, body }) => path === '/chats' && body.includes(marker));
+      const named = sidecar.lines.filter(({ event }) => event === 'tap-not-configured');
+      expect(named).toMatchObject([{ level: 'warn', tap: sidecarTap, domain: 'localhost' }]);
+      const { sum } = await sidecar.metrics();
+      expect(sum('event_pusher_stanzas_total', { tap: 'direct' })).toBeGreaterThanOrEqual(3);
+      expect(sum('event_pusher_stanzas_total', { tap: 'direct' })).toBe(sum('event_pusher_stanzas_total'));
+      expect(sum('event_pusher_discarded_total')).toBe(0);
+    });
+
     it('names the domain to trust when the configuration has it wrong, and notifies of nothing', async () => {
       await sidecar.stop();
       const right = configurationFor(server, receiver, sidecarTap);

@@ -131,6 +131,10 @@ describe('log lines', () => {
       { event: 'untrusted-copy', level: 'warn', domain: 'exmaple.com' },
     ],
     [
+      { kind: 'tap-not-configured', tap: 'service_log', domain: 'example.com' },
+      { event: 'tap-not-configured', level: 'warn', tap: 'service_log', domain: 'example.com' },
+    ],
+    [
       {
         kind: 'notification-delivered',
         notification,

@@ -37,6 +37,7 @@ function openAccounts({
 }: Setting = {}) {
   let observed: Observation[] = [];
   const named: Extract<Observation, { kind: 'untrusted-copy' }>[] = [];
+  const missing: Observation[] = [];
   const taken: { event: StanzaEvent; size: number }[] = [];
   const ingest = openIngest(
     {
@@ -50,6 +51,7 @@ function openAccounts({
       clock,
       observe: (observation) => {
         if (observation.kind === 'untrusted-copy') named.push(observation);
+        else if (observation.kind === 'tap-not-configured') missing.push(observation);
         else observed.push(observation);
       },
     },
@@ -76,6 +78,7 @@ function openAccounts({
     receive,
     failures: () => observed.filter(({ kind }) => kind === 'jid-preparation-failed').length,
     named: () => named,
+    missing: () => missing,
   };
 }
 
@@ -137,6 +140,46 @@ describe('which tap takes a stanza', () => {
       expect(receive(copy).discarded).toBe('untrusted');
     }
     expect(named().map(({ isLast }) => isLast)).toEqual(Array.from({ length: 100 }, (_, at) => at === 99));
+  });
+
+  it.each([
+    ['mod_service_log, which direct takes', ['forwarded', 'direct'], LOGGED, 'service_log'],
+    ['mod_service_log, which nobody takes', ['forwarded'], LOGGED, 'service_log'],
+    ['a tap module, which direct takes', ['service_log', 'direct'], FORWARDED, 'forwarded'],
+    ['a tap module, which nobody takes', ['service_log'], FORWARDED, 'forwarded'],
+    [
+      'a tap module, which direct takes because it comes first',
+      ['direct', 'forwarded'],
+      FORWARDED,
+      'forwarded',
+    ],
+    ['a tap module about what is received', ['direct'], FORWARDED.replace('sent@', 'received@'), 'forwarded'],
+  ] as const)('names the tap once that copies need: those of %s', (_what, taps, text, tap) => {
+    const { receive, missing } = openAccounts({ taps });
+    const first = receive(text);
+    expect(first.tap).toBe((taps as readonly string[]).includes('direct') ? 'direct' : 'none');
+    expect(receive(text).tap).toBe(first.tap);
+    expect(missing()).toEqual([{ kind: 'tap-not-configured', tap, domain: 'example.com' }]);
+  });
+
+  it.each([
+    ['a copy that its tap takes', FORWARDED],
+    ['an envelope that a user forges', FORGED.replace('sent@', '')],
+    [
+      'an envelope of a server that is not trusted',
+      LOGGED.replace("from='example.com'", "from='evil.example'"),
+    ],
+    ['an envelope to another address', LOGGED.replace(`to='${COMPONENT}'`, `to='bot@${COMPONENT}'`)],
+    ['two envelopes', LOGGED.replace(/<forwarded.*<\/forwarded>/, '$&$&')],
+    [
+      'a message of the server itself',
+      `<message from='example.com' to='${COMPONENT}'><body>Hi</body></message>`,
+    ],
+    ['a presence of the server itself', `<presence from='example.com' to='${COMPONENT}'/>`],
+  ])('names no tap for %s', (_what, text) => {
+    const { receive, missing } = openAccounts({ taps: ['forwarded', 'direct'] });
+    receive(text);
+    expect(missing()).toEqual([]);
   });
 
   it('discards an error that a server returns to the component', () => {
