@@ -78,13 +78,18 @@ export type Observation =
       /** After a failure that was a repeat. */
       readonly isRepeat: boolean;
     }
-  | { readonly kind: 'component-online'; readonly domain: string }
+  | {
+      readonly kind: 'component-online';
+      readonly domain: string;
+      /** The last that was told is that we are online: what happened since were repeats. */
+      readonly isRepeat: boolean;
+    }
   | {
       readonly kind: 'component-offline';
       readonly code: DisconnectReason;
       /** What ended the connection, in words. */
       readonly reason: string;
-      /** The same reason was told less than a minute ago, and nothing has happened since. */
+      /** The same reason was told less than a minute ago, and no more outages are told now from their beginning. */
       readonly isRepeat: boolean;
       /** When the next try comes; undefined: never, we are stopping. */
       readonly retryInMs?: number;

@@ -60,7 +60,8 @@ const lines: Readers<Line | undefined> = {
     ),
   'component-connecting': (o) =>
     line(o.isRepeat ? 'debug' : 'info', 'connecting to the XMPP server', pick(o, 'endpoint', 'domain')),
-  'component-online': (o) => line('info', 'the component is online', pick(o, 'domain')),
+  'component-online': (o) =>
+    line(o.isRepeat ? 'debug' : 'info', 'the component is online', pick(o, 'domain')),
   'component-offline': (o) => {
     const trouble = o.isRepeat ? 'debug' : 'warn';
     return line(

@@ -3,6 +3,7 @@ import { sharedLookup } from '../shared-lookup.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
 import { type Ending, isRefusal, seconds, STOPPED } from './ending.ts';
+import { News } from './news.ts';
 import { Pings } from './pings.ts';
 import { type Endpoint, parseService, serviceOf } from './socket.ts';
 
@@ -19,9 +20,6 @@ const TIMING: Omit<SessionTiming, keyof SessionTimeouts> = {
   backOffMax: 60_000,
   stableAfter: 120_000,
 };
-
-/** While a failure repeats, it is told so often (ms). */
-const REPEAT_AFTER_MS = 60_000;
 
 /** `component.timeouts` */
 export type SessionTimeouts = Pick<SessionTiming, 'handshake' | 'ping' | 'silence'>;
@@ -79,6 +77,7 @@ class ReconnectingSession implements Session {
   readonly #pings: Pings;
   readonly #lookup = sharedLookup();
   readonly #backOff: BackOff;
+  readonly #news = new News();
   #connection: Connection | undefined;
   #onlineAt: number | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -86,8 +85,7 @@ class ReconnectingSession implements Session {
   #onStopped: (() => void) | undefined;
   /** Why the last connection ended, and when the next one begins; undefined at first and once online. */
   #last: { readonly ending: Ending; readonly retryAtMs: number } | undefined;
-  /** The last failure that was told of as news, since the last time online. */
-  #told: { readonly reason: string; readonly atMs: number } | undefined;
+  /** Whether the last failure was no news. */
   #isRepeat = false;
   /** Tries that did not get us in: the next one begins with the host's next address. */
   #failures = 0;
@@ -176,9 +174,8 @@ class ReconnectingSession implements Session {
   #online(): void {
     const { clock, observe } = this.#surroundings;
     this.#onlineAt = clock.monotonic();
-    this.#told = undefined;
     this.#last = undefined;
-    observe({ kind: 'component-online', domain: this.#domain });
+    observe({ kind: 'component-online', domain: this.#domain, isRepeat: !this.#news.online() });
   }
 
   #secondComponent(): void {
@@ -192,11 +189,10 @@ class ReconnectingSession implements Session {
     const nowMs = clock.monotonic();
     this.#connection = undefined;
     if (this.#onStopped !== undefined) return this.#onStopped();
+    this.#isRepeat = !this.#news.failure(ending.reason, this.#onlineAt !== undefined, nowMs);
     if (this.#onlineAt === undefined) this.#failures += 1;
     else if (nowMs - this.#onlineAt >= this.#timing.stableAfter) this.#backOff.reset();
     this.#onlineAt = undefined;
-    this.#isRepeat = this.#told?.reason === ending.reason && nowMs - this.#told.atMs < REPEAT_AFTER_MS;
-    if (!this.#isRepeat) this.#told = { reason: ending.reason, atMs: nowMs };
     const retryInMs = this.#backOff.next(isRefusal(ending));
     this.#last = { ending, retryAtMs: nowMs + retryInMs };
     const { code, reason } = ending;

@@ -83,8 +83,12 @@ describe('log lines', () => {
       },
     ],
     [
-      { kind: 'component-online', domain: 'push.example.com' },
+      { kind: 'component-online', domain: 'push.example.com', isRepeat: false },
       { event: 'component-online', level: 'info', domain: 'push.example.com' },
+    ],
+    [
+      { kind: 'component-online', domain: 'push.example.com', isRepeat: true },
+      { event: 'component-online', level: 'debug', domain: 'push.example.com' },
     ],
     [
       {

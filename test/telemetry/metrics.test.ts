@@ -61,7 +61,7 @@ const everything: readonly Observation[] = [
     domain: 'push.example.com',
     isRepeat: false,
   },
-  { kind: 'component-online', domain: 'push.example.com' },
+  { kind: 'component-online', domain: 'push.example.com', isRepeat: false },
   { kind: 'stanza-received', tap: 'forwarded' },
   { kind: 'event-made', dir: 'in' },
   { kind: 'stanza-discarded', reason: 'iq' },
@@ -263,7 +263,7 @@ describe('the metrics', () => {
     const connected = async (): Promise<number> =>
       sumOf(await scrape(metrics), 'event_pusher_component_connected');
     expect(await connected()).toBe(0);
-    metrics.observe({ kind: 'component-online', domain: 'push.example.com' });
+    metrics.observe({ kind: 'component-online', domain: 'push.example.com', isRepeat: false });
     expect(await connected()).toBe(1);
     metrics.observe({
       kind: 'component-offline',

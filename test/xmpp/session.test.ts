@@ -21,7 +21,7 @@ describe('a session', () => {
     const { server, subject, peer } = await online();
     expect(subject.observations).toEqual([
       { kind: 'component-connecting', endpoint: server.service, domain: DOMAIN, isRepeat: false },
-      { kind: 'component-online', domain: DOMAIN },
+      { kind: 'component-online', domain: DOMAIN, isRepeat: false },
     ]);
     expect(subject.session.connected).toBe(true);
     peer.write("<message><body>é</body></message><presence/> <iq type='result' id='1'/>");
@@ -534,6 +534,51 @@ describe('waits between tries', () => {
     }
     expect(news).toEqual([2, 112, 222]);
     expect(subject.of('component-connecting').filter(({ isRepeat }) => !isRepeat)).toHaveLength(5);
+  });
+
+  test('after a server that lets us in and closes at once: three such outages a minute are news, and the last line told is right', async () => {
+    const server = await startXmppServer();
+    const subject = new Subject({ service: server.service });
+    for (let times = 1; times <= 250; times += 1) {
+      (await server.welcome()).end();
+      await subject.online(times);
+      await subject.offline(times);
+      subject.clock.advance(550);
+    }
+    const peer = await server.welcome();
+    await subject.online(251);
+    const told = subject.observations.filter((one) => 'isRepeat' in one && !one.isRepeat);
+    const outage = ['component-offline', 'component-connecting', 'component-online'];
+    expect(told.map(({ kind }) => kind)).toEqual([
+      'component-connecting',
+      'component-online',
+      // In 137.5 s: three at the start of each minute.
+      ...Array.from({ length: 9 }, () => outage).flat(),
+    ]);
+    await expectWorking(subject, peer);
+  });
+
+  test('after failures that alternate: each of them is news once a minute', async () => {
+    const { server, subject, peer } = await online();
+    let current = peer;
+    for (let times = 1; times <= 9; times += 2) {
+      current.write(refusal('conflict'));
+      current.end();
+      subject.clock.advance((await subject.offline(times)).retryInMs ?? 0);
+      (await server.accept()).cut();
+      subject.clock.advance((await subject.offline(times + 1)).retryInMs ?? 0);
+      current = await server.accept();
+      await current.openStream();
+    }
+    const news = subject.of('component-offline').filter(({ isRepeat }) => !isRepeat);
+    expect(news.map(({ code }) => code)).toEqual(['conflict', 'connect-failed']);
+  });
+
+  test('tell the first failure of an outage at once, however soon after the one before', async () => {
+    const scene = await online();
+    scene.peer.end();
+    expect((await expectRecovery(scene)).isRepeat).toBe(false);
+    expect(scene.subject.of('component-online').map(({ isRepeat }) => isRepeat)).toEqual([false, false]);
   });
 });
 
