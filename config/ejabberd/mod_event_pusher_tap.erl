@@ -23,8 +23,13 @@
 -define(RECEIVED_PRIORITY, 40).
 %% After XEP-0198, which keeps a session whose connection is lost (50), and before the session is forgotten (100).
 -define(GONE_PRIORITY, 90).
+%% What was seen of a component last. All processes share it as an atomic, so that one of them warns, and at a change only.
+-define(NOT_YET, 0).
+-define(HERE, 1).
+-define(AWAY, 2).
 
-start(Host, _Options) ->
+start(Host, #{to := Component}) ->
+    seen(Component),
     [ejabberd_hooks:add(Hook, Host, ?MODULE, Hook, Priority) || {Hook, Priority} <- hooks()],
     ok.
 
@@ -100,10 +105,38 @@ tap(Direction, #jid{lserver = Host}, Packet) ->
     case lists:member(Direction, Directions)
         andalso lists:member(element(1, Packet), Kinds)
         andalso To#jid.lserver =/= Component                % it gets this stanza itself
-        andalso ejabberd_router:is_my_route(Component) of   % else it is away: s2s would be tried
+        andalso is_here(Component) of                       % else s2s would be tried
         true -> ejabberd_router:route(wrap(Direction, jid:make(Host), Component, Packet));
         false -> ok
     end.
+
+is_here(Component) ->
+    Seen = seen(Component),
+    Before = atomics:get(Seen, 1),
+    case ejabberd_router:is_my_route(Component) of
+        true ->
+            Before =:= ?HERE orelse atomics:put(Seen, 1, ?HERE),
+            true;
+        false ->
+            Before =/= ?AWAY andalso atomics:compare_exchange(Seen, 1, Before, ?AWAY) =:= ok
+                andalso warn(Component, Before),
+            false
+    end.
+
+seen(Component) ->
+    case persistent_term:get({?MODULE, Component}, none) of
+        none ->
+            Seen = atomics:new(1, []),
+            persistent_term:put({?MODULE, Component}, Seen),
+            Seen;
+        Seen -> Seen
+    end.
+
+warn(Component, ?HERE) ->
+    ?LOG_WARNING("mod_event_pusher_tap: the component ~ts is offline, nothing is copied until it is back", [Component]);
+warn(Component, ?NOT_YET) ->
+    ?LOG_WARNING("mod_event_pusher_tap: no component ~ts has been here yet, nothing is copied to it. Start the sidecar; "
+                 "if it runs, the option \"to\" must be the name under hosts of ejabberd_service", [Component]).
 
 wrap(Direction, Host, Component, Packet) ->
     Copy = xmpp:set_from_to(Packet, prepared(xmpp:get_from(Packet)), prepared(xmpp:get_to(Packet))),

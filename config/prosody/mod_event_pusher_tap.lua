@@ -37,6 +37,7 @@ local buffer_size = module:get_option_number("event_pusher_tap_buffer", 0);
 
 local waiting = new_queue(math.max(buffer_size, 1), true);
 local told = {};
+local not_active = "No component %s is active here: nothing is copied to it";
 
 local function warn_once(text, ...)
 	if told[text] then return end
@@ -51,6 +52,7 @@ end
 -- Each time that the component's host is activated it is a new one, with events of its own.
 local function listen(host)
 	if host == component and prosody.hosts[host] then
+		told[not_active] = nil;
 		module:hook_object_event(prosody.hosts[host].events, "component-authenticated", hand_over, -10);
 	end
 end
@@ -91,7 +93,7 @@ local function tap(stanza, direction)
 	if direction == "received" and is_room_history(stanza) then return end
 	local host = prosody.hosts[component];
 	local listener = host and host.modules.component;
-	if not listener then warn_once("No component %s is active here: nothing is copied to it", component) end
+	if not listener then warn_once(not_active, component) end
 	if listener and listener.connected then
 		module:send(wrap(stanza, direction));
 	elseif buffer_size > 0 then

@@ -166,8 +166,38 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
       expect(seen).toHaveLength(1);
     });
 
-    test('starts without a complaint', () => {
-      expect(server().log()).not.toMatch(/event_pusher_tap.*(warn|error)|(warn|error).*event_pusher_tap/i);
+    test('complains of nothing, but for the component that was away (ejabberd)', () => {
+      const others = complaints(server().log()).filter(
+        (line) => name === 'prosody' || !line.includes(`the component ${COMPONENT} is offline`),
+      );
+      expect(others).toEqual([]);
+    });
+  });
+
+  describeWithServer(name, 'our tap, told to hand copies to a component that is not there', () => {
+    const { server, login } = harness(name, {
+      tap: 'module',
+      to: 'psuh.localhost',
+      hosts: [HOST, OTHER_HOST],
+    });
+
+    test('warns once, whatever many users send from two hosts, and delivers all of it', async () => {
+      const senders = [await login('alice'), await login('carol'), await login('alice', 'x', OTHER_HOST)];
+      const bob = await login('bob');
+      await bob.presence();
+      for (let count = 1; count <= 20; count += 1) {
+        for (const [index, sender] of senders.slice(0, 2).entries())
+          sender.send(chat(bob.jid, `${index}-${count}.`));
+        senders[2]?.send(chat(`dave@${OTHER_HOST}`, randomUUID()));
+      }
+      await bob.next(containing('0-20.'));
+      await bob.next(containing('1-20.'));
+      await Promise.all(senders.map((sender) => sender.settled()));
+      expect(complaints(await wholeLog(server(), login))).toEqual(
+        Array.from({ length: name === 'prosody' ? 2 : 1 }, () =>
+          expect.stringMatching(/no component psuh\.localhost .*nothing is copied to it/i),
+        ),
+      );
     });
   });
 
@@ -527,6 +557,22 @@ describeWithServer('prosody', 'our tap with a buffer, while Prosody is changed i
   });
 });
 
+describeWithServer('prosody', "our tap, while the component's host comes and goes", () => {
+  const { server, login } = harness('prosody', { tap: 'module' });
+
+  test('warns once each time that it is not active', async () => {
+    const alice = await login('alice');
+    for (let times = 1; times <= 2; times += 1) {
+      await server().shell(`host:deactivate("${COMPONENT}")`);
+      for (let count = 1; count <= 3; count += 1) alice.send(chat('dave@localhost', randomUUID()));
+      await alice.settled();
+      await server().shell(`host:activate("${COMPONENT}")`);
+    }
+    const warning = expect.stringContaining(`No component ${COMPONENT} is active here`);
+    expect(complaints(server().log())).toEqual([warning, warning]);
+  });
+});
+
 describeWithServer('prosody', 'the recipe for mod_firewall', () => {
   const { component, login } = harness('prosody', { tap: 'firewall' });
 
@@ -562,6 +608,43 @@ describeWithServer('prosody', 'the recipe for mod_firewall', () => {
     await bob.next(containing(token));
     const error = await alice.next((stanza) => stanza.startsWith('<message'));
     expect(parse(error).attrs).toMatchObject({ type: 'error', from: `sent@${COMPONENT}`, to: HOST });
+  });
+});
+
+describeWithServer('ejabberd', 'our tap, whose component comes and goes', () => {
+  const { server, login } = harness('ejabberd', { tap: 'module', directions: ['sent', 'received'] });
+
+  test('warns once each time that it goes, and at first in other words if it has not come yet', async () => {
+    // Another ejabberd, which has not seen the component of this test.
+    await server().restart();
+    const [alice, bob] = [await login('alice'), await login('bob')];
+    await bob.presence();
+    const say = async (): Promise<void> => {
+      const token = randomUUID();
+      alice.send(chat(bob.jid, token));
+      await bob.next(containing(token));
+    };
+    /** Says something until the server has seen that the component is gone, and more then. */
+    const sayAfterEnd = async (warnings: number): Promise<void> => {
+      for (let tries = 0; tries < 1000 && complaints(server().log()).length < warnings; tries += 1)
+        await say();
+      for (let more = 0; more < 3; more += 1) await say();
+    };
+    await sayAfterEnd(1);
+    for (const warnings of [2, 3]) {
+      const returned = await server().connectComponent();
+      await seenUntilReceivedMarker(returned, alice);
+      await returned.end();
+      await sayAfterEnd(warnings);
+    }
+    const offline = expect.stringContaining(`the component ${COMPONENT} is offline`);
+    expect(complaints(await wholeLog(server(), login))).toEqual([
+      expect.stringMatching(
+        /no component push\.localhost has been here yet, nothing is copied to it\. .*under hosts of ejabberd_service/,
+      ),
+      offline,
+      offline,
+    ]);
   });
 });
 
@@ -676,6 +759,13 @@ async function carbons(login: (user: string, resource: string) => Promise<Client
   desk.send(chat('bob@localhost/phone', token));
   await Promise.all(others.map((client) => client.next(containing(token))));
   return { desk, token };
+}
+
+/** What our tap has logged as a warning or an error. */
+function complaints(log: string): string[] {
+  return log
+    .split('\n')
+    .filter((line) => /event_pusher_tap.*(warn|error)|(warn|error).*event_pusher_tap/i.test(line));
 }
 
 /** What the server has logged about all that happened so far; erin must not have logged in to it before. */

@@ -8,6 +8,7 @@ import { blocksOf } from '../pages.ts';
 import { locate } from './availability.ts';
 import type { Command } from './server-process.ts';
 import {
+  COMPONENT,
   fill,
   forTests,
   HOST,
@@ -86,7 +87,9 @@ async function configure(
 
 /** The component's port and the tap: the fragments of the documentation. */
 async function tapConfiguration({ component }: Ports, options: ServerOptions): Promise<string> {
-  const text = (await fragment(options)).replace('port: 5347', `port: ${component}`);
+  const text = (await fragment(options))
+    .replace('port: 5347', `port: ${component}`)
+    .replace(`to: ${COMPONENT}`, `to: ${options.to ?? COMPONENT}`);
   return [
     text.trimEnd(),
     ...(options.directions === undefined ? [] : [`    directions: [${options.directions.join(', ')}]`]),

@@ -84,9 +84,10 @@ function luaTable(words: readonly string[]): string {
 /** The virtual hosts and the component: the fragments of the documentation, which speak of one host. */
 async function hostSections(
   folder: string,
-  { tap = 'none', hosts }: ServerOptions & { readonly hosts: readonly string[] },
+  { tap = 'none', to = COMPONENT, hosts }: ServerOptions & { readonly hosts: readonly string[] },
 ): Promise<string> {
-  const [host = '', component = ''] = (await fragment(folder, tap)).split('\n\n');
+  const text = (await fragment(folder, tap)).replace(`_to = "${COMPONENT}"`, `_to = "${to}"`);
+  const [host = '', component = ''] = text.split('\n\n');
   const hostLine = `VirtualHost "${HOST}"`;
   return [...hosts.map((name) => host.replace(hostLine, `VirtualHost "${name}"`)), component].join('\n\n');
 }

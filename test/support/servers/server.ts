@@ -19,6 +19,8 @@ export type TapKind = 'module' | 'service_log' | 'firewall' | 'none';
 export interface ServerOptions {
   /** Default: none. */
   readonly tap?: TapKind;
+  /** To which component our tap is told to hand copies; default: the one that is there. */
+  readonly to?: string;
   /** Of our tap; default: its own default. */
   readonly directions?: readonly ('sent' | 'received')[];
   /** Of our tap; default: its own default. */
