@@ -6,5 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Most tests wait for other processes: on two cores, vitest's own choice of one worker takes twice as long.
+    maxWorkers: 2,
   },
 });
