@@ -61,6 +61,8 @@ export class StoreThread {
   /** Ticks since then. */
   #silentTicks = 0;
   #isClosing = false;
+  /** What was asked for last. */
+  #latest: Promise<unknown> = Promise.resolve();
   #last: Pick<Response, 'problem' | 'deadLetters'>;
   #ended: PlainError | undefined;
 
@@ -110,14 +112,21 @@ export class StoreThread {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (this.#requests.length === 0) this.#sinceMs = this.#clock.monotonic();
     this.#worker.postMessage(message);
-    return new Promise((resolve, reject) => void this.#requests.push({ resolve, reject }));
+    const response = new Promise<Response>(
+      (resolve, reject) => void this.#requests.push({ resolve, reject }),
+    );
+    this.#latest = response;
+    return response;
   }
 
-  /** Ends the thread, when all that was asked is done. */
+  /** Ends the thread, when all that was asked is done and whoever asked has the response. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     if (this.#requests.length === 0) this.#sinceMs = this.#clock.monotonic();
     this.#isClosing = true;
+    // Else the last responses and the thread's end are told in one step, and the end would be known before them.
+    await this.#latest.catch(() => undefined);
+    if (this.#ended !== undefined) return;
     const ended = once(this.#worker, 'exit');
     this.#worker.postMessage('close');
     await ended;
