@@ -17,6 +17,14 @@ if (process.argv[2] === '--version' || process.argv[2] === '-V') {
   await new Promise(() => undefined);
 }
 
+// As container engines ask every few seconds: the command line's parser would take longer than the rest.
+const [command, option, named, ...rest] = process.argv.slice(2);
+if (command === 'healthcheck' && rest.length === 0 && (option === undefined || (option === '-c' && named))) {
+  const { healthcheck } = await import('./commands/healthcheck.ts');
+  const file = named ?? (await import('./commands/default-file.ts')).defaultFile(process.env);
+  process.exit(await healthcheck.run({ file, version, options: {}, operands: [] }));
+}
+
 // Taken before there is a callback module, to which it is denied.
 const { exit } = process;
 
@@ -29,9 +37,7 @@ if (process.argv[2] === 'run') {
 process.on('SIGUSR1', () => undefined);
 
 // Whoever reads our output may leave early, as `head` does, and a disk may be full: delivery goes on without a log.
-// A healthcheck, of which only the exit status matters, is not to wait until these streams are made.
-const writes = process.argv[2] !== 'healthcheck';
-if (writes) for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 // Imported only now, because an older Node could not even read it.
 const { runCommandLine } = await import('./commands/command-line.ts');
@@ -40,5 +46,4 @@ const exitCode = await runCommandLine(process.argv.slice(2), version).catch((err
   return 1;
 });
 // Not left to the event loop, which a callback module may keep busy.
-if (writes) process.stdout.write('', () => exit(exitCode));
-else exit(exitCode);
+process.stdout.write('', () => exit(exitCode));
