@@ -1,10 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import { completeOutbox } from './complete.ts';
-import type { OutboxConfiguration, Problem, TelemetryConfiguration } from './configuration.ts';
+import type { Configuration, OutboxConfiguration, Problem, TelemetryConfiguration } from './configuration.ts';
 import { parseSource, unreadableContent } from './document.ts';
-import { loadConfiguration } from './load.ts';
+import { type Loaded, loadConfiguration } from './load.ts';
 import { field } from './raw.ts';
-import { fileSchema } from './schema.ts';
+import { type CheckedFile, fileSchema } from './schema.ts';
 import { readTextFile } from './text-file.ts';
 import { type Environment, replaceVariables } from './variables.ts';
 
@@ -21,11 +21,9 @@ export async function loadOutbox(
   file: string,
   environment: Environment,
 ): Promise<OutboxConfiguration | Problems> {
-  const content = await contentOf(file, environment);
-  const checked = fileSchema.shape.outbox.safeParse(field(content, 'outbox'));
-  if (content !== undefined && checked.success) return completeOutbox(checked.data, dirname(resolve(file)));
-  const loaded = await loadConfiguration(file, environment);
-  return 'problems' in loaded ? loaded : loaded.configuration.outbox;
+  const checked = await loadAlone(file, environment, 'outbox');
+  if (checked !== undefined) return completeOutbox(checked, dirname(resolve(file)));
+  return fromWhole(await loadConfiguration(file, environment), 'outbox');
 }
 
 /** Reads the section `telemetry`, for who asks a running sidecar. */
@@ -33,11 +31,26 @@ export async function loadTelemetry(
   file: string,
   environment: Environment,
 ): Promise<TelemetryConfiguration | Problems> {
+  const checked = await loadAlone(file, environment, 'telemetry');
+  return checked ?? fromWhole(await loadConfiguration(file, environment), 'telemetry');
+}
+
+type SectionName = 'outbox' | 'telemetry';
+
+/** A section that is good, whatever the others are. */
+async function loadAlone<Name extends SectionName>(
+  file: string,
+  environment: Environment,
+  name: Name,
+): Promise<CheckedFile[Name] | undefined> {
   const content = await contentOf(file, environment);
-  const checked = fileSchema.shape.telemetry.safeParse(field(content, 'telemetry'));
-  if (content !== undefined && checked.success) return checked.data;
-  const loaded = await loadConfiguration(file, environment);
-  return 'problems' in loaded ? loaded : loaded.configuration.telemetry;
+  if (content === undefined) return undefined;
+  const checked = fileSchema.shape[name].safeParse(field(content, name));
+  return checked.success ? (checked.data as CheckedFile[Name]) : undefined;
+}
+
+function fromWhole<Name extends SectionName>(loaded: Loaded, name: Name): Configuration[Name] | Problems {
+  return 'problems' in loaded ? loaded : loaded.configuration[name];
 }
 
 /** The content, with its variables; undefined if it cannot be read as YAML. */

@@ -58,7 +58,7 @@ async function examine(
   const checked = checkContent(source, texts, report);
   const content: unknown = source.document.toJS();
   checkConsistency(content, report);
-  const component = checkedComponent(content);
+  const component = checked?.component ?? checkedComponent(content);
   if (component !== undefined) {
     checkTrust(component, report);
     checkOwnDomain(component, report);
