@@ -65,8 +65,8 @@ class OwnElement {
 
   /** Element's own way trips over an attribute that is called `hasOwnProperty`. */
   getXmlns(): Record<string, string> {
-    const { attrs, parent } = this as unknown as Stanza;
-    return prefixesOf(attrs, parent?.getXmlns());
+    const parent = this.parent as Stanza | null | undefined;
+    return prefixesOf(this.attrs as Stanza['attrs'], parent?.getXmlns());
   }
 
   #own(node: Stanza['children'][number]): unknown {

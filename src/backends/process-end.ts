@@ -9,12 +9,11 @@ const endings = ['exit', 'abort', 'execve'] as const;
  * takes them before. A signal that a callback sends to its own process cannot be told from one that comes from outside.
  */
 export function keepProcess(): void {
-  const own = process as unknown as Record<string, unknown>;
   for (const name of endings) {
-    if (own[name] === undefined) continue;
-    own[name] = () => {
+    if (!(name in process)) continue;
+    Reflect.set(process, name, () => {
       throw new PlainError(`it called process.${name}, which would have ended all other notifications too`);
-    };
+    });
   }
   // Else `import { exit } from 'node:process'` would still be the true one.
   syncBuiltinESMExports();

@@ -1,19 +1,10 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import type { Outcome } from '../../core/delivery.ts';
+import { outcomes } from '../../core/delivery.ts';
 import { parseJid, prepareDomain } from '../../core/jid.ts';
 import { type Option, type OptionValues, UsageError } from '../command.ts';
 
-const outcomes = [
-  '3xx',
-  '4xx',
-  '5xx',
-  'timeout',
-  'refused',
-  'reset',
-  'dns',
-  'tls',
-  'other',
-] as const satisfies Outcome[];
+/** How the last attempt of a dead letter can have ended. */
+const failures = outcomes.filter((outcome) => outcome !== '2xx');
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -27,7 +18,7 @@ export const filterOptions = {
   },
   status: {
     value: 'CODE',
-    summary: `only those whose last attempt ended so: an HTTP status, ${outcomes.join(', ')}`,
+    summary: `only those whose last attempt ended so: an HTTP status, ${failures.join(', ')}`,
   },
   receiver: { value: 'JID', summary: 'only those to this bare JID, or to this local part' },
 } as const satisfies Readonly<Record<string, Option>>;
@@ -68,9 +59,9 @@ const makers: Readonly<Record<FilterName, (value: string, nowMs: number) => Filt
   },
   status: (text) => {
     if (/^[1-5]\d\d$/.test(text)) return ({ attempt }) => attempt?.status === Number(text);
-    const outcome = outcomes.find((known) => known === text.toLowerCase());
+    const outcome = failures.find((known) => known === text.toLowerCase());
     if (outcome === undefined) {
-      throw new UsageError(`--status ${text} is neither an HTTP status nor one of ${outcomes.join(', ')}`);
+      throw new UsageError(`--status ${text} is neither an HTTP status nor one of ${failures.join(', ')}`);
     }
     return ({ attempt }) => attempt?.outcome === outcome;
   },
