@@ -160,27 +160,24 @@ export class Connection {
 
   #receive(element: Stanza, bytes: number): void {
     dropPrefix(element);
-    const { name } = element;
-    if (this.#online && (name === 'message' || name === 'presence')) {
-      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
-    } else if (this.#online && name === 'iq') {
-      if (this.#liveness.take(element)) return;
-      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
-      if (this.#ending === undefined) this.#answer(element);
-    } else if (name === 'handshake' && this.#mayGoOnline()) {
-      this.#online = true;
-      this.#cancelWatchdog();
-      this.#liveness.start();
-      this.#events.online();
-    } else if (element.is('error', STREAMS)) {
-      this.#end(streamErrorEnding(element));
-    } else if (this.#online && name !== 'handshake') {
-      this.#guard('onStanza', () => this.#events.stanza(element, bytes));
-    }
+    if (element.name === 'handshake') this.#goOnline();
+    else if (element.is('error', STREAMS)) this.#end(streamErrorEnding(element));
+    else if (this.#online) this.#take(element, bytes);
   }
 
-  #mayGoOnline(): boolean {
-    return !this.#online && this.#ending === undefined && this.#entity.status === 'open';
+  #goOnline(): void {
+    if (this.#online || this.#ending !== undefined || this.#entity.status !== 'open') return;
+    this.#online = true;
+    this.#cancelWatchdog();
+    this.#liveness.start();
+    this.#events.online();
+  }
+
+  #take(element: Stanza, bytes: number): void {
+    const isIq = element.name === 'iq';
+    if (isIq && this.#liveness.take(element)) return;
+    this.#guard('onStanza', () => this.#events.stanza(element, bytes));
+    if (isIq && this.#ending === undefined) this.#answer(element);
   }
 
   #guard(where: FaultPlace, call: () => void): void {
