@@ -20,6 +20,11 @@ export function monotonicMs(clock: Clock, unixMs: number): number {
   return clock.monotonic() - Math.max(0, clock.now() - unixMs);
 }
 
+/** What the machine's clock, as it stands now, shows for a moment of the monotonic clock; both in milliseconds. */
+export function unixMs(clock: Clock, atMs: number): number {
+  return clock.now() - clock.monotonic() + atMs;
+}
+
 /** @param acceptedAtMs By the monotonic clock. */
 export function newEntry({ key, backend, sender, attempts }: RecordSummary, acceptedAtMs: number): Entry {
   // Not by spreading: entries of one shape, with no slack, are what lets a million of them wait in memory.

@@ -5,7 +5,7 @@ import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import { AtHand } from './at-hand.ts';
 import { Destinations } from './destinations.ts';
-import { type Entry, monotonicMs, newEntry } from './entry.ts';
+import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import { Leases } from './leases.ts';
@@ -113,8 +113,8 @@ export class LocalOutbox implements Outbox {
     const { clock } = this.#surroundings;
     const { count, oldestAtMs } = this.#unwritten;
     const { oldestAtSeconds = oldestAtMs && Math.floor(oldestAtMs / 1000), ...counts } = this.#tally.counts();
-    const unixMs = clock.now() - clock.monotonic();
-    const oldestAcceptedAtMs = oldestAtSeconds === undefined ? undefined : unixMs + oldestAtSeconds * 1000;
+    const oldestAcceptedAtMs =
+      oldestAtSeconds === undefined ? undefined : unixMs(clock, oldestAtSeconds * 1000);
     return { ...counts, unwritten: count, oldestAcceptedAtMs };
   }
 
@@ -163,8 +163,7 @@ export class LocalOutbox implements Outbox {
     this.#atHand.yieldRoom(entry);
     this.#handOut();
     // For the next run, which knows no other time than the machine's as it stands now.
-    const unixMs = clock.now() - clock.monotonic();
-    const acceptedAtSeconds = entry.acceptedAtSeconds + Math.round(unixMs / 1000);
+    const acceptedAtSeconds = Math.round(unixMs(clock, entry.acceptedAtSeconds * 1000) / 1000);
     const { key, backend, sender, attempts } = entry;
     const record = { key, backend, sender, acceptedAtSeconds, attempts };
     return this.#records.postpone(record, clock.now() + afterMs).then(() => true);

@@ -3,7 +3,7 @@ import type { OutboxCounts } from '../core/outbox.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import type { OutboxSurroundings } from './engine.ts';
-import { type Entry, monotonicMs, newEntry } from './entry.ts';
+import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import type { Records, RecordSummary } from './records.ts';
 import { Tally } from './tally.ts';
@@ -46,8 +46,8 @@ export class OrphanedOutbox {
   counts(): OutboxCounts {
     const { clock } = this.#surroundings;
     const { oldestAtSeconds, ...counts } = this.#tally.counts();
-    const unixMs = clock.now() - clock.monotonic();
-    const oldestAcceptedAtMs = oldestAtSeconds === undefined ? undefined : unixMs + oldestAtSeconds * 1000;
+    const oldestAcceptedAtMs =
+      oldestAtSeconds === undefined ? undefined : unixMs(clock, oldestAtSeconds * 1000);
     return { ...counts, unwritten: 0, oldestAcceptedAtMs };
   }
 

@@ -110,6 +110,9 @@ export class Desk {
         return { failures: this.#write(message.operations) };
       case 'read':
         return { read: this.#read(message.keys) };
+      case 'check':
+        this.#check();
+        return {};
       default:
         return { look: this.#look() };
     }
@@ -182,14 +185,21 @@ export class Desk {
     return read;
   }
 
+  /**
+   * Looks whether it can be written, and for readers that were killed.
+   * @returns {void}
+   */
+  #check() {
+    this.#tryToWrite();
+    if (performance.now() < this.#nextReaderCheckMs) return;
+    this.#database.root.readerCheck();
+    this.#nextReaderCheckMs = performance.now() + READER_CHECK_MS;
+  }
+
   /** @returns {Look} */
   #look() {
-    this.#tryToWrite();
-    const { root, meta } = this.#database;
-    if (performance.now() >= this.#nextReaderCheckMs) {
-      root.readerCheck();
-      this.#nextReaderCheckMs = performance.now() + READER_CHECK_MS;
-    }
+    this.#check();
+    const { meta } = this.#database;
     return { erasures: meta.get('erasures') ?? 0, redeliveries: this.#nextRedeliveries() };
   }
 

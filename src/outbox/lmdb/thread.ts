@@ -8,6 +8,7 @@ import type { Operation } from './database.js';
 export type Message =
   | { readonly do: 'write'; readonly operations: readonly Operation[] }
   | { readonly do: 'read'; readonly keys: readonly number[] }
+  | { readonly do: 'check' }
   | { readonly do: 'look' };
 
 /** For each operation why it failed, '' if it did not; undefined: none failed. */

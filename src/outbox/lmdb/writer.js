@@ -26,5 +26,5 @@ function serve(database) {
     if (message === 'close') void desk.close().finally(() => port.close());
     else port.postMessage(desk.respond(message));
   });
-  port.postMessage(desk.respond({ do: 'look' }));
+  port.postMessage(desk.respond({ do: 'check' }));
 }
