@@ -367,20 +367,11 @@ describe('the count of dead letters', () => {
       await first.outbox.settle((await first.outbox.lease())!, { kind: 'dead', reason: 'rejected' });
       expect(first.store.deadLetters()).toBe(index);
     }
-    await first.store.bury({
-      notification: notification('4'),
-      reason: 'no-pool',
-      diedAtMs: 1,
-      attempts: 0,
-    });
-    expect(first.store.deadLetters()).toBe(4);
-    await first.store.bury({
-      notification: notification('5'),
-      reason: 'no-pool',
-      diedAtMs: 1,
-      attempts: 0,
-    });
-    expect(first.store.deadLetters()).toBe(4);
+    for (const id of ['4', '5']) {
+      const end = { reason: 'no-pool', diedAtMs: 1, attempts: 0 } as const;
+      await first.store.bury({ notification: notification(id), ...end });
+      expect(first.store.deadLetters()).toBe(4);
+    }
     const file = (await DeadLetterFile.open(folder, 'write'))!;
     await file.settle(['alice2'], 'drop');
     await file.close();

@@ -47,15 +47,17 @@ async function connecting(port: number): Promise<number> {
   return rows.filter(([, , to, state]) => to === remote && state === SYN_SENT).length;
 }
 
-/** A sidecar that has one notification for the receiver. */
-async function startDelivery(port: number, through: readonly string[]) {
+/** A sidecar with these pools, which all have one tag, that is connected to an XMPP server. */
+async function startPools(
+  pools: readonly object[],
+  through: readonly string[],
+  trusted_domains: string[] = [],
+) {
   const server = await startXmppServer({ secret });
   const sidecar = await startSidecar(
     {
-      component: { service: server.service, domain: 'push.example.com', secret },
-      outgoing_pools: [
-        { tag: 'http_pool', server: `http://${NAME}:${port}`, request_timeout: REQUEST_TIMEOUT_MS },
-      ],
+      component: { service: server.service, domain: 'push.example.com', secret, trusted_domains },
+      outgoing_pools: pools.map((pool) => ({ tag: 'http_pool', ...pool })),
       mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
       outbox: { engine: 'memory' },
       log: { level: 'debug' },
@@ -63,8 +65,18 @@ async function startDelivery(port: number, through: readonly string[]) {
     { through },
   );
   onTestFinished(() => sidecar.kill());
-  const peer = await server.welcome();
-  peer.write("<message from='alice@example.com' to='push.example.com' type='chat'><body>Hi</body></message>");
+  return { sidecar, peer: await server.welcome() };
+}
+
+function chatFrom(sender: string): string {
+  return `<message from='${sender}' to='push.example.com' type='chat'><body>Hi</body></message>`;
+}
+
+/** A sidecar that has one notification for the receiver. */
+async function startDelivery(port: number, through: readonly string[]) {
+  const pool = { server: `http://${NAME}:${port}`, request_timeout: REQUEST_TIMEOUT_MS };
+  const { sidecar, peer } = await startPools([pool], through);
+  peer.write(chatFrom('alice@example.com'));
   return sidecar;
 }
 
@@ -106,41 +118,22 @@ it('a receiver whose name nobody knows, at a name server that never responds, do
   const through = await twoAddresses(skip);
   const nameServer = await startSilentNameServer(skip);
   const receiver = await testReceiver({ host: FIRST });
-  const server = await startXmppServer({ secret });
   const pool = (scope: string, host: string) => ({
-    tag: 'http_pool',
     scope,
     server: `http://${host}`,
     request_timeout: 1000,
     retry: { first_delay: 1, max_delay: 1 },
   });
-  const sidecar = await startSidecar(
-    {
-      component: {
-        service: server.service,
-        domain: 'push.example.com',
-        secret,
-        trusted_domains: ['dead.example', 'good.example'],
-      },
-      outgoing_pools: [
-        pool('dead.example', 'nowhere.test'),
-        pool('good.example', `${NAME}:${receiver.port}`),
-      ],
-      mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
-      outbox: { engine: 'memory' },
-      log: { level: 'debug' },
-    },
-    { through },
+  const { sidecar, peer } = await startPools(
+    [pool('dead.example', 'nowhere.test'), pool('good.example', `${NAME}:${receiver.port}`)],
+    through,
+    ['dead.example', 'good.example'],
   );
-  onTestFinished(() => sidecar.kill());
-  const peer = await server.welcome();
-  const chat = (from: string): string =>
-    `<message from='${from}' to='push.example.com' type='chat'><body>Hi</body></message>`;
-  peer.write(Array.from({ length: 50 }, (_, number) => chat(`user${number}@dead.example`)).join(''));
+  peer.write(Array.from({ length: 50 }, (_, number) => chatFrom(`user${number}@dead.example`)).join(''));
   const attempts = { pool: 'http_pool@dead.example', outcome: 'timeout' };
   while ((await sidecar.metrics()).sum('event_pusher_attempts_total', attempts) < 30);
   expect(nameServer.asked).toBeGreaterThan(0);
-  peer.write(chat('alice@good.example'));
+  peer.write(chatFrom('alice@good.example'));
   const isGood = (line: LogLine): boolean => line['pool'] === 'http_pool@good.example';
   const ends = ['notification-delivered', 'notification-retried'].map((event) =>
     sidecar.logged(event, isGood),

@@ -28,19 +28,8 @@ export async function openLane(
     observations.push(observation);
     for (const watch of watchers) watch();
   };
-  const policy: RetryPolicy = {
-    firstDelayMs: 1000,
-    maxDelayMs: 600_000,
-    maxAgeMs: 86_400_000,
-    order: 'sender',
-    statuses: [429, '5xx'],
-    ...retry,
-  };
-  const outbox = await memoryOutbox(outboxOptions({ workers, retry: policy, backends }), {
-    clock,
-    observe,
-    ledger,
-  });
+  const options = outboxOptions({ workers, retry, backends });
+  const outbox = await memoryOutbox(options, { clock, observe, ledger });
   const pool = openPool(
     {
       server,
@@ -52,7 +41,10 @@ export async function openLane(
     },
     { clock, random: () => 0, observe },
   );
-  const ended = dispatch({ outbox, pool, workers, retry: policy }, { clock, observe, random: () => 0 });
+  const ended = dispatch(
+    { outbox, pool, workers, retry: options.retry },
+    { clock, observe, random: () => 0 },
+  );
   onTestFinished(async () => {
     outbox.stopLeasing();
     pool.close();

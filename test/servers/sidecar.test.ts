@@ -282,12 +282,12 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       expect(sum('event_pusher_internal_errors_total')).toBe(0);
     });
 
-    it('names the tap to configure when another one is, and counts each copy as direct', async () => {
+    /** Starts the sidecar with a mistake in the component's section; resolves when it has had two copies and a direct message. */
+    async function chatWithMistake(mistake: object): Promise<void> {
       await sidecar.stop();
       const right = configurationFor(server, receiver, sidecarTap);
-      const otherTap = sidecarTap === 'forwarded' ? 'service_log' : 'forwarded';
       sidecar = await startSidecar(
-        { ...right, component: { ...right.component, taps: [otherTap, 'direct'] } },
+        { ...right, component: { ...right.component, ...mistake } },
         { files: { 'every-message.mjs': everyMessage } },
       );
       await sidecar.logged('component-online');
@@ -295,6 +295,10 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       const marker = crypto.randomUUID();
       chat(alice, `bot@${COMPONENT}`, marker);
       await receiver.next(({ path, body }) => path === '/chats' && body.includes(marker));
+    }
+
+    it('names the tap to configure when another one is, and counts each copy as direct', async () => {
+      await chatWithMistake({ taps: [sidecarTap === 'forwarded' ? 'service_log' : 'forwarded', 'direct'] });
       const named = sidecar.lines.filter(({ event }) => event === 'tap-not-configured');
       expect(named).toMatchObject([{ level: 'warn', tap: sidecarTap, domain: 'localhost' }]);
       const { sum } = await sidecar.metrics();
@@ -304,17 +308,7 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
     });
 
     it('names the domain to trust when the configuration has it wrong, and notifies of nothing', async () => {
-      await sidecar.stop();
-      const right = configurationFor(server, receiver, sidecarTap);
-      sidecar = await startSidecar(
-        { ...right, component: { ...right.component, trusted_domains: ['lokalhost'] } },
-        { files: { 'every-message.mjs': everyMessage } },
-      );
-      await sidecar.logged('component-online');
-      for (const text of ['one', 'two']) chat(alice, 'bob@localhost', text);
-      const marker = crypto.randomUUID();
-      chat(alice, `bot@${COMPONENT}`, marker);
-      await receiver.next(({ path, body }) => path === '/chats' && body.includes(marker));
+      await chatWithMistake({ trusted_domains: ['lokalhost'] });
       const named = sidecar.lines.filter(({ event }) => event === 'untrusted-copy');
       expect(named).toMatchObject([{ level: 'warn', domain: 'localhost' }]);
       const { sum } = await sidecar.metrics();

@@ -87,12 +87,9 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
     });
 
     test('copies a message to a room once, and not what the room makes of it', async () => {
-      const room = `${randomUUID()}@${ROOMS}`;
       const [alice, bob] = [await login('alice'), await login('bob')];
-      await alice.presence();
       await bob.presence();
-      await alice.join(room, 'al');
-      alice.send(instantRoom(room));
+      const room = await openRoom(alice);
       await bob.join(room, 'bo');
       const token = randomUUID();
       alice.send(`<message to='${room}' type='groupchat' id='${token}'><body>hello, all</body></message>`);
@@ -281,12 +278,9 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
     });
 
     test('copies a message to a room once as sent, and once as received for each occupant', async () => {
-      const room = `${randomUUID()}@${ROOMS}`;
       const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
-      await alice.presence();
       await bob.presence();
-      await alice.join(room, 'al');
-      alice.send(instantRoom(room));
+      const room = await openRoom(alice);
       await bob.join(room, 'bo');
       const say = (token: string): void =>
         alice.send(`<message to='${room}' type='groupchat' id='${token}'><body>hello</body></message>`);
@@ -306,12 +300,9 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
     });
 
     test('copies what is said in a room, but not what the room shows of it to who joins later', async () => {
-      const room = `${randomUUID()}@${ROOMS}`;
       const [alice, bob] = [await login('alice', 'Desk'), await login('bob', 'phone')];
-      await alice.presence();
       await bob.presence();
-      await alice.join(room, 'al');
-      alice.send(instantRoom(room));
+      const room = await openRoom(alice);
       const [before, after] = [randomUUID(), randomUUID()];
       alice.send(`<message to='${room}' type='groupchat' id='${before}'><body>before</body></message>`);
       await alice.next(containing(before));
@@ -334,11 +325,8 @@ describe.each(['prosody', 'ejabberd'] as const)('%s', (name) => {
     });
 
     test('copies as sent what is said in a room with a delay that is forged in the name of the room', async () => {
-      const room = `${randomUUID()}@${ROOMS}`;
       const alice = await login('alice', 'Desk');
-      await alice.presence();
-      await alice.join(room, 'al');
-      alice.send(instantRoom(room));
+      const room = await openRoom(alice);
       const token = randomUUID();
       const delay = `<delay xmlns='urn:xmpp:delay' from='${room}' stamp='2020-01-01T00:00:00Z'/>`;
       alice.send(`<message to='${room}' type='groupchat' id='${token}'><body>hello</body>${delay}</message>`);
@@ -748,6 +736,15 @@ function instantRoom(room: string): string {
 }
 
 /** alice/desk writes to bob/phone; alice/tablet and bob/laptop have got their carbons of it when this resolves. */
+/** Makes a client present and the first occupant, called `al`, of a new room; resolves to the room's address. */
+async function openRoom(client: Client): Promise<string> {
+  const room = `${randomUUID()}@${ROOMS}`;
+  await client.presence();
+  await client.join(room, 'al');
+  client.send(instantRoom(room));
+  return room;
+}
+
 async function carbons(login: (user: string, resource: string) => Promise<Client>) {
   const desk = await login('alice', 'desk');
   const others = [await login('alice', 'tablet'), await login('bob', 'phone'), await login('bob', 'laptop')];

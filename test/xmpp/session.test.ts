@@ -794,15 +794,11 @@ describe('the service', () => {
     ['jabber:client', 'clients (c2s)', '<host-unknown/>'],
     ['jabber:server', 'other servers (s2s)', '<host-unknown/>'],
   ])('whose stream is %s is the port for %s, and the reason says so (%s)', async (namespace, who, error) => {
-    const server = await startXmppServer();
-    const subject = new Subject({ service: server.service });
-    const peer = await server.accept();
-    await peer.sees(/<stream:stream [^>]*>/);
-    peer.write(
-      `<stream:stream xmlns='${namespace}' xmlns:stream='http://etherx.jabber.org/streams' id='1'>` +
-        `<stream:error>${error.replace('/>', " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>")}</stream:error></stream:stream>`,
+    const condition = error.replace('/>', " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
+    const { server, subject } = await refusedInStream(
+      namespace,
+      `<stream:error>${condition}</stream:error></stream:stream>`,
     );
-    peer.end();
     expect(await subject.offline()).toMatchObject({
       code: 'wrong-port',
       reason:
@@ -958,15 +954,7 @@ describe('why the component is not connected', () => {
     ['a domain that the server does not know', 'jabber:component:accept', 'host-unknown'],
     ['a port for clients', 'jabber:client', 'wrong-port'],
   ])('tells apart %s', async (_what, namespace, code) => {
-    const server = await startXmppServer();
-    const subject = new Subject({ service: server.service });
-    const peer = await server.accept();
-    await peer.sees(/<stream:stream [^>]*>/);
-    peer.write(
-      `<stream:stream xmlns='${namespace}' xmlns:stream='http://etherx.jabber.org/streams' id='1'>` +
-        refusal('host-unknown'),
-    );
-    peer.end();
+    const { subject } = await refusedInStream(namespace, refusal('host-unknown'));
     await subject.offline();
     expect(subject.session.problem()).toMatch(`${NOT_CONNECTED}: ${code} (the next try comes in `);
   });
@@ -1075,3 +1063,16 @@ describe('stop', () => {
     expect(subject.of('component-offline')).toHaveLength(1);
   });
 });
+
+/** Has a server open a stream in this namespace, end it with these words, and close the connection. */
+async function refusedInStream(namespace: string, words: string) {
+  const server = await startXmppServer();
+  const subject = new Subject({ service: server.service });
+  const peer = await server.accept();
+  await peer.sees(/<stream:stream [^>]*>/);
+  peer.write(
+    `<stream:stream xmlns='${namespace}' xmlns:stream='http://etherx.jabber.org/streams' id='1'>${words}`,
+  );
+  peer.end();
+  return { server, subject };
+}
