@@ -1,5 +1,5 @@
 import { PlainError } from '../core/errors.ts';
-import { http } from '../node-http.ts';
+import { http } from '../node/http.ts';
 import { ownText } from './own-copy.ts';
 
 /** Headers that frame the message or name the notification are ours: a wrong one would break the connection. */

@@ -1,4 +1,4 @@
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../node/clock.ts';
 import { type Command, exitCodes } from './command.ts';
 import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
 import { firstStopSignal } from './stop-signals.ts';

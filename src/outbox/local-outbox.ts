@@ -1,12 +1,12 @@
 import type { Attempt, Delivery, End, Notification, Verdict } from '../core/delivery.ts';
-import { believableWaitMs } from '../core/judge.ts';
 import type { Outbox, OutboxCounts } from '../core/outbox.ts';
+import { believableWaitMs } from '../core/retry-policy.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import { AtHand } from './at-hand.ts';
 import { Destinations } from './destinations.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
-import type { OutboxOptions, OutboxSurroundings } from './engine.ts';
+import type { OutboxOptions, OutboxSurroundings } from '../core/outbox-store.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import { Leases } from './leases.ts';
 import { Lessees } from './lessees.ts';

@@ -2,7 +2,7 @@ import type { Notification } from '../core/delivery.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
-import type { OutboxSurroundings } from './engine.ts';
+import type { OutboxSurroundings } from '../core/outbox-store.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
 import { GuardedRecords } from './guarded-records.ts';
 import type { Records, RecordSummary } from './records.ts';

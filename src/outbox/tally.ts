@@ -1,6 +1,6 @@
 import type { Notification } from '../core/delivery.ts';
 import { Ages } from './ages.ts';
-import type { OutboxSurroundings } from './engine.ts';
+import type { OutboxSurroundings } from '../core/outbox-store.ts';
 
 export type DropReason = 'full' | 'stopped' | 'unwritable';
 

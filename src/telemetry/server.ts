@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { http } from '../node-http.ts';
+import { http } from '../node/http.ts';
 import { isOwnHost } from './host-header.ts';
 import type { Metrics } from './metrics.ts';
 

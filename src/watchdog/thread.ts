@@ -64,7 +64,7 @@ async function tell(backend: string, callback: CallbackName | 'loading', stack: 
   const [{ logObservations }, { createLogger }, { systemClock }] = await Promise.all([
     import('../telemetry/log.ts'),
     import('../telemetry/logger.ts'),
-    import('../system-clock.ts'),
+    import('../node/clock.ts'),
   ]);
   let text = '';
   const logger = createLogger({ level: 'fatal', version }, { write: (line) => void (text += line) });

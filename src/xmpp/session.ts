@@ -1,5 +1,5 @@
 import type { Stanza } from '../core/event.ts';
-import { sharedLookup } from '../shared-lookup.ts';
+import { sharedLookup } from '../node/lookup.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
 import { type Ending, isRefusal, seconds, STOPPED } from './ending.ts';

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Delivery, Verdict } from '../../src/core/delivery.ts';
-import { judge } from '../../src/core/judge.ts';
+import { judge } from '../../src/delivery/judge.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { engines } from '../../src/outbox/engines/index.ts';

@@ -10,7 +10,7 @@ import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import type { OutboxStore } from '../../src/outbox/engine.ts';
+import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { RequestLimit } from '../../src/outbox/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import type { OutboxStore } from '../../src/outbox/engine.ts';
+import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { ManualClock } from '../support/clock.ts';

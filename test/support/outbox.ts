@@ -1,6 +1,6 @@
 import type { Outbox } from '../../src/core/outbox.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/outbox/engine.ts';
+import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
 import { memory } from '../../src/outbox/engines/memory.ts';
 
 /** What a test may change about an outbox. */

@@ -12,9 +12,9 @@ import {
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
-import { dispatch } from '../../src/outgoing/dispatcher.ts';
-import { openPool } from '../../src/outgoing/pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { dispatch } from '../../src/delivery/dispatcher.ts';
+import { openPool } from '../../src/delivery/http/pool.ts';
+import { systemClock } from '../../src/node/clock.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { serveTelemetry } from '../../src/telemetry/server.ts';
 import { expectBalanced, parseMetrics, type Sample, type Samples, sumOf } from '../support/ledger.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '../../system-clock.ts';
+import { systemClock } from '../../node/clock.ts';
 import type { Fate, Matches } from '../../outbox/lmdb/dead-letter-file.ts';
 import { type CommandContext, exitCodes, type Option, UsageError } from '../command.ts';
 import { filterOf, filterOptions, hasFilters } from './filters.ts';

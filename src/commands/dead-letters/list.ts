@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import { systemClock } from '../../system-clock.ts';
+import { systemClock } from '../../node/clock.ts';
 import { type Command, exitCodes } from '../command.ts';
 import { filterOf, filterOptions } from './filters.ts';
 import { withDeadLetters } from './open.ts';

@@ -1,4 +1,4 @@
-import type { OutboxEngine } from '../engine.ts';
+import type { OutboxEngine } from '../../core/outbox-store.ts';
 import { lmdb } from './lmdb.ts';
 import { memory } from './memory.ts';
 

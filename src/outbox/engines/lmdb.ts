@@ -1,4 +1,4 @@
-import type { OutboxEngine } from '../engine.ts';
+import type { OutboxEngine } from '../../core/outbox-store.ts';
 
 /** Keeps deliveries on disk: what was put is there after a crash of the process or of the machine. */
 export const lmdb: OutboxEngine = async (options, surroundings) => {

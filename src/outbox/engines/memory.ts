@@ -1,4 +1,4 @@
-import type { OutboxEngine, OutboxStore } from '../engine.ts';
+import type { OutboxEngine, OutboxStore } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local-outbox.ts';
 import type { Records } from '../records.ts';
 

@@ -1,5 +1,5 @@
 import { PlainError } from '../../core/errors.ts';
-import type { EngineOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
+import type { EngineOptions, OutboxStore, OutboxSurroundings } from '../../core/outbox-store.ts';
 import { FORMAT, openDatabase } from './database.js';
 import { cannotOpen, prepareFolder } from './folder.ts';
 import { own, type Ownership } from './owner.ts';

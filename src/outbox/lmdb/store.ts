@@ -1,7 +1,12 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { Outbox, OutboxCounts } from '../../core/outbox.ts';
-import type { EngineOptions, OutboxOptions, OutboxStore, OutboxSurroundings } from '../engine.ts';
+import type {
+  EngineOptions,
+  OutboxOptions,
+  OutboxStore,
+  OutboxSurroundings,
+} from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local-outbox.ts';
 import { OrphanedOutbox } from '../orphaned-outbox.ts';
 import { Connection } from './connection.ts';

@@ -1,7 +1,7 @@
 // A process that POSTs the same form over and over through one of the clients that are compared.
 import http from 'node:http';
 import got from 'got';
-import { openPool } from '../../../dist/outgoing/pool.js';
+import { openPool } from '../../../dist/delivery/http/pool.js';
 import { systemClock } from '../../../dist/system-clock.js';
 import { form, stampedForm } from '../stanzas.mjs';
 import { answerParent } from './answer-parent.mjs';

@@ -1,13 +1,11 @@
-import type { Random } from './clock.ts';
-import type { Attempt, Delivery, Rest, Verdict } from './delivery.ts';
-import type { RetryPolicy, StatusClass } from './retry-policy.ts';
+import type { Random } from '../core/clock.ts';
+import type { Attempt, Delivery, Rest, Verdict } from '../core/delivery.ts';
+import { longestBackOffMs, longestWaitMs, type RetryPolicy, type StatusClass } from '../core/retry-policy.ts';
 
 /** Statuses that say "never" (RFC 9110: not implemented, gone): their class does not name them, only they themselves. */
 const saidForGood = new Set([410, 501]);
 /** Statuses whose Retry-After speaks of the receiver, not of one request (RFC 6585, section 4; RFC 9110, section 15.6.4). */
 const saidOfTheReceiver = new Set([429, 503]);
-/** How far beyond `max_delay` a receiver's Retry-After may put the next attempt. */
-const RETRY_AFTER_FACTOR = 6;
 
 /** Decides what becomes of a delivery after an attempt; `nowMs` is Unix time. */
 export function judge(
@@ -27,15 +25,6 @@ export function judge(
   return { kind: 'retry', afterMs: Math.min(afterMs, expiresInMs), ...rest };
 }
 
-/**
- * What is left of a wait that an earlier run began after so many attempts. One that is longer than any wait we give says
- * that the machine's clock was set back meanwhile: then it is the longest that those attempts could have led to.
- */
-export function believableWaitMs(policy: RetryPolicy, attempts: number, waitMs: number): number {
-  if (waitMs <= policy.maxDelayMs * RETRY_AFTER_FACTOR) return waitMs;
-  return longestBackOffMs(policy, attempts - 1);
-}
-
 function restOf({ status }: Attempt, askedMs: number | undefined): Rest {
   if (askedMs === undefined || status === undefined || !saidOfTheReceiver.has(status)) return {};
   return { restMs: askedMs };
@@ -46,17 +35,12 @@ function isRetried({ statuses }: RetryPolicy, status: number): boolean {
   return !saidForGood.has(status) && statuses.includes(`${Math.floor(status / 100)}xx` as StatusClass);
 }
 
-/** The wait is between half of it and all of it, so that a receiver coming back is not met by everybody at once. */
-function longestBackOffMs({ firstDelayMs, maxDelayMs }: RetryPolicy, attemptsBefore: number): number {
-  return Math.min(maxDelayMs, firstDelayMs * 2 ** attemptsBefore);
-}
-
 /** RFC 9110, section 10.2.3: seconds or a date; one that lies not ahead says nothing. */
 function retryAfterMs(policy: RetryPolicy, { retryAfter }: Attempt, nowMs: number): number | undefined {
   if (retryAfter === undefined) return undefined;
   const waitMs = /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : parseHttpDate(retryAfter) - nowMs;
   if (!(waitMs > 0)) return undefined;
-  return Math.min(waitMs, policy.maxDelayMs * RETRY_AFTER_FACTOR);
+  return Math.min(waitMs, longestWaitMs(policy));
 }
 
 /** RFC 9110, section 5.6.7: three forms, of which the oldest names no time zone and means GMT. NaN if it is none. */

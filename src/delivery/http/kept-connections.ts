@@ -1,6 +1,6 @@
 import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock, Random } from '../core/clock.ts';
+import type { Clock, Random } from '../../core/clock.ts';
 import { readerOf } from './status-line.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type http from 'node:http';
 import type https from 'node:https';
 import got from 'got';
-import type { Notification } from '../core/delivery.ts';
+import type { Notification } from '../../core/delivery.ts';
 import { joinUrl } from './url.ts';
 
 export interface RequestOptions {

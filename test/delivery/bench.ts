@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import type { Clock, Random } from '../../src/core/clock.ts';
 import type { Attempt } from '../../src/core/delivery.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import { openPool, type OutgoingPool, type PoolOptions } from '../../src/outgoing/pool.ts';
+import { openPool, type OutgoingPool, type PoolOptions } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from '../support/clock.ts';
 import {
   type RawReceiver,

@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Clock } from '../core/clock.ts';
-import type { Attempt } from '../core/delivery.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Attempt } from '../../core/delivery.ts';
 import type { Deadlines } from './deadlines.ts';
 import { outcomeOfError, outcomeOfStatus } from './outcome.ts';
 import { readerOf } from './status-line.ts';

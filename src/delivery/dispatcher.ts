@@ -1,10 +1,10 @@
 import type { Clock, Random } from '../core/clock.ts';
 import type { Attempt, Delivery, Verdict } from '../core/delivery.ts';
-import { judge } from '../core/judge.ts';
+import { judge } from './judge.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Outbox } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { OutgoingPool } from './pool.ts';
+import type { OutgoingPool } from './http/pool.ts';
 
 export interface DispatcherOptions {
   readonly outbox: Outbox;

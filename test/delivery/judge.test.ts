@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Delivery, Outcome } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
-import { believableWaitMs, judge } from '../../src/core/judge.ts';
-import type { RetryPolicy } from '../../src/core/retry-policy.ts';
+import { judge } from '../../src/delivery/judge.ts';
+import { believableWaitMs, type RetryPolicy } from '../../src/core/retry-policy.ts';
 
 const nowMs = Date.parse('Mon, 23 Nov 2026 12:00:00 GMT');
 const policy: RetryPolicy = {

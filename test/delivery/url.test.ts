@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hostAndPort, joinUrl } from '../../src/outgoing/url.ts';
+import { hostAndPort, joinUrl } from '../../src/delivery/http/url.ts';
 
 const server = 'http://localhost:8000';
 

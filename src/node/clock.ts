@@ -1,4 +1,4 @@
-import type { Clock } from './core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 
 /** Node counts a timer's milliseconds in 31 bits (some 24.8 days) and fires at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

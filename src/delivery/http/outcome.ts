@@ -1,4 +1,4 @@
-import type { Outcome } from '../core/delivery.ts';
+import type { Outcome } from '../../core/delivery.ts';
 
 const outcomesByCode = new Map<string, Outcome>([
   ['ECONNREFUSED', 'refused'],

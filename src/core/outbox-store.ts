@@ -1,9 +1,9 @@
-import type { Clock } from '../core/clock.ts';
-import type { DeadLetter, DeadLetters } from '../core/dead-letter.ts';
-import type { Ledger } from '../core/ledger.ts';
-import type { Observe } from '../core/observation.ts';
-import type { Outbox, OutboxCounts } from '../core/outbox.ts';
-import type { RetryPolicy } from '../core/retry-policy.ts';
+import type { Clock } from './clock.ts';
+import type { DeadLetter, DeadLetters } from './dead-letter.ts';
+import type { Ledger } from './ledger.ts';
+import type { Observe } from './observation.ts';
+import type { Outbox, OutboxCounts } from './outbox.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 
 /** What the engine itself is told: the section `outbox` of the configuration, as far as it concerns all pools. */
 export interface EngineOptions {

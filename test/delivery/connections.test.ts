@@ -2,7 +2,7 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
-import { LOOK_INTERVAL_MS } from '../../src/outgoing/kept-connections.ts';
+import { LOOK_INTERVAL_MS } from '../../src/delivery/http/kept-connections.ts';
 import { notification } from '../support/notification.ts';
 import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/node/clock.ts';
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

@@ -1,8 +1,8 @@
-import type { Configuration, PoolConfiguration } from './config/configuration.ts';
-import type { Outbox } from './core/outbox.ts';
-import type { OutboxStore } from './outbox/engine.ts';
-import { dispatch, type DispatcherSurroundings } from './outgoing/dispatcher.ts';
-import { openPool } from './outgoing/pool.ts';
+import type { Outbox } from '../core/outbox.ts';
+import type { OutboxStore } from '../core/outbox-store.ts';
+import { dispatch, type DispatcherSurroundings } from './dispatcher.ts';
+import type { RetryPolicy } from '../core/retry-policy.ts';
+import { openPool, type PoolOptions } from './http/pool.ts';
 
 /** An outgoing pool with its outbox: nothing is shared with another, so that a slow pool delays only itself. */
 export interface Lane {
@@ -23,12 +23,30 @@ export interface LanesSurroundings extends DispatcherSurroundings {
   readonly version: string;
 }
 
+/** An outgoing pool as configured. */
+export interface LaneOptions extends Omit<PoolOptions, 'userAgent'> {
+  /** `global`, `host` (a lane for each trusted domain) or a domain. */
+  readonly scope: string;
+  readonly tag: string;
+  readonly retry: RetryPolicy;
+  readonly whenFull: 'drop_newest' | 'drop_oldest';
+}
+
+/** What lanes are made of: the configuration, as far as it concerns them. */
+export interface LanesOptions {
+  readonly outgoingPools: readonly LaneOptions[];
+  readonly component: { readonly trustedDomains: readonly string[] };
+  readonly backends: readonly { readonly name: string; readonly poolName: string }[];
+  /** Most notifications waiting, per pool. */
+  readonly outbox: { readonly capacity: number };
+}
+
 /** Each outgoing pool under its tag, or under `tag@host` for a host's own. */
 export function labelledPools({
   outgoingPools,
   component,
-}: Configuration): ReadonlyMap<string, PoolConfiguration> {
-  const labelled = new Map<string, PoolConfiguration>();
+}: Pick<LanesOptions, 'outgoingPools' | 'component'>): ReadonlyMap<string, LaneOptions> {
+  const labelled = new Map<string, LaneOptions>();
   for (const pool of outgoingPools) {
     if (pool.scope === 'global') labelled.set(pool.tag, pool);
     else if (pool.scope === 'host') {
@@ -44,12 +62,12 @@ export function labelledPools({
 
 /** Opens a lane for each outgoing pool. */
 export function openLanes(
-  configuration: Configuration,
+  configuration: LanesOptions,
   surroundings: LanesSurroundings,
 ): ReadonlyMap<string, Lane> {
   const { backends } = configuration;
   const { capacity } = configuration.outbox;
-  const laneOf = (label: string, pool: PoolConfiguration): Lane => {
+  const laneOf = (label: string, pool: LaneOptions): Lane => {
     const users = backends.filter(({ poolName }) => poolName === pool.tag).map(({ name }) => name);
     const outbox = surroundings.store.outbox({ ...pool, pool: label, capacity, backends: users });
     return openLane(label, { ...pool, outbox }, surroundings);
@@ -68,7 +86,7 @@ function laneLabel(tag: string, host: string): string {
 
 function openLane(
   label: string,
-  configuration: PoolConfiguration & { readonly outbox: Outbox },
+  configuration: LaneOptions & { readonly outbox: Outbox },
   surroundings: LanesSurroundings,
 ): Lane {
   const { workers, retry, outbox } = configuration;

@@ -1,13 +1,13 @@
 import type Http from 'node:http';
 import type Https from 'node:https';
-import type { Clock, Random } from '../core/clock.ts';
-import type { Attempt, Notification } from '../core/delivery.ts';
-import type { Observe } from '../core/observation.ts';
-import { http } from '../node-http.ts';
+import type { Clock, Random } from '../../core/clock.ts';
+import type { Attempt, Notification } from '../../core/delivery.ts';
+import type { Observe } from '../../core/observation.ts';
+import { http } from '../../node/http.ts';
 import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
 import { KeptConnections } from './kept-connections.ts';
-import { sharedLookup } from '../shared-lookup.ts';
+import { sharedLookup } from '../../node/lookup.ts';
 import type { MakeRequest, RequestOptions } from './request.ts';
 import { readStatusLines } from './status-line.ts';
 import { hostAndPort } from './url.ts';
