@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { watch } from './watch.ts';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const ours = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface CliOptions {
   /** Beside PATH, all that the process sees of the environment. */
@@ -16,6 +16,8 @@ export interface CliOptions {
   readonly through?: readonly string[];
   /** For processes of root that must not be root. */
   readonly uid?: number;
+  /** The command line of another build than ours. */
+  readonly main?: string;
 }
 
 export interface CliResult {
@@ -51,7 +53,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** Starts the built command line. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  const { environment, folder, uid, stdout, through = [] } = options;
+  const { environment, folder, uid, stdout, through = [], main = ours } = options;
   if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm run build` first');
   const [program = '', ...rest] = [...through, process.execPath, main, ...args];
   const child = spawn(program, rest, {

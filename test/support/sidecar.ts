@@ -24,6 +24,8 @@ export interface SidecarOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** A command that becomes the one that follows it, as `nice` does. */
   readonly through?: readonly string[];
+  /** The command line of another build than ours. */
+  readonly main?: string;
 }
 
 /** What was scraped at one moment. */
@@ -58,7 +60,7 @@ export interface RunningSidecar {
   readonly ended: Promise<number | null>;
 }
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const ours = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** To be imported by the sidecar's process: when the process that started it is gone, so is the channel to it. */
 export const dieWithParent =
@@ -70,7 +72,7 @@ export const dieWithParent =
  */
 export async function startSidecar(
   configuration: string | object,
-  { env = {}, files = {}, through = [] }: SidecarOptions = {},
+  { env = {}, files = {}, through = [], main = ours }: SidecarOptions = {},
 ): Promise<RunningSidecar> {
   if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm run build` first');
   const folder = await mkdtemp(join(tmpdir(), 'event-pusher-'));
