@@ -10,7 +10,7 @@ import { loadBackends } from '../src/backends/load.ts';
 import { commands } from '../src/commands/index.ts';
 import { knownKeys } from '../src/config/json-schema.ts';
 import { loadConfiguration } from '../src/config/load.ts';
-import { problemCodes } from '../src/config/problem-codes.ts';
+import { problemCodes } from '../src/schema/problem-codes.ts';
 import { discardReasons, disconnectReasons } from '../src/core/observation.ts';
 import { Ledger } from '../src/core/ledger.ts';
 import { FORMAT } from '../src/outbox/lmdb/database.js';

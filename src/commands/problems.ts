@@ -1,5 +1,5 @@
 import type { Problem } from '../config/configuration.ts';
-import { problemCodes } from '../config/problem-codes.ts';
+import { problemCodes } from '../schema/problem-codes.ts';
 
 /** Tells what is wrong with a configuration. */
 export type Tell = (problems: readonly Problem[]) => void;

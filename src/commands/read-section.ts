@@ -1,6 +1,6 @@
 import type { OutboxConfiguration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
 import { loadOutbox, loadTelemetry } from '../config/load-section.ts';
-import { problemCodes } from '../config/problem-codes.ts';
+import { problemCodes } from '../schema/problem-codes.ts';
 import { printProblems } from './problems.ts';
 
 /** What a configuration says of the outbox; tells all errors on stderr, and gives undefined if that is not good. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Configuration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
-import { problemCodes } from '../config/problem-codes.ts';
+import { problemCodes } from '../schema/problem-codes.ts';
 import type { Observation, Observe } from '../core/observation.ts';
 import { labelledPools } from '../delivery/lanes.ts';
 import { type Sidecar, startSidecar } from '../sidecar.ts';

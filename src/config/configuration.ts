@@ -1,5 +1,5 @@
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { ProblemCode } from './problem-codes.ts';
+import type { ProblemCode } from '../schema/problem-codes.ts';
 
 /** Where something stands in a file; both count from 1. */
 export interface Position {

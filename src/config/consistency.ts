@@ -1,7 +1,8 @@
 import type { Report } from './findings.ts';
 import { nearest } from './nearest.ts';
 import type { CheckedFile } from './schema.ts';
-import { backendsOf, field, isSection, itemsOf, textOf } from './raw.ts';
+import { backendsOf, field, itemsOf, textOf } from './raw.ts';
+import { isSection } from '../schema/values.ts';
 
 /**
  * Checks what no single value shows: what must be unique, what must exist. It reads the content as it came, not as

@@ -13,7 +13,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import type { Position } from './configuration.ts';
-import type { ProblemCode } from './problem-codes.ts';
+import type { ProblemCode } from '../schema/problem-codes.ts';
 import { syntaxMessage } from './syntax.ts';
 
 /** Keys and indices that lead to a value. */

@@ -1,7 +1,7 @@
 import type { Node } from 'yaml';
 import { type Finding, nodeAt, type Path, positionAt, type Source } from './document.ts';
 import { pathText } from './messages.ts';
-import type { ProblemCode } from './problem-codes.ts';
+import type { ProblemCode } from '../schema/problem-codes.ts';
 
 /** Notes a problem with what stands at a path; `message` goes on after the path: `must be text`. */
 export type Report = (path: Path, code: ProblemCode, message: string, target?: 'key' | 'value') => void;

@@ -1,8 +1,5 @@
-import { nameprep } from '../core/stringprep.ts';
+import { domainForm, nameForm, preparedDomainForm } from '../schema/forms.ts';
 import { parseListen } from './listen.ts';
-
-/** Each function here says what is wrong with a text and what to do, or gives undefined if the text is good. */
-export type Form = (text: string) => string | undefined;
 
 const HOST_AND_PORT = /^(\[[\da-f:.]+\]|[\w.-]+):\d+(\/[\w/-]*)?$/i;
 
@@ -43,34 +40,11 @@ export function pathPrefixForm(text: string): string | undefined {
   return text.includes('?') ? "must have no query (?): a query goes into a backend's path" : pathForm(text);
 }
 
-/** A bare domain, as it is written; an IPv6 address in brackets is one (RFC 7622, 3.2). */
-export function domainForm(text: string): string | undefined {
-  if (/[*?]/.test(text))
-    return 'must be one domain: there are no wildcards here, so name each domain in full';
-  return /^(\[[\da-f:.]+\]|[^\s@/"'<>&:.]+(\.[^\s@/"'<>&:.]+)*)$/i.test(text)
-    ? undefined
-    : 'must be a domain, without user, resource or port: example.com';
-}
-
-/** A domain as servers prepare it (nameprep, RFC 3491): they refuse a component, and no sender is at one, written otherwise. */
-export function preparedDomainForm(text: string): string | undefined {
-  const prepared = nameprep(text);
-  if (domainForm(text) !== undefined || prepared === text) return domainForm(text);
-  if (prepared === undefined) return 'must be a domain: it holds characters that no domain can have';
-  return `must be written as servers prepare it, in lower case: ${prepared}`;
-}
-
 /** `global`, `host` or a domain. */
 export function scopeForm(text: string): string | undefined {
   return domainForm(text) === undefined
     ? preparedDomainForm(text)
     : 'must be global, host, or a domain: example.com';
-}
-
-/** Printable text in one line. */
-export function nameForm(text: string): string | undefined {
-  if (text === '') return 'must not be empty';
-  return /\p{Cc}/u.test(text) ? 'must be one line without control characters' : undefined;
 }
 
 /** A name that can stand in `tag@host`. */

@@ -7,7 +7,7 @@ import { checkConsistency, checkOwnDomain, checkTimeouts, checkTrust } from './c
 import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
 import { type Report, reporter } from './findings.ts';
 import type { ProblemText } from './messages.ts';
-import { problemCodes } from './problem-codes.ts';
+import { problemCodes } from '../schema/problem-codes.ts';
 import { backendsOf, field, textOf } from './raw.ts';
 import { readSecretFile } from './secret.ts';
 import { EncodingError, readTextFile } from './text-file.ts';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Path } from './document.ts';
 import { knownKeys } from './json-schema.ts';
 import { nearest } from './nearest.ts';
-import type { ProblemCode } from './problem-codes.ts';
+import type { ProblemCode } from '../schema/problem-codes.ts';
 
 /** What is wrong, for programs and in words. */
 export interface ProblemText {

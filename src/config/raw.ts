@@ -1,8 +1,6 @@
-// Reads content of which nothing was checked: what is not there, or is of another type, counts as absent.
+import { isSection } from '../schema/values.ts';
 
-export function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+// Reads content of which nothing was checked: what is not there, or is of another type, counts as absent.
 
 export function field(value: unknown, key: string): unknown {
   return isSection(value) && Object.hasOwn(value, key) ? value[key] : undefined;

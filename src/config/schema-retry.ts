@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import { milliseconds, wholeNumber } from './schema-values.ts';
+import { milliseconds, wholeNumber } from '../schema/values.ts';
 
 /** Four days; a receiver's Retry-After may reach six times as far, and that is still a time that Node can wait. */
 const LONGEST_DELAY_MS = 345_600_000;

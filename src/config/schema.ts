@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { nameForm, preparedDomainForm } from '../schema/forms.ts';
+import { section } from '../schema/section.ts';
 import type { ComponentConfiguration } from './configuration.ts';
 import {
   hostForm,
   listenForm,
-  nameForm,
   pathForm,
   pathPrefixForm,
-  preparedDomainForm,
   scopeForm,
   secretForm,
   serverForm,
@@ -15,7 +15,7 @@ import {
 } from './forms.ts';
 import { type Address, DEFAULT_LISTEN, parseListen } from './listen.ts';
 import { poolRetrySchema, retrySchema } from './schema-retry.ts';
-import { anySection, milliseconds, text, wholeNumber } from './schema-values.ts';
+import { anySection, milliseconds, text, wholeNumber } from '../schema/values.ts';
 
 const whenFull = z.enum(['drop_newest', 'drop_oldest']);
 
@@ -51,20 +51,19 @@ const component = z
     max_stanza_size: wholeNumber(256, 268_435_456)
       .default(1_048_576)
       .describe('Bytes; a larger stanza is skipped and counted.'),
-    timeouts: z
-      .strictObject({
-        handshake: milliseconds(100)
-          .default(10_000)
-          .describe('Milliseconds from connecting until the server must have let the component in.'),
-        ping: milliseconds(100)
-          .default(10_000)
-          .describe(
-            'Milliseconds between pings; where two come to nothing, though other bytes come, the sidecar reconnects.',
-          ),
-        silence: milliseconds(100)
-          .default(30_000)
-          .describe('Milliseconds without a byte from the server, then the sidecar reconnects.'),
-      })
+    timeouts: section({
+      handshake: milliseconds(100)
+        .default(10_000)
+        .describe('Milliseconds from connecting until the server must have let the component in.'),
+      ping: milliseconds(100)
+        .default(10_000)
+        .describe(
+          'Milliseconds between pings; where two come to nothing, though other bytes come, the sidecar reconnects.',
+        ),
+      silence: milliseconds(100)
+        .default(30_000)
+        .describe('Milliseconds without a byte from the server, then the sidecar reconnects.'),
+    })
       .prefault({})
       .describe('How long the server may take.'),
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
-import { type ProblemCode, problemCodes } from '../../src/config/problem-codes.ts';
+import { type ProblemCode, problemCodes } from '../../src/schema/problem-codes.ts';
 import { folderWith, good, spoilt } from './load-text.ts';
 
 const backend = (line: string): string => `${good}        ${line}\n`;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { Configuration } from '../../src/config/configuration.ts';
 import { type Loaded, loadConfiguration } from '../../src/config/load.ts';
-import { problemCodes, type Severity } from '../../src/config/problem-codes.ts';
+import { problemCodes, type Severity } from '../../src/schema/problem-codes.ts';
 
 export interface LoadOptions {
   readonly environment?: Record<string, string>;

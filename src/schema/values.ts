@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import type { Form } from './forms.ts';
 import type { ProblemCode } from './problem-codes.ts';
-import { isSection } from './raw.ts';
 
-/** Node's timers count milliseconds in 31 bits (some 24.8 days) and fire at once beyond that. */
+/** Node's timers count milliseconds in 31 bits (about 24.8 days) and fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Text of a certain form; the code of what has not that form. */
+/** Text of a certain form; `code` is that of the problem if it has another form. */
 export function text(form: Form, code: ProblemCode = 'invalid-value') {
   return z.string().check((context) => {
     const message = form(context.value);
@@ -15,7 +14,7 @@ export function text(form: Form, code: ProblemCode = 'invalid-value') {
   });
 }
 
-/** A section with any keys, or none; zod's own record would drop one that is called `__proto__`. */
+/** A section with any keys, or none; zod's own record would drop a key named `__proto__`. */
 export function anySection() {
   return z
     .unknown()
@@ -25,6 +24,11 @@ export function anySection() {
     .meta({ type: 'object' })
     .default({})
     .transform((value) => value as Readonly<Record<string, unknown>>);
+}
+
+/** Whether a value of the file is a section: keys with values. */
+export function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A whole number within bounds, both included. */
