@@ -137,7 +137,7 @@ function showWhereToLook({ metricsUrl }) {
     ['test/demo/prosody.cfg.lua', "this Prosody's configuration"],
     ['test/demo/event-pusher.yaml', "this sidecar's configuration"],
     ['config/event-pusher.full.yaml', 'all that can be configured'],
-    ['README.md', 'other taps, callback modules, metrics'],
+    ['config/README.md', 'other taps, callback modules, metrics'],
     ...(isOnce ? [] : [[metricsUrl, 'what was counted (while this runs)']]),
   ];
   console.log(`\n${bold('Where to look next')}`);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { placesOf } from '../support/pages.ts';
 import { watch } from '../support/watch.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -119,18 +120,28 @@ describe('the package', () => {
     expect(production.length).toBeGreaterThan(20);
     expect(Object.entries(packages).filter(([path]) => path !== '')).toEqual(production);
     expect(namesIn('config/')).toEqual([
+      'README.md',
       'backup.md',
       'callbacks',
+      'callbacks.md',
+      'commands.md',
+      'configuration.md',
+      'delivery.md',
       'ejabberd',
       'event-pusher.callbacks.yaml',
       'event-pusher.full.yaml',
       'event-pusher.yaml',
       'grafana',
+      'log.md',
+      'metrics.md',
       'mongooseim',
+      'performance.md',
       'prometheus',
+      'promises.md',
       'prosody',
       'security.md',
       'systemd',
+      'taps.md',
       'troubleshooting.md',
       'upgrade.md',
     ]);
@@ -162,11 +173,7 @@ describe('the package', () => {
           `${page}: ${target}`,
         ).toBe(true);
         if (place === undefined) continue;
-        const headings = [...(await readFile(join(root, path), 'utf8')).matchAll(/^#+ (.*)$/gm)];
-        expect(
-          headings.map(([, heading = '']) => anchorOf(heading)),
-          `${page}: ${target}`,
-        ).toContain(place);
+        expect(placesOf(await readFile(join(root, path), 'utf8')), `${page}: ${target}`).toContain(place);
       }
     }
   });
@@ -210,14 +217,6 @@ describe('the package', () => {
     await expectToRun(command, elsewhere);
   });
 });
-
-/** As pages on the web make it of a heading. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\d _-]/gu, '')
-    .replaceAll(' ', '-');
-}
 
 interface Lock {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;

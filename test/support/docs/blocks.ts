@@ -1,0 +1,195 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+import { defaultCallback } from '../../../src/backends/default-callback.ts';
+import { loadBackends } from '../../../src/backends/load.ts';
+import { commands } from '../../../src/commands/index.ts';
+import { loadConfiguration } from '../../../src/config/load.ts';
+import type { Configuration } from '../../../src/config/configuration.ts';
+import { FORMAT } from '../../../src/outbox/lmdb/database.js';
+import { leftBehind } from '../dead-letters.ts';
+import { notification } from '../notification.ts';
+import { type Block, blocksOf, readPage } from '../pages.ts';
+import { eventOf } from '../stanza.ts';
+
+type BlockCheck = (block: Block, path: string) => Promise<void> | void;
+
+/** Another test runs the blocks of this page. */
+const heldBy =
+  (test: string): BlockCheck =>
+  (_block, path) =>
+    expect(readPage(test)).toContain(path.replace(/\/README\.md$/, '/'));
+
+/** What holds each block of code, in the order of the page; one check for a whole page says that another test does. */
+export const blocks: Readonly<Record<string, readonly BlockCheck[] | BlockCheck>> = {
+  'README.md': [isText, isKnownToTheShell, isAConfiguration, isKnownToTheShell, isTheWordUrgent],
+  'config/backup.md': heldBy('test/deployment/backup.test.ts'),
+  'config/callbacks.md': [isLoadedWithTheNext, ({ language }) => expect(language).toBe('yaml')],
+  'config/commands.md': [isATranscript],
+  'config/configuration.md': [isAConfiguration],
+  'config/containers/README.md': isKnownToCompose,
+  'config/delivery.md': [isTheDefaultRequest],
+  'config/ejabberd/README.md': isHeldByThePagesOfServers,
+  'config/mongooseim/README.md': isHeldByThePagesOfServers,
+  'config/prosody/README.md': isHeldByThePagesOfServers,
+  'config/security.md': [isText],
+  'config/upgrade.md': [isKnownToCompose, isTheRefusalOfANewerFormat],
+};
+
+/** No language: a picture or a text to adapt, not code. */
+function isText({ language }: Block): void {
+  expect(language).toBe('');
+}
+
+/** test/servers/pages.test.ts has a check for each block of these pages, and runs or loads it. */
+function isHeldByThePagesOfServers(_block: Block, path: string): void {
+  const [, server = ''] = /^config\/(\w+)\/README\.md$/.exec(path) ?? [];
+  expect(readPage('test/servers/pages.test.ts')).toMatch(new RegExp(`^  ${server}: \\[`, 'm'));
+}
+
+/** Every script that it runs with npm is in package.json, every command is one of ours, and so is the tarball. */
+function isKnownToTheShell({ language, text }: Block): void {
+  expect(language).toBe('sh');
+  const { scripts, version } = JSON.parse(readPage('package.json')) as {
+    scripts: Record<string, string>;
+    version: string;
+  };
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  for (const line of lines) {
+    for (const [, script = ''] of line.matchAll(/\bnpm run (?:-s )?([\w:]+)/g))
+      expect(scripts).toHaveProperty(script);
+    for (const [, command = ''] of line.matchAll(/(?:^|\/|sidecar )xmpp-event-pusher ([a-z-]+)/g))
+      expect(commands, line).toHaveProperty(command);
+    for (const [, tarball] of line.matchAll(/\.\/xmpp-event-pusher-(?!1\.2\.3)([\d.]+)\.tgz/g))
+      expect(tarball).toBe(version);
+  }
+}
+
+/** The services of docker-compose.yml are what its commands name. */
+function isKnownToCompose(block: Block): void {
+  isKnownToTheShell(block);
+  const { services } = parse(readPage('docker-compose.yml')) as { services: object };
+  const named = block.text.matchAll(
+    /^docker compose (?:run|logs|exec|stop|start|kill)(?: --?\S+(?: XMPP\S+)?)* (\S+)/gm,
+  );
+  for (const [line, service = ''] of named) expect(services, line).toHaveProperty(service);
+  for (const [, profile = ''] of block.text.matchAll(/--profile (\w+)/g))
+    expect(readPage('docker-compose.yml')).toContain(`profiles: [${profile}]`);
+}
+
+async function folderFor(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'pages-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'callbacks'));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return folder;
+}
+
+/** Loads a configuration; one that has no component gets the README's. */
+async function loadFrom(text: string, files: Readonly<Record<string, string>> = {}): Promise<Configuration> {
+  const [component = ''] = /^component:\n(?: .*\n)+/m.exec(readPage('README.md')) ?? [];
+  const whole = text.includes('component:') ? text : component + text;
+  const folder = await folderFor({ 'event-pusher.yaml': whole, ...files });
+  const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), {
+    XMPP_COMPONENT_SECRET: 'secret',
+  });
+  if ('problems' in loaded) expect.unreachable(JSON.stringify(loaded.problems));
+  return loaded.configuration;
+}
+
+async function isAConfiguration({ language, text }: Block): Promise<void> {
+  expect(language).toBe('yaml');
+  const { backends } = await loadFrom(text, { 'audit.mjs': 'export const shouldMakeReq = () => true;' });
+  expect((await loadBackends(backends)).failures).toEqual([]);
+}
+
+const chat = (body: string) =>
+  eventOf(`<message from='alice@localhost' to='bob@localhost' type='chat'><body>${body}</body></message>`);
+
+async function isTheWordUrgent({ language, text }: Block): Promise<void> {
+  expect(language).toBe('js');
+  const module = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as {
+    shouldMakeReq: (event: unknown) => unknown;
+  };
+  expect(module.shouldMakeReq(chat('an urgent matter'))).toBe(true);
+  expect(module.shouldMakeReq(chat('calm'))).toBe(false);
+}
+
+/** The module and the backend below it, in the README's configuration: both do what their page says. */
+async function isLoadedWithTheNext({ text: module }: Block, path: string): Promise<void> {
+  const [, backend] = blocksOf(readPage(path));
+  const [, readme] = blocksOf(readPage('README.md')).filter(
+    ({ language }) => language === 'yaml' || language === 'sh',
+  );
+  const text = `${readme?.text}${backend?.text.replace('alerts.js', 'alerts.mjs')}`;
+  const { backends: configured } = await loadFrom(text, { 'callbacks/alerts.mjs': module });
+  const { backends, failures } = await loadBackends(configured);
+  expect(failures).toEqual([]);
+  const [chats, alerts] = backends;
+  expect(chats?.path).toBe('/notifications');
+  expect(alerts?.options).toEqual({ pool_name: 'http_pool', path: '/alerts', word: 'urgent' });
+  expect(alerts?.callback.shouldMakeReq(chat('urgent!'), alerts.options)).toBe(true);
+  expect(alerts?.callback.shouldMakeReq(chat('calm'), alerts.options)).toBe(false);
+  expect(alerts?.callback.prepareBody(chat('urgent!'), alerts.options)).toBe(
+    '{"sender":"alice","receiver":"bob","message":"urgent!"}',
+  );
+}
+
+/** What the default callback makes of "Hi, Bob!". */
+function isTheDefaultRequest({ language, text }: Block): void {
+  expect(language).toBe('http');
+  const event = chat('Hi, Bob!');
+  const options = { pool_name: 'http_pool', path: '/notifications' };
+  const headers = Object.entries(defaultCallback.prepareHeaders(event, options)).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  expect(text).toBe(
+    `POST /webservice/notifications HTTP/1.1\n${headers.join('\n')}\n\n${defaultCallback.prepareBody(event, options) as string}\n`,
+  );
+}
+
+/** The commands of the transcript, run on an outbox with these two letters, print what stands below each. */
+async function isATranscript({ text }: Block): Promise<void> {
+  const common = { host: 'localhost', sender: 'alice@localhost', pool: 'http_pool' };
+  const attempt = { outcome: '4xx', status: 410, durationSeconds: 1 } as const;
+  const { run } = await leftBehind([
+    {
+      notification: notification({
+        ...common,
+        id: '0f9d0a6c-5a3e-4c1b-9a57-2f1f9f0a7c11',
+        backend: 'chats',
+        receiver: 'bob@localhost',
+      }),
+      reason: 'rejected',
+      diedAtMs: Date.parse('2026-11-24T09:31:04Z'),
+      attempts: 1,
+      attempt,
+    },
+    {
+      notification: notification({
+        ...common,
+        id: '7b0c2f0e-3d53-49a0-8a0e-6d5f3a3f1d52',
+        backend: 'alerts',
+        receiver: 'eve@localhost',
+      }),
+      reason: 'callback',
+      diedAtMs: Date.parse('2026-11-24T09:32:40Z'),
+      attempts: 0,
+    },
+  ]);
+  const narrow = (printed: string): string => printed.replaceAll(/ {2,}/g, '  ').trimEnd();
+  for (const part of text.split(/^\$ /m).slice(1)) {
+    const [command = '', ...printed] = part.split('\n');
+    const [, , ...words] = command.split(' ');
+    expect(command).toBe(`xmpp-event-pusher dead-letters ${words.join(' ')}`);
+    const { stdout, stderr } = await run(...words);
+    expect(narrow(stdout + stderr), command).toBe(narrow(printed.join('\n')));
+  }
+}
+
+/** The refusal of a newer outbox, as test/outbox/lmdb.test.ts sees it. */
+function isTheRefusalOfANewerFormat({ text }: Block): void {
+  expect(text).toContain(`(format ${FORMAT + 1}, this one knows ${FORMAT})`);
+}
