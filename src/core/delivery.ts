@@ -35,7 +35,10 @@ export interface Delivery {
   readonly ageMs: number;
 }
 
-/** In which class an attempt ended; the values of the metric label `outcome`. */
+/**
+ * In which class an attempt ended; the values of the metric label `outcome`. Stored records have the place in this table:
+ * a new one comes last.
+ */
 export const outcomes = [
   '2xx',
   '3xx',

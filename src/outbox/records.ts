@@ -10,6 +10,8 @@ export interface RecordSummary {
   /** Unix time in whole seconds: of one in milliseconds V8 would make a box of its own for each of a million records. */
   readonly acceptedAtSeconds: number;
   readonly attempts: number;
+  /** What is known of the last attempt, packed (`last-attempt.ts`); 0, or not there: nothing. */
+  readonly last?: number;
 }
 
 export function summaryOf({ backend, sender, acceptedAtMs }: Notification, key: number): RecordSummary {

@@ -47,7 +47,7 @@ function openTables(root) {
     meta: /** @type {import('lmdb').Database<number, string>} */ (root.openDB('meta', {})),
     /** `socket`: the name of the owner's socket in the folder. */
     owner: /** @type {import('lmdb').Database<string, string>} */ (root.openDB('owner', text)),
-    /** By key: a summary as JSON, `[pool, backend, sender, acceptedAtMs, attempts, dueAtMs]`. */
+    /** By key: a summary as JSON, `[pool, backend, sender, acceptedAtMs, attempts, dueAtMs, lastAttempt?]`. */
     summaries: /** @type {import('lmdb').Database<string, number>} */ (root.openDB('summaries', text)),
     /** By key: a notification as JSON. */
     notifications: /** @type {import('lmdb').Database<string, number>} */ (

@@ -41,16 +41,18 @@ type StoredSummary = readonly [
   acceptedAtMs: number,
   attempts: number,
   dueAtMs: number,
+  /** Packed (`last-attempt.ts`); only where something is known, and not in records of earlier versions. */
+  last?: number,
 ];
 
 /** @param dueAtMs Unix time in milliseconds; 0 if no attempt was made. */
 export function encodeSummary(
   pool: string,
-  { backend, sender, acceptedAtSeconds, attempts }: RecordSummary,
+  { backend, sender, acceptedAtSeconds, attempts, last = 0 }: RecordSummary,
   dueAtMs: number,
 ): string {
   const summary: StoredSummary = [pool, backend, sender, acceptedAtSeconds * 1000, attempts, dueAtMs];
-  return JSON.stringify(summary);
+  return JSON.stringify(last === 0 ? summary : [...summary, last]);
 }
 
 export function decodeSummary(text: string): StoredSummary {

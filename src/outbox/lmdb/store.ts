@@ -90,9 +90,10 @@ export class LmdbStore implements OutboxStore {
       this.#lastKey = key;
       const summary = this.#decoded(decodeSummary, value);
       if (summary === undefined) continue;
-      const [pool, backend, sender, acceptedAtMs, attempts, dueAtMs] = summary;
+      const [pool, backend, sender, acceptedAtMs, attempts, dueAtMs, last = 0] = summary;
       const acceptedAtSeconds = Math.floor(acceptedAtMs / 1000);
-      const record = { key, backend: shared(backend), sender: shared(sender), acceptedAtSeconds, attempts };
+      const names = { backend: shared(backend), sender: shared(sender) };
+      const record = { key, ...names, acceptedAtSeconds, attempts, last };
       selfTest.found(pool, backend);
       const outbox = this.#outboxes.get(pool);
       if (outbox === undefined) this.#orphan(pool).restore(record);

@@ -1,0 +1,35 @@
+import { type Attempt, outcomes } from '../core/delivery.ts';
+import type { NextAttemptCause } from '../core/operator.ts';
+
+/** What set the wait after an attempt that failed. */
+type RetryCause = Extract<NextAttemptCause, 'back-off' | 'retry-after'>;
+
+/** What is kept of the last attempt of a notification that waits for its next one. */
+export interface LastAttempt extends Pick<Attempt, 'outcome' | 'status'> {
+  readonly cause: RetryCause;
+}
+
+/** Stored records have the place of a cause, and that of an outcome in its table: new ones come last, and none moves. */
+const causes = ['back-off', 'retry-after'] as const satisfies readonly RetryCause[];
+
+const CAUSES = 2;
+const OUTCOMES = 32;
+
+/**
+ * As one small whole number, because a million of them wait in memory and on disk. 0 is left for "nothing is known".
+ */
+export function packLastAttempt({ outcome, status = 0, cause }: LastAttempt): number {
+  const place = outcomes.indexOf(outcome);
+  return 1 + causes.indexOf(cause) + CAUSES * (place + OUTCOMES * status);
+}
+
+/** Undefined if nothing is known, or what a newer version stored is not known to this one. */
+export function unpackLastAttempt(packed: number): LastAttempt | undefined {
+  if (packed < 1) return undefined;
+  const rest = Math.floor((packed - 1) / CAUSES);
+  const cause = causes[(packed - 1) % CAUSES];
+  const outcome = outcomes[rest % OUTCOMES];
+  const status = Math.floor(rest / OUTCOMES);
+  if (cause === undefined || outcome === undefined) return undefined;
+  return { outcome, ...(status > 0 && { status }), cause };
+}
