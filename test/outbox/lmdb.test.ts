@@ -449,7 +449,7 @@ async function complaintOfOpening(folder: string, uid: number): Promise<string> 
   const program = `
     const { engines } = await import(${JSON.stringify(new URL('../../dist/outbox/engines/index.js', import.meta.url).href)});
     const { Ledger } = await import(${JSON.stringify(new URL('../../dist/core/ledger.js', import.meta.url).href)});
-    const { systemClock: clock } = await import(${JSON.stringify(new URL('../../dist/system-clock.js', import.meta.url).href)});
+    const { systemClock: clock } = await import(${JSON.stringify(new URL('../../dist/node/clock.js', import.meta.url).href)});
     process.setgid?.(${uid === 0 ? 0 : NOBODY});
     process.setuid?.(${uid});
     try {

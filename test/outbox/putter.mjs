@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs';
 import { Ledger } from '../../dist/core/ledger.js';
 import { engines } from '../../dist/outbox/engines/index.js';
-import { systemClock as clock } from '../../dist/system-clock.js';
+import { systemClock as clock } from '../../dist/node/clock.js';
 
 const WRITERS = 10;
 const [folder = '', prefix = '', share = '0'] = process.argv.slice(2);

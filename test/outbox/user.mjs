@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { Ledger } from '../../dist/core/ledger.js';
 import { engines } from '../../dist/outbox/engines/index.js';
 import { DeadLetterFile } from '../../dist/outbox/lmdb/dead-letter-file.js';
-import { systemClock } from '../../dist/system-clock.js';
+import { systemClock } from '../../dist/node/clock.js';
 
 const [folder = ''] = process.argv.slice(2);
 // What another process has put aside is due.

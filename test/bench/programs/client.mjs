@@ -2,7 +2,7 @@
 import http from 'node:http';
 import got from 'got';
 import { openPool } from '../../../dist/delivery/http/pool.js';
-import { systemClock } from '../../../dist/system-clock.js';
+import { systemClock } from '../../../dist/node/clock.js';
 import { form, stampedForm } from '../stanzas.mjs';
 import { answerParent } from './answer-parent.mjs';
 
