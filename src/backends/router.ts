@@ -45,7 +45,7 @@ interface Offer {
 }
 
 /** What became of an offer, and about what it takes in memory until it is as safe as its outbox promises. */
-type Given = { readonly written: Promise<void> | undefined; readonly bytes: number };
+type Given = { readonly written: Promise<unknown> | undefined; readonly bytes: number };
 
 const NOTHING: Given = { written: undefined, bytes: 0 };
 const NO_ROOM = 'too much waits for its callbacks and its outbox';
@@ -139,7 +139,8 @@ export class Router {
     if (destination === undefined) return this.#bury({ ...letter, reason: 'no-pool' });
     if (!destination.outbox.hasRoom()) throw new PlainError(`the outbox of ${destination.pool} is full`);
     const acceptedAtMs = this.#surroundings.clock.now();
-    await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
+    const result = await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
+    if (result === 'dropped') throw new PlainError(`the outbox of ${destination.pool} has dropped it`);
   }
 
   /** Resolves once nothing is under way any more. */

@@ -33,10 +33,15 @@ export interface OutboxSurroundings {
   readonly ledger: Ledger;
 }
 
-/** What keeps the notifications of all outgoing pools, and the dead letters. */
+/**
+ * What keeps the notifications of all outgoing pools, and the dead letters. What it says of itself (`deadLetters`,
+ * `orphans`, `problem`, `isStuck`) can be asked at any time, also before `start`.
+ */
 export interface OutboxStore extends DeadLetters {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
+  /** Whether other processes use it too: then leases may be lost to them, and counts are of what this process owns. */
+  readonly isShared: boolean;
   /** Makes the outbox of one outgoing pool, once for each label. */
   outbox(options: OutboxOptions): Outbox;
   /**

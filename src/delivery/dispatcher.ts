@@ -1,8 +1,8 @@
 import type { Clock, Random } from '../core/clock.ts';
-import type { Attempt, Delivery, Verdict } from '../core/delivery.ts';
+import type { Attempt, Verdict } from '../core/delivery.ts';
 import { judge } from './judge.ts';
 import type { Observe } from '../core/observation.ts';
-import type { Outbox } from '../core/outbox.ts';
+import type { Lease, Outbox } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 import type { OutgoingPool } from './http/pool.ts';
 
@@ -37,18 +37,18 @@ async function work(options: DispatcherOptions, surroundings: DispatcherSurround
   // While ends are being written the next requests go out already.
   const ends: Promise<void>[] = [];
   for (;;) {
-    const delivery = await outbox.lease();
-    if (delivery === undefined) break;
-    const attempt = await pool.post(delivery.notification);
-    const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random });
-    ends.push(settle({ delivery, attempt, verdict, ageMs: delivery.ageMs }, options, surroundings));
+    const [lease] = await outbox.lease(1);
+    if (lease === undefined) break;
+    const attempt = await pool.post(lease.notification);
+    const verdict = judge(retry, lease, attempt, { nowMs: clock.now(), random });
+    ends.push(settle({ lease, attempt, verdict, ageMs: lease.ageMs }, options, surroundings));
     if (ends.length > MOST_UNWRITTEN) await ends.shift();
   }
   await Promise.all(ends);
 }
 
 interface Judged {
-  readonly delivery: Delivery;
+  readonly lease: Lease;
   readonly attempt: Attempt;
   readonly verdict: Verdict;
   /** How old the notification was then. */
@@ -57,19 +57,19 @@ interface Judged {
 
 async function settle(
   judged: Judged,
-  { outbox, pool }: DispatcherOptions,
+  { pool }: DispatcherOptions,
   { observe }: DispatcherSurroundings,
 ): Promise<void> {
-  const { delivery, verdict, attempt } = judged;
-  if (await outbox.settle(delivery, verdict, attempt)) observeVerdict(observe, judged, pool.receiver);
+  const { lease, verdict, attempt } = judged;
+  if (await lease.settle(verdict, attempt)) observeVerdict(observe, judged, pool.receiver);
 }
 
 function observeVerdict(
   observe: Observe,
-  { delivery, attempt, verdict, ageMs }: Judged,
+  { lease, attempt, verdict, ageMs }: Judged,
   receiver: string,
 ): void {
-  const { notification, attempts } = delivery;
+  const { notification, attempts } = lease;
   if (verdict.kind === 'delivered') return observe({ kind: 'notification-delivered', notification, attempt });
   const facts = { receiver, number: attempts + 1, ageMs };
   if (verdict.kind === 'dead') {

@@ -46,19 +46,18 @@ export class Destinations<T extends Bound<T>> {
     this.#of(item.backend).turns.addAside(item, atMs);
   }
 
-  /** Takes the next one whose turn it is; it stays out until `settle` or `withdraw`. */
-  take(nowMs: number): T | undefined {
+  /** Begins a request to the destination whose turn it is; undefined if it is nobody's. */
+  begin(nowMs: number): OutgoingRequest<T> | undefined {
     let next: Destination<T> | undefined;
     for (const destination of this.#all) {
       destination.turns.comeDue(nowMs, destination.limit.state === 'resting');
       if (!this.#mayBegin(destination, nowMs)) continue;
       if (next === undefined || isBefore(destination, next, nowMs)) next = destination;
     }
-    const item = next?.turns.take(next.limit.isAway);
-    if (next === undefined || item === undefined) return undefined;
+    if (next === undefined) return undefined;
     next.lastTurn = this.#turns += 1;
     next.limit.began(nowMs);
-    return item;
+    return new OutgoingRequest(next);
   }
 
   /** Those that probably come next of the same backend, after `taken` was taken: a hint, for reading ahead. */
@@ -66,28 +65,12 @@ export class Destinations<T extends Bound<T>> {
     return this.#of(taken.backend).turns.upcoming(taken);
   }
 
-  /** Ends the turn of one that was taken: it is to come again, or not. */
-  settle(item: T, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
-    const { turns, limit } = this.#of(item.backend);
-    const isOutageOver = limit.ended(verdict, attempt, nowMs);
-    if (verdict.kind === 'retry') turns.putAside(item, nowMs + verdict.afterMs);
-    else turns.end(item);
-    if (isOutageOver) turns.release();
-  }
-
-  /** Ends the turn of one that was taken and did not go out. */
-  withdraw(item: T): void {
-    const { turns, limit } = this.#of(item.backend);
-    limit.withdrawn();
-    turns.end(item);
-  }
-
   /** Takes away one that waits; one that is out stays out. */
   remove(item: T): void {
     this.#of(item.backend).turns.remove(item);
   }
 
-  /** When it may be somebody's turn, though nothing is added or settled; undefined if never. To be asked after `take` gave nothing. */
+  /** When it may be somebody's turn, though nothing is added or settled; undefined if never. To be asked after `begin` gave nothing. */
   nextAtMs(nowMs: number): number | undefined {
     let next: number | undefined;
     for (const { turns, limit } of this.#all) {
@@ -130,4 +113,56 @@ export class Destinations<T extends Bound<T>> {
 function isBefore<T extends Bound<T>>(a: Destination<T>, b: Destination<T>, nowMs: number): boolean {
   const more = a.limit.taken(nowMs) - b.limit.taken(nowMs);
   return more === 0 ? a.lastTurn < b.lastTurn : more < 0;
+}
+
+/**
+ * One request to a destination, with all that it carries. It takes one place, from `begin` to the first verdict on any of
+ * them, or until all of them are given back.
+ */
+export class OutgoingRequest<T extends Bound<T>> {
+  readonly #destination: Destination<T>;
+  #carried = 0;
+  #hasPlace = true;
+
+  constructor(destination: Destination<T>) {
+    this.#destination = destination;
+  }
+
+  /** Takes the next one whose turn it is; it is out until `settle`, `withdraw` or `giveBack`. */
+  take(): T | undefined {
+    const { turns, limit } = this.#destination;
+    const item = turns.take(limit.isAway);
+    if (item !== undefined) this.#carried += 1;
+    return item;
+  }
+
+  /** Ends the turn of one with a verdict: it is to come again, or not. */
+  settle(item: T, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
+    const { turns, limit } = this.#destination;
+    this.#carried -= 1;
+    const isOutageOver = this.#hasPlace && limit.ended(verdict, attempt, nowMs);
+    this.#hasPlace = false;
+    if (verdict.kind === 'retry') turns.putAside(item, nowMs + verdict.afterMs);
+    else turns.end(item);
+    if (isOutageOver) turns.release();
+  }
+
+  /** Ends the turn of one that did not go out and never will. */
+  withdraw(item: T): void {
+    this.#leave();
+    this.#destination.turns.end(item);
+  }
+
+  /** Ends the turn of one that did not go out: it waits as before. */
+  giveBack(item: T): void {
+    this.#leave();
+    this.#destination.turns.giveBack(item);
+  }
+
+  #leave(): void {
+    this.#carried -= 1;
+    if (this.#carried > 0 || !this.#hasPlace) return;
+    this.#hasPlace = false;
+    this.#destination.limit.withdrawn();
+  }
 }

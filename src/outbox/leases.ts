@@ -1,66 +1,91 @@
-import { Chain, type Linked } from '../core/chain.ts';
+import type { Linked } from '../core/chain.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Delivery, Notification } from '../core/delivery.ts';
+import type { Attempt, Notification, Verdict } from '../core/delivery.ts';
+import type { Lease } from '../core/outbox.ts';
+import type { OutgoingRequest } from './destinations.ts';
 import type { Entry } from './entry.ts';
 
 /** By so much an age that is known in whole seconds may be off, once it was rounded in two runs. */
 const ROUNDING_MS = 2000;
 
-/** Deliveries that are out. */
-export class Leases {
-  readonly #out = new Chain<Lease>();
-  readonly #clock: Clock;
+/** Where leases come from, and what ends them. */
+export interface LeaseOwner {
+  readonly clock: Clock;
+  settle(lease: LocalLease, verdict: Verdict, attempt?: Attempt): Promise<boolean>;
+  giveBack(lease: LocalLease): boolean;
+}
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
+/** One call of `lease`: it waits for its turn, and then until all that it was given has been read. */
+export class LeaseCall implements Linked<LeaseCall> {
+  readonly most: number;
+  readonly resolve: (leases: readonly Lease[]) => void;
+  leases: LocalLease[] = [];
+  /** How many of its leases are still being read. */
+  unread = 0;
+  previous: LeaseCall | undefined = undefined;
+  next: LeaseCall | undefined = undefined;
 
-  begin(entry: Entry, notification: Notification): Delivery {
-    const lease = new Lease(entry, notification, this.#clock);
-    this.#out.push(lease);
-    return lease;
-  }
-
-  /** Ends a lease, and gives the entry that was out with it; undefined if there is no such lease. */
-  end(delivery: Delivery): Entry | undefined {
-    if (!(delivery instanceof Lease) || !delivery.isOut) return undefined;
-    delivery.isOut = false;
-    this.#out.remove(delivery);
-    return delivery.entry;
-  }
-
-  /** Ends all leases, and gives the entries that were out. */
-  endAll(): Entry[] {
-    const entries: Entry[] = [];
-    for (let { first } = this.#out; first !== undefined; { first } = this.#out) {
-      entries.push(first.entry);
-      this.end(first);
-    }
-    return entries;
+  constructor(most: number, resolve: (leases: readonly Lease[]) => void) {
+    this.most = most;
+    this.resolve = resolve;
   }
 }
 
-/** A delivery that knows its entry, which saves a table of all that are out. */
-class Lease implements Delivery, Linked<Lease> {
-  readonly notification: Notification;
+/** What a lease is made of. */
+export interface Leased {
+  readonly entry: Entry;
+  /** The POST that is to carry it. */
+  readonly request: OutgoingRequest<Entry>;
+  /** The call that it is for. */
+  readonly call: LeaseCall;
+}
+
+/** A lease in this process: it knows its entry, which saves a table of all that are out. */
+export class LocalLease implements Lease, Linked<LocalLease> {
   readonly attempts: number;
   readonly entry: Entry;
-  readonly #clock: Clock;
-  isOut = true;
-  previous: Lease | undefined = undefined;
-  next: Lease | undefined = undefined;
+  readonly request: OutgoingRequest<Entry>;
+  readonly call: LeaseCall;
+  readonly #owner: LeaseOwner;
+  #notification: Notification | undefined = undefined;
+  isOut = false;
+  previous: LocalLease | undefined = undefined;
+  next: LocalLease | undefined = undefined;
 
-  constructor(entry: Entry, notification: Notification, clock: Clock) {
-    this.notification = notification;
+  constructor({ entry, request, call }: Leased, owner: LeaseOwner) {
     this.attempts = entry.attempts;
     this.entry = entry;
-    this.#clock = clock;
+    this.request = request;
+    this.call = call;
+    this.#owner = owner;
+  }
+
+  get notification(): Notification {
+    if (this.#notification === undefined) throw new Error('a lease was handed out before it was read');
+    return this.#notification;
+  }
+
+  carry(notification: Notification): void {
+    this.#notification = notification;
   }
 
   /** To the second; to the millisecond where the machine's clock says about the same, for it was not set meanwhile. */
   get ageMs(): number {
-    const ageMs = this.#clock.monotonic() - this.entry.acceptedAtSeconds * 1000;
-    const byMachineMs = this.#clock.now() - this.notification.acceptedAtMs;
+    const { clock } = this.#owner;
+    const ageMs = clock.monotonic() - this.entry.acceptedAtSeconds * 1000;
+    const byMachineMs = clock.now() - this.notification.acceptedAtMs;
     return Math.abs(ageMs - byMachineMs) < ROUNDING_MS ? byMachineMs : ageMs;
+  }
+
+  settle(verdict: Verdict, attempt?: Attempt): Promise<boolean> {
+    return this.#owner.settle(this, verdict, attempt);
+  }
+
+  extend(): Promise<boolean> {
+    return Promise.resolve(this.isOut);
+  }
+
+  giveBack(): Promise<boolean> {
+    return Promise.resolve(this.#owner.giveBack(this));
   }
 }

@@ -1,15 +1,16 @@
-import type { Attempt, Delivery, End, Notification, Verdict } from '../core/delivery.ts';
-import type { Outbox, OutboxCounts } from '../core/outbox.ts';
+import { Chain } from '../core/chain.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Attempt, End, Notification, Verdict } from '../core/delivery.ts';
+import type { Lease, Outbox, OutboxCounts, PutResult } from '../core/outbox.ts';
 import { believableWaitMs } from '../core/retry-policy.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { Alarm } from './alarm.ts';
 import { AtHand } from './at-hand.ts';
-import { Destinations } from './destinations.ts';
+import { Destinations, type OutgoingRequest } from './destinations.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
 import type { OutboxOptions, OutboxSurroundings } from '../core/outbox-store.ts';
 import { GuardedRecords } from './guarded-records.ts';
-import { Leases } from './leases.ts';
-import { Lessees } from './lessees.ts';
+import { LeaseCall, type LeaseOwner, LocalLease } from './leases.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Records, type RecordSummary, summaryOf } from './records.ts';
 import { Tally } from './tally.ts';
@@ -19,35 +20,38 @@ import { Unwritten } from './unwritten.ts';
  * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
  * first; then ledger and counts change in one synchronous step.
  */
-export class LocalOutbox implements Outbox {
+export class LocalOutbox implements Outbox, LeaseOwner {
+  readonly clock: Clock;
   readonly #records: GuardedRecords;
   readonly #options: OutboxOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #destinations: Destinations<Entry>;
   readonly #tally: Tally<Entry>;
   readonly #alarm: Alarm;
-  readonly #leases: Leases;
   readonly #atHand: AtHand;
   readonly #readAhead: ReadAhead;
-  readonly #lessees = new Lessees();
+  /** Calls that wait for their turn, and those whose leases are being read. */
+  readonly #waitingCalls = new Chain<LeaseCall>();
+  readonly #readingCalls = new Chain<LeaseCall>();
+  readonly #out = new Chain<LocalLease>();
   readonly #underWay = new UnderWay();
   readonly #unwritten = new Unwritten();
   #isLeasing = true;
   #closed: Promise<void> | undefined;
 
   constructor(records: Records, options: OutboxOptions, surroundings: OutboxSurroundings) {
+    this.clock = surroundings.clock;
     this.#records = new GuardedRecords(records, surroundings.observe);
     this.#options = options;
     this.#surroundings = surroundings;
     this.#atHand = new AtHand(records.atHandBytes);
     this.#destinations = new Destinations({ ...options, order: options.retry.order });
-    this.#leases = new Leases(surroundings.clock);
     this.#readAhead = new ReadAhead({
       records: this.#records,
       atHand: this.#atHand,
       clock: surroundings.clock,
       upcoming: (entry) => this.#destinations.upcoming(entry),
-      give: (entry, notification) => this.#leaseOut(entry, notification),
+      give: (lease, notification) => this.#read(lease, notification),
     });
     this.#tally = new Tally(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
@@ -71,42 +75,50 @@ export class LocalOutbox implements Outbox {
     return this.#tally.takingRoom + this.#unwritten.count < this.#options.capacity;
   }
 
-  put(notification: Notification): Promise<void> {
+  put(notification: Notification): Promise<PutResult> {
     const isFull = !this.hasRoom();
     const mayDropOldest = isFull && this.#options.whenFull === 'drop_oldest';
     const oldest = mayDropOldest ? this.#tally.oldestWaiting() : undefined;
     if (this.#closed !== undefined || (isFull && oldest === undefined)) {
       this.#tally.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
-      return Promise.resolve();
+      return Promise.resolve('dropped');
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
     const acceptedAtMs = monotonicMs(this.#surroundings.clock, notification.acceptedAtMs);
     const end = this.#unwritten.begin(acceptedAtMs);
     const written = this.#records.add(notification).then((key) => {
       end();
-      this.#written(notification, key, acceptedAtMs);
+      return this.#written(notification, key, acceptedAtMs);
     });
     return this.#underWay.track(written);
   }
 
-  lease(): Promise<Delivery | undefined> {
-    const delivery = this.#lessees.wait();
-    this.#handOut();
-    return delivery;
+  lease(most: number): Promise<readonly Lease[]> {
+    return new Promise((resolve) => {
+      this.#waitingCalls.push(new LeaseCall(most, resolve));
+      this.#handOut();
+    });
   }
 
-  settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<boolean> {
+  settle(lease: LocalLease, verdict: Verdict, attempt?: Attempt): Promise<boolean> {
     // At once, so that nothing settles or drops it a second time while its end is being written.
-    const entry = this.#leases.end(delivery);
-    if (entry === undefined) return Promise.resolve(false);
+    if (!this.#end(lease)) return Promise.resolve(false);
+    const { entry, request, notification } = lease;
     entry.attempts += 1;
     // Before the end is written: the sender's next need not wait for the disk.
-    const nowMs = this.#surroundings.clock.monotonic();
-    this.#destinations.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
+    const nowMs = this.clock.monotonic();
+    request.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
     if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
     this.#tally.move(entry, 'leaving');
     this.#handOut();
-    return this.#underWay.track(this.#writeEnd(entry, delivery.notification, verdict, attempt));
+    return this.#underWay.track(this.#writeEnd(entry, notification, verdict, attempt));
+  }
+
+  giveBack(lease: LocalLease): boolean {
+    if (!this.#end(lease)) return false;
+    this.#putBack(lease);
+    this.#handOut();
+    return true;
   }
 
   counts(): OutboxCounts {
@@ -131,7 +143,7 @@ export class LocalOutbox implements Outbox {
     this.#isLeasing = false;
     this.#alarm.cancel();
     this.#readAhead.stop();
-    this.#handOut();
+    this.#endCalls();
   }
 
   close(): Promise<void> {
@@ -142,19 +154,26 @@ export class LocalOutbox implements Outbox {
 
   async #close(): Promise<void> {
     await this.#underWay.settled();
-    for (const entry of this.#leases.endAll()) this.#tally.move(entry, 'waiting');
+    for (let { first } = this.#out; first !== undefined; { first } = this.#out) {
+      this.#end(first);
+      this.#putBack(first);
+    }
     if (this.#records.keepsWhatIsLeft) return;
     await Promise.all(this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
   }
 
-  #written(notification: Notification, key: number | undefined, acceptedAtMs: number): void {
-    if (key === undefined) return this.#tally.refuse(notification, 'unwritable');
+  #written(notification: Notification, key: number | undefined, acceptedAtMs: number): PutResult {
+    if (key === undefined) {
+      this.#tally.refuse(notification, 'unwritable');
+      return 'dropped';
+    }
     const entry = newEntry(summaryOf(notification, key), acceptedAtMs);
     this.#atHand.keep(entry, notification);
     this.#tally.accept(entry);
     this.#surroundings.observe({ kind: 'notification-accepted', notification });
     this.#destinations.add(entry);
     this.#handOut();
+    return 'accepted';
   }
 
   #postpone(entry: Entry, afterMs: number): Promise<boolean> {
@@ -171,7 +190,7 @@ export class LocalOutbox implements Outbox {
 
   #writeEnd(entry: Entry, notification: Notification, verdict: End, attempt?: Attempt): Promise<boolean> {
     if (verdict.kind === 'delivered') {
-      return this.#records.remove(entry, 'delivered').then(() => this.#end(entry, 'delivered'));
+      return this.#records.remove(entry, 'delivered').then(() => this.#gone(entry, 'delivered'));
     }
     const end = {
       reason: verdict.reason,
@@ -179,10 +198,10 @@ export class LocalOutbox implements Outbox {
       attempts: entry.attempts,
     };
     const letter = { notification, ...end, ...(attempt && { attempt }) };
-    return this.#records.bury(entry, letter).then(() => this.#end(entry, 'dead'));
+    return this.#records.bury(entry, letter).then(() => this.#gone(entry, 'dead'));
   }
 
-  #end(entry: Entry, end: 'delivered' | 'dead' | 'dropped'): true {
+  #gone(entry: Entry, end: 'delivered' | 'dead' | 'dropped'): true {
     this.#atHand.forget(entry);
     this.#tally.end(entry, end);
     return true;
@@ -193,23 +212,20 @@ export class LocalOutbox implements Outbox {
     this.#destinations.remove(entry);
     const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
     await this.#records.remove(entry, 'dropped');
-    this.#end(entry, 'dropped');
+    this.#gone(entry, 'dropped');
     if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
     this.#handOut();
   }
 
   #handOut(): void {
-    if (!this.#isLeasing) return this.#endLessees();
-    const nowMs = this.#surroundings.clock.monotonic();
-    while (this.#lessees.count > this.#readAhead.wanted) {
-      const entry = this.#destinations.take(nowMs);
-      if (entry === undefined) return this.#wakeAtNextTurn(nowMs);
-      this.#begin(entry);
+    if (!this.#isLeasing) return this.#endCalls();
+    const nowMs = this.clock.monotonic();
+    for (let { first } = this.#waitingCalls; first !== undefined; { first } = this.#waitingCalls) {
+      const request = this.#destinations.begin(nowMs);
+      if (request === undefined) return this.#wakeAtNextTurn(nowMs);
+      this.#waitingCalls.remove(first);
+      this.#fill(first, request);
     }
-  }
-
-  #endLessees(): void {
-    while (this.#lessees.count > 0) this.#lessees.serve(undefined);
   }
 
   #wakeAtNextTurn(nowMs: number): void {
@@ -217,24 +233,85 @@ export class LocalOutbox implements Outbox {
     if (atMs !== undefined) this.#alarm.set(atMs);
   }
 
-  #begin(entry: Entry): void {
-    if (entry.notification === undefined) {
-      this.#tally.move(entry, 'reading');
-      this.#readAhead.want(entry);
-    } else {
-      this.#readAhead.taken(entry);
-      this.#leaseOut(entry, entry.notification);
+  /** Gives a call what it may carry; once all of it is read, the call is served. */
+  #fill(call: LeaseCall, request: OutgoingRequest<Entry>): void {
+    this.#readingCalls.push(call);
+    for (let count = 0; count < call.most; count += 1) {
+      const entry = request.take();
+      if (entry === undefined) break;
+      const lease = new LocalLease({ entry, request, call }, this);
+      call.leases.push(lease);
+      if (entry.notification === undefined) this.#want(lease);
+      else this.#haveAtHand(lease, entry.notification);
     }
+    this.#serveIfRead(call);
+  }
+
+  #haveAtHand(lease: LocalLease, notification: Notification): void {
+    this.#readAhead.taken(lease.entry);
+    this.#tally.move(lease.entry, 'in-flight');
+    lease.carry(notification);
+  }
+
+  #want(lease: LocalLease): void {
+    lease.call.unread += 1;
+    this.#tally.move(lease.entry, 'reading');
+    this.#readAhead.want(lease);
   }
 
   /** Without a notification, because the record cannot be read, it is dropped, but not removed: it can be looked into. */
-  #leaseOut(entry: Entry, notification: Notification | undefined): void {
-    if (notification === undefined) {
-      this.#destinations.withdraw(entry);
-      this.#end(entry, 'dropped');
-      return this.#handOut();
+  #read(lease: LocalLease, notification: Notification | undefined): void {
+    const { call, entry, request } = lease;
+    call.unread -= 1;
+    if (notification !== undefined) {
+      this.#tally.move(entry, 'in-flight');
+      lease.carry(notification);
+    } else {
+      call.leases = call.leases.filter((other) => other !== lease);
+      request.withdraw(entry);
+      this.#gone(entry, 'dropped');
     }
-    this.#tally.move(entry, 'in-flight');
-    this.#lessees.serve(this.#leases.begin(entry, notification));
+    this.#serveIfRead(call);
+    if (notification === undefined) this.#handOut();
+  }
+
+  #serveIfRead(call: LeaseCall): void {
+    if (call.unread > 0) return;
+    this.#readingCalls.remove(call);
+    if (call.leases.length === 0) return this.#waitingCalls.unshift(call);
+    for (const lease of call.leases) {
+      lease.isOut = true;
+      this.#out.push(lease);
+    }
+    call.resolve(call.leases);
+  }
+
+  /** Ends a lease that is out; false if it has ended before. */
+  #end(lease: LocalLease): boolean {
+    if (!lease.isOut) return false;
+    lease.isOut = false;
+    this.#out.remove(lease);
+    return true;
+  }
+
+  /** What was taken and not attempted waits as before. */
+  #putBack({ entry, request }: LocalLease): void {
+    request.giveBack(entry);
+    this.#tally.move(entry, 'waiting');
+  }
+
+  #endCalls(): void {
+    for (let { first } = this.#readingCalls; first !== undefined; { first } = this.#readingCalls) {
+      this.#readingCalls.remove(first);
+      for (const lease of first.leases) {
+        if (lease.entry.state === 'reading') this.#readAhead.unwant(lease);
+        this.#putBack(lease);
+      }
+      first.resolve([]);
+    }
+    for (let { first } = this.#waitingCalls; first !== undefined; { first } = this.#waitingCalls) {
+      this.#waitingCalls.remove(first);
+      first.resolve([]);
+    }
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Notification } from '../core/delivery.ts';
 import type { AtHand } from './at-hand.ts';
 import type { Entry } from './entry.ts';
+import type { LocalLease } from './leases.ts';
 import type { GuardedRecords } from './guarded-records.ts';
 
 /** So many are kept read ahead: enough for the tens of milliseconds that a slow disk may take for a flush. */
@@ -18,8 +19,8 @@ export interface ReadAheadOptions {
   readonly clock: Clock;
   /** The entries that probably come after this one. */
   readonly upcoming: (entry: Entry) => Iterable<Entry>;
-  /** Takes each wanted entry once it is read; without a notification if it was removed or cannot be read. */
-  readonly give: (entry: Entry, notification: Notification | undefined) => void;
+  /** Takes each wanted lease once it is read; without a notification if it was removed or cannot be read. */
+  readonly give: (lease: LocalLease, notification: Notification | undefined) => void;
 }
 
 /**
@@ -28,8 +29,7 @@ export interface ReadAheadOptions {
  */
 export class ReadAhead {
   readonly #options: ReadAheadOptions;
-  readonly #wanted = new Chain<Entry>();
-  #wantedCount = 0;
+  readonly #wanted = new Chain<LocalLease>();
   #isReading = false;
   /** About how many of those that were read ahead are left. */
   #left = 0;
@@ -42,17 +42,11 @@ export class ReadAhead {
     this.#options = options;
   }
 
-  /** How many entries are wanted and not read yet. */
-  get wanted(): number {
-    return this.#wantedCount;
-  }
-
-  /** Reads an entry (state `reading`) and gives it. */
-  want(entry: Entry): void {
-    this.#wanted.push(entry);
-    this.#wantedCount += 1;
+  /** Reads what a lease is to carry, and gives it. */
+  want(lease: LocalLease): void {
+    this.#wanted.push(lease);
     this.#left = 0;
-    this.#read(entry);
+    this.#read(lease.entry);
   }
 
   /** To be told of each entry that is taken and at hand: when half of what was read ahead is gone, more is read. */
@@ -63,25 +57,21 @@ export class ReadAhead {
     if (2 * this.#left < MOST_AHEAD && 2 * this.#taken >= this.#gave) this.#read(entry);
   }
 
-  /** Wants nothing any more: what was wanted waits again. */
+  /** Reads nothing more. */
   stop(): void {
     this.#cancelAgain();
-    for (let { first } = this.#wanted; first !== undefined; { first } = this.#wanted) {
-      this.#unwant(first);
-      first.state = 'waiting';
-    }
   }
 
-  #unwant(entry: Entry): void {
-    this.#wanted.remove(entry);
-    this.#wantedCount -= 1;
+  /** Wants a lease no more. */
+  unwant(lease: LocalLease): void {
+    this.#wanted.remove(lease);
   }
 
   /** One reading at a time: what is wanted meanwhile is read together after it. */
   #read(entry: Entry): void {
     if (this.#isReading) return;
     const entries: Entry[] = [];
-    for (let one = this.#wanted.first; one !== undefined; one = one.next) entries.push(one);
+    for (let one = this.#wanted.first; one !== undefined; one = one.next) entries.push(one.entry);
     this.#addUpcoming(entry, entries);
     this.#gave = 0;
     this.#taken = 0;
@@ -104,24 +94,32 @@ export class ReadAhead {
 
   /** @param read For the first of the entries; undefined: nothing can be read now. */
   #have(entries: readonly Entry[], read: readonly (Notification | undefined)[] | undefined): void {
-    const { atHand, clock, give } = this.#options;
-    read?.forEach((notification, index) => {
-      const entry = entries[index]!;
-      if (entry.state === 'reading') {
-        this.#unwant(entry);
-        give(entry, notification);
-      } else if (notification !== undefined && entry.state === 'waiting') {
-        atHand.keepAhead(entry, notification);
-        this.#gave += 1;
-        this.#left += 1;
-      }
-    });
+    read?.forEach((notification, index) => this.#haveOne(entries[index]!, notification));
     this.#isReading = false;
     const readNext = (): void => {
       const { first } = this.#wanted;
-      if (first !== undefined) this.#read(first);
+      if (first !== undefined) this.#read(first.entry);
     };
     if (read !== undefined) readNext();
-    else if (this.#wantedCount > 0) this.#cancelAgain = clock.after(AGAIN_MS, readNext);
+    else if (!this.#wanted.isEmpty()) this.#cancelAgain = this.#options.clock.after(AGAIN_MS, readNext);
+  }
+
+  #haveOne(entry: Entry, notification: Notification | undefined): void {
+    const { atHand, give } = this.#options;
+    if (entry.state === 'reading') {
+      const lease = this.#wantedFor(entry);
+      this.#wanted.remove(lease);
+      give(lease, notification);
+    } else if (notification !== undefined && entry.state === 'waiting') {
+      atHand.keepAhead(entry, notification);
+      this.#gave += 1;
+      this.#left += 1;
+    }
+  }
+
+  /** Nearly always the first one: they are read in the order in which they were wanted. */
+  #wantedFor(entry: Entry): LocalLease {
+    for (let one = this.#wanted.first; one !== undefined; one = one.next) if (one.entry === entry) return one;
+    throw new Error('an entry is being read that nobody wants');
   }
 }

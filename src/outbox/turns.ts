@@ -14,8 +14,8 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
   readonly waiting: Chain<T>;
   /** Those that wait for their next attempt, the oldest first; made for the first one. */
   aside: Chain<T> | undefined;
-  /** One of them is out: the others stand still. */
-  isOut: boolean;
+  /** How many of them are out: meanwhile the others stand still. */
+  out: number;
   /** The oldest one had the last turn, though it was not due. */
   hadOldest: boolean;
   isReady: boolean;
@@ -109,7 +109,7 @@ export class Turns<T extends Waiting<T>> {
     for (const queue of [...back.keys()].sort(oldestFirst).reverse()) this.#moveToFront(queue);
   }
 
-  /** Takes the next one whose turn it is; it stays out until `end` or `putAside`. */
+  /** Takes the next one whose turn it is; it stays out until `end`, `putAside` or `giveBack`. */
   take(isAway = false): T | undefined {
     const queue = this.#ready.first;
     const next = queue?.waiting.first;
@@ -118,7 +118,7 @@ export class Turns<T extends Waiting<T>> {
     queue.hadOldest = oldest !== undefined && oldest.key < next.key;
     if (queue.hadOldest) this.#takeAside(queue, oldest!);
     else queue.waiting.remove(next);
-    queue.isOut = this.#order !== 'none';
+    if (this.#order !== 'none') queue.out += 1;
     this.#update(queue);
     return queue.hadOldest ? oldest : next;
   }
@@ -144,15 +144,24 @@ export class Turns<T extends Waiting<T>> {
 
   /** Ends the turn of one that is not to come again. */
   end(item: T): void {
-    const queue = this.#queueOf(item);
-    queue.isOut = false;
-    this.#update(queue);
+    this.#update(this.#endTurn(item));
   }
 
   /** Ends the turn of one that is to come again at `atMs`. */
   putAside(item: T, atMs: number): void {
-    this.#queueOf(item).isOut = false;
+    this.#endTurn(item);
     this.addAside(item, atMs);
+  }
+
+  /** Ends the turn of one that was not attempted: it has the next turn, of its sender and of all. */
+  giveBack(item: T): void {
+    const queue = this.#endTurn(item);
+    if (item.dueAtMs > 0) {
+      queue.hadOldest = false;
+      return this.addAside(item, item.dueAtMs);
+    }
+    this.#putBack(queue, [item], this.#order !== 'none');
+    this.#moveToFront(queue);
   }
 
   /** Takes away one that waits; one that is out stays out. */
@@ -204,6 +213,7 @@ export class Turns<T extends Waiting<T>> {
       while (isByAge && after !== undefined && after.key < item.key) after = after.next;
       if (after === undefined) queue.waiting.push(item);
       else queue.waiting.insertBefore(after, item);
+      item.dueAtMs = 0;
     }
     this.#update(queue);
   }
@@ -216,6 +226,12 @@ export class Turns<T extends Waiting<T>> {
       queues.push(first);
     }
     for (const queue of queues.sort(oldestFirst)) this.#ready.push(queue);
+  }
+
+  #endTurn(item: T): SenderQueue<T> {
+    const queue = this.#queueOf(item);
+    if (this.#order !== 'none') queue.out -= 1;
+    return queue;
   }
 
   #takeAside(queue: SenderQueue<T>, item: T): T {
@@ -239,13 +255,13 @@ export class Turns<T extends Waiting<T>> {
   /** Keeps a queue among the ready ones while its first one may go, and lets it go some time after it has nothing left. */
   #update(queue: SenderQueue<T>): void {
     const isEmpty = queue.waiting.isEmpty();
-    const isReady = !isEmpty && !queue.isOut && !this.#isHeld(queue);
+    const isReady = !isEmpty && queue.out === 0 && !this.#isHeld(queue);
     if (isReady !== queue.isReady) {
       if (isReady) this.#ready.push(queue);
       else this.#ready.remove(queue);
       queue.isReady = isReady;
     }
-    const isUnused = isEmpty && !queue.isOut && queue.aside?.first === undefined;
+    const isUnused = isEmpty && queue.out === 0 && queue.aside?.first === undefined;
     if (isUnused === queue.isUnused) return;
     queue.isUnused = isUnused;
     this.#unused += isUnused ? 1 : -1;
@@ -265,7 +281,7 @@ export class Turns<T extends Waiting<T>> {
       queue = {
         waiting: new Chain(),
         aside: undefined,
-        isOut: false,
+        out: 0,
         hadOldest: false,
         isReady: false,
         isUnused: true,

@@ -8,7 +8,7 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import { memoryOutbox, memoryStore, outboxOptions } from '../support/outbox.ts';
+import { leaseOne, memoryOutbox, memoryStore, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { eventOf } from '../support/stanza.ts';
@@ -50,11 +50,11 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
   await router.settled();
   const requests = [];
   while (outbox.counts().waiting > 0) {
-    const delivery = await outbox.lease();
+    const delivery = await leaseOne(outbox);
     if (delivery === undefined) break;
     const { pool, path, headers, body } = delivery.notification;
     requests.push({ pool, path, type: headers['content-type'], body });
-    await outbox.settle(delivery, { kind: 'delivered' });
+    await delivery.settle({ kind: 'delivered' });
   }
   expect(observed.filter(({ kind }) => kind !== 'notification-accepted')).toEqual([]);
   expectLedgerBalanced(surroundings.ledger, outbox.counts());

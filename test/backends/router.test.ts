@@ -740,7 +740,7 @@ function slowOutbox(outbox: Outbox, ready: Promise<void>): Outbox {
   const slow = Object.create(outbox) as Outbox;
   slow.put = async (notification) => {
     await ready;
-    await outbox.put(notification);
+    return outbox.put(notification);
   };
   return slow;
 }

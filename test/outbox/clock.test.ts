@@ -6,7 +6,7 @@ import { Ledger } from '../../src/core/ledger.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { notification } from '../support/notification.ts';
-import { outboxOptions } from '../support/outbox.ts';
+import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
 import { SettableClock } from '../support/zoo.ts';
 
@@ -50,10 +50,10 @@ async function put({ outbox, clock }: Run, id: string): Promise<void> {
 
 /** An attempt that fails, and what comes of it. */
 async function fail({ outbox, clock }: Run): Promise<{ delivery: Delivery; verdict: Verdict }> {
-  const delivery = (await outbox.lease())!;
+  const delivery = (await leaseOne(outbox))!;
   const attempt = { outcome: '5xx', status: 503, durationSeconds: 0 } as const;
   const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random: () => 0 });
-  await outbox.settle(delivery, verdict, attempt);
+  await delivery.settle(verdict, attempt);
   return { delivery, verdict };
 }
 
@@ -74,7 +74,7 @@ describe("while a sidecar runs, the machine's clock", () => {
     const { delivery, verdict } = await fail(sidecar);
     expect(delivery.ageMs).toBe(60_000);
     expect(verdict).toEqual({ kind: 'retry', afterMs: 500 });
-    const lease = outbox.lease();
+    const lease = leaseOne(outbox);
     clock.advance(500);
     expect((await lease)?.attempts).toBe(1);
   });
@@ -116,7 +116,7 @@ describe("between two runs of a sidecar, the machine's clock", () => {
     await fail(first);
     await first.end();
     const second = await run(clockAt(-10 * DAY_MS));
-    const lease = second.outbox.lease();
+    const lease = leaseOne(second.outbox);
     second.clock.advance(1000);
     const delivery = await lease;
     expect(delivery).toMatchObject({ attempts: 1, ageMs: 1000 });

@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Attempt, Delivery, Notification, Verdict } from '../../src/core/delivery.ts';
+import type { Attempt, Notification, Verdict } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import type { Outbox, OutboxCounts } from '../../src/core/outbox.ts';
+import type { Lease, Outbox, OutboxCounts } from '../../src/core/outbox.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { RequestLimit } from '../../src/outbox/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
-import { type OutboxChanges, outboxOptions } from '../support/outbox.ts';
+import { leaseOne, type OutboxChanges, outboxOptions } from '../support/outbox.ts';
 
 type EngineName = keyof typeof engines;
 
@@ -86,15 +86,15 @@ class Bench {
     }
   }
 
-  async lease(): Promise<Delivery> {
-    const delivery = await this.outbox.lease();
+  async lease(): Promise<Lease> {
+    const delivery = await leaseOne(this.outbox);
     this.check();
     if (delivery === undefined) throw new Error('leasing was stopped');
     return delivery;
   }
 
-  async settle(delivery: Delivery, verdict: Verdict, attempt?: Attempt): Promise<void> {
-    await this.outbox.settle(delivery, verdict, attempt);
+  async settle(lease: Lease, verdict: Verdict, attempt?: Attempt): Promise<void> {
+    await lease.settle(verdict, attempt);
     this.check();
   }
 
@@ -130,7 +130,7 @@ async function openBench(engine: EngineName, options: OutboxChanges = {}): Promi
   return bench;
 }
 
-const idOf = ({ notification: { id } }: Delivery): string => id;
+const idOf = ({ notification: { id } }: Lease): string => id;
 
 describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (engine) => {
   describe('put, lease and settle', () => {
@@ -575,10 +575,10 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
   describe('stopLeasing()', () => {
     it('ends the leases that wait and those to come with nothing', async () => {
       const bench = await openBench(engine);
-      const waiting = bench.outbox.lease();
+      const waiting = leaseOne(bench.outbox);
       bench.outbox.stopLeasing();
       expect(await waiting).toBeUndefined();
-      expect(await bench.outbox.lease()).toBeUndefined();
+      expect(await leaseOne(bench.outbox)).toBeUndefined();
     });
 
     it('hands out nothing any more, neither what waits nor what becomes due', async () => {
@@ -587,7 +587,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       await bench.settle(await bench.lease(), retryAfter(1000));
       bench.outbox.stopLeasing();
       bench.advance(1000);
-      expect(await bench.outbox.lease()).toBeUndefined();
+      expect(await leaseOne(bench.outbox)).toBeUndefined();
       expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 0 });
     });
 
@@ -605,11 +605,11 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
   describe('close()', () => {
     it('ends leases, and may be called twice', async () => {
       const bench = await openBench(engine);
-      const lease = bench.outbox.lease();
+      const lease = leaseOne(bench.outbox);
       await bench.outbox.close();
       expect(await lease).toBeUndefined();
       await bench.outbox.close();
-      expect(await bench.outbox.lease()).toBeUndefined();
+      expect(await leaseOne(bench.outbox)).toBeUndefined();
       bench.check();
     });
 
@@ -617,7 +617,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       const bench = await openBench(engine);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
-      const lease = bench.outbox.lease();
+      const lease = leaseOne(bench.outbox);
       await bench.end();
       await lease;
       expect(bench.clock.timers).toBe(0);
@@ -685,7 +685,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       await bench.put('alice1');
       const before = await bench.lease();
       await bench.reopen();
-      expect(await bench.outbox.settle(before, delivered)).toBe(false);
+      expect(await before.settle(delivered)).toBe(false);
       expect(idOf(await bench.lease())).toBe('alice1');
     });
   });
@@ -710,7 +710,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
       const out = new Map<string, number>();
       let mostOutOfOne = 0;
       const work = async (): Promise<void> => {
-        for (let delivery = await bench.outbox.lease(); delivery; delivery = await bench.outbox.lease()) {
+        for (let delivery = await leaseOne(bench.outbox); delivery; delivery = await leaseOne(bench.outbox)) {
           const { id, sender } = delivery.notification;
           attempts.push(id);
           out.set(sender, (out.get(sender) ?? 0) + 1);
@@ -894,7 +894,7 @@ class Model {
     );
   }
 
-  handOut({ notification: { id }, attempts }: Delivery): void {
+  handOut({ notification: { id }, attempts }: Lease): void {
     const item = this.items.find((known) => known.id === id);
     if (item === undefined) throw new Error(`${id} was never put`);
     if (!this.mayGoOut(item)) throw new Error(`${id} may not go out: ${JSON.stringify(this.items)}`);
@@ -935,13 +935,13 @@ class Model {
 
 /** A bench whose leases are taken in the background. */
 class LeasedBench extends Bench {
-  readonly out = new Map<string, Delivery>();
-  readonly #handedOut: Delivery[] = [];
+  readonly out = new Map<string, Lease>();
+  readonly #handedOut: Lease[] = [];
   #tell = (): void => undefined;
   ended = 0;
 
   ask(): void {
-    void this.outbox.lease().then((delivery) => {
+    void leaseOne(this.outbox).then((delivery) => {
       if (delivery === undefined) this.ended += 1;
       else {
         this.#handedOut.push(delivery);
@@ -951,11 +951,11 @@ class LeasedBench extends Bench {
     });
   }
 
-  takeHandedOut(): Delivery | undefined {
+  takeHandedOut(): Lease | undefined {
     return this.#handedOut.shift();
   }
 
-  async nextHandedOut(): Promise<Delivery> {
+  async nextHandedOut(): Promise<Lease> {
     for (;;) {
       const delivery = this.#handedOut.shift();
       if (delivery !== undefined) return delivery;
@@ -1020,7 +1020,7 @@ class Put implements Step {
   }
 }
 
-class Lease implements Step {
+class Ask implements Step {
   check(): boolean {
     return true;
   }
@@ -1134,7 +1134,7 @@ const anyCommands = [
   fc
     .tuple(fc.constantFrom('alice', 'bob', 'carol'), fc.constantFrom(...bothBackends))
     .map(([sender, backend]) => new Put(sender, backend)),
-  fc.constant(new Lease()),
+  fc.constant(new Ask()),
   fc.tuple(fc.nat(9), anyEnd).map(([nth, [verdict, attempt]]) => new Settle(nth, verdict, attempt)),
   fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(600)).map((ms) => new Advance(ms)),
 ];
@@ -1144,7 +1144,7 @@ const reopen = fc.constant(new Reopen());
 /** Whatever is left can be delivered; then nothing is left, and nobody was forgotten. */
 async function finish(model: Model, real: LeasedBench): Promise<void> {
   while (model.in('waiting', 'aside', 'out').length > 0) {
-    await new Lease().run(model, real);
+    await new Ask().run(model, real);
     await new Advance(100).run(model, real);
     while (model.in('out').length > 0) await new Settle(0, delivered, response('2xx')).run(model, real);
   }

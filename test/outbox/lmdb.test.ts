@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
-import { outboxOptions } from '../support/outbox.ts';
+import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { openDatabase } from '../../src/outbox/lmdb/database.js';
 import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
@@ -118,7 +118,7 @@ describe('dead letters of the engine lmdb', () => {
     const attempt = { outcome: '4xx', status: 410, durationSeconds: 0.5 } as const;
     for (let index = 1; index <= 5; index += 1) {
       await outbox.put(notification(`alice${index}`));
-      await outbox.settle((await outbox.lease())!, { kind: 'dead', reason: 'rejected' }, attempt);
+      await (await leaseOne(outbox))!.settle({ kind: 'dead', reason: 'rejected' }, attempt);
     }
     await close();
     const { letters, ledger } = await readFolder(folder);
@@ -309,7 +309,7 @@ describe('a folder whose files are not there any more', () => {
       expect.objectContaining({ kind: 'notification-dropped', reason: 'unwritable' }),
     );
     // What was accepted before is in memory or in the file that is open still.
-    expect((await outbox.lease())?.notification.id).toBe('before');
+    expect((await leaseOne(outbox))?.notification.id).toBe('before');
   });
 
   it('is noticed by the first write, without a look', async () => {
@@ -345,7 +345,7 @@ describe('data.mdb', () => {
     const deliver = async (count: number): Promise<void> => {
       for (let index = 1; index <= count; index += 1) {
         await outbox.put(notification(`${index}`, { body: 'x'.repeat(1000) }));
-        await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+        await (await leaseOne(outbox))!.settle({ kind: 'delivered' });
       }
     };
     await deliver(100);
@@ -364,7 +364,7 @@ describe('the count of dead letters', () => {
     expect(first.store.deadLetters()).toBe(0);
     for (let index = 1; index <= 3; index += 1) {
       await first.outbox.put(notification(`alice${index}`));
-      await first.outbox.settle((await first.outbox.lease())!, { kind: 'dead', reason: 'rejected' });
+      await (await leaseOne(first.outbox))!.settle({ kind: 'dead', reason: 'rejected' });
       expect(first.store.deadLetters()).toBe(index);
     }
     for (const id of ['4', '5']) {
@@ -435,7 +435,7 @@ describe('a data.mdb that was cut off', () => {
     const second = await openFolder(folder);
     const ends: Promise<boolean>[] = [];
     for (let index = 1; index < count; index += 1) {
-      ends.push(second.outbox.settle((await second.outbox.lease())!, { kind: 'delivered' }));
+      ends.push((await leaseOne(second.outbox))!.settle({ kind: 'delivered' }));
     }
     await Promise.all(ends);
     await second.close();
@@ -529,11 +529,11 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const disk = makeDisk(4 * 1024 ** 2);
     const { outbox, store, ledger } = await openFolder(disk.folder);
     for (let index = 0; store.problem() === undefined; index += 1) await outbox.put(large(`${index}`));
-    const retried = (await outbox.lease())!;
-    await outbox.settle(retried, { kind: 'retry', afterMs: 1000 });
+    const retried = (await leaseOne(outbox))!;
+    await retried.settle({ kind: 'retry', afterMs: 1000 });
     expect(store.problem()).toContain('the disk is full');
     for (let left = outbox.counts().waiting - 1; left > 0; left -= 1) {
-      await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+      await (await leaseOne(outbox))!.settle({ kind: 'delivered' });
       expect(store.problem()).toContain('the disk is full');
     }
     const { dropped } = ledger.entry('chats');
@@ -589,7 +589,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     }
     const { waiting } = outbox.counts();
     for (let left = waiting; left > 0; left -= 1) {
-      await outbox.settle((await outbox.lease())!, { kind: 'delivered' });
+      await (await leaseOne(outbox))!.settle({ kind: 'delivered' });
     }
     expect(ledger.entry('chats').delivered).toBe(waiting);
     const before = ledger.entry('chats').dropped;
@@ -620,13 +620,13 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
         expectLedgerBalanced(ledger, outbox.counts());
         // All that is due: one put off, some ended one by one, some together.
         const due = outbox.counts().waiting - (round - 1);
-        const leases = await Promise.all(Array.from({ length: due }, () => outbox.lease()));
+        const leases = await Promise.all(Array.from({ length: due }, () => leaseOne(outbox)));
         const [first, ...others] = leases.map((lease) => lease!);
         kept.push(first!.notification.id);
-        await outbox.settle(first!, { kind: 'retry', afterMs: 1e9 });
+        await first!.settle({ kind: 'retry', afterMs: 1e9 });
         const together = others.splice(0, others.length / 2);
-        for (const other of others) expect(await outbox.settle(other, { kind: 'delivered' })).toBe(true);
-        const settled = await Promise.all(together.map((each) => outbox.settle(each, { kind: 'delivered' })));
+        for (const other of others) expect(await other.settle({ kind: 'delivered' })).toBe(true);
+        const settled = await Promise.all(together.map((each) => each.settle({ kind: 'delivered' })));
         expect(settled).not.toContain(false);
         expectLedgerBalanced(ledger, outbox.counts());
 
@@ -650,7 +650,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const { outbox, store } = opened;
     for (let index = 1; index <= 200; index += 1) {
       await outbox.put(large(`${index}`));
-      await outbox.settle((await outbox.lease())!, { kind: 'dead', reason: 'rejected' });
+      await (await leaseOne(outbox))!.settle({ kind: 'dead', reason: 'rejected' });
     }
     disk.fill();
     for (let index = 1; store.problem() === undefined; index += 1) await outbox.put(large(`full${index}`));

@@ -7,7 +7,7 @@ import type { Observation } from '../../src/core/observation.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
 import type { Records } from '../../src/outbox/records.ts';
-import { outboxOptions } from '../support/outbox.ts';
+import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 
@@ -88,9 +88,9 @@ it('changes the counts only when a verdict is written, and takes no second one m
   const put = outbox.put(notification('1'));
   records.held[0]!.resolve();
   await put;
-  const delivery = (await outbox.lease())!;
-  const settled = outbox.settle(delivery, { kind: 'delivered' });
-  expect(await outbox.settle(delivery, { kind: 'dead', reason: 'rejected' })).toBe(false);
+  const delivery = (await leaseOne(outbox))!;
+  const settled = delivery.settle({ kind: 'delivered' });
+  expect(await delivery.settle({ kind: 'dead', reason: 'rejected' })).toBe(false);
   expect(check()).toMatchObject({ waiting: 1, inFlight: 0 });
   expect(ledger.entry('chats').delivered).toBe(0);
   records.held[1]!.reject(new Error('read-only'));
@@ -118,8 +118,8 @@ it("hands out a sender's next while the end of the one before is being written",
   const puts = [outbox.put(notification('1')), outbox.put(notification('2'))];
   for (const { resolve } of records.held) resolve();
   await Promise.all(puts);
-  void outbox.settle((await outbox.lease())!, { kind: 'delivered' });
-  expect((await outbox.lease())?.notification.id).toBe('2');
+  void (await leaseOne(outbox))!.settle({ kind: 'delivered' });
+  expect((await leaseOne(outbox))?.notification.id).toBe('2');
 });
 
 it('drops and counts what cannot be read any more, and hands out the next', async () => {
@@ -128,7 +128,7 @@ it('drops and counts what cannot be read any more, and hands out the next', asyn
   for (const { resolve } of records.held) resolve();
   await Promise.all(puts);
   records.stored.delete(1);
-  expect((await outbox.lease())?.notification.id).toBe('2');
+  expect((await leaseOne(outbox))?.notification.id).toBe('2');
   expect(ledger.entry('chats').dropped).toBe(1);
   expect(check()).toMatchObject({ waiting: 0, inFlight: 1 });
 });

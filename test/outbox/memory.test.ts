@@ -5,7 +5,7 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
+import { leaseOne, memoryOutbox, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 
 setFlagsFromString('--expose-gc');
@@ -22,7 +22,7 @@ it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
       { clock: new ManualClock(), observe: () => undefined, ledger: new Ledger() },
     );
     await outbox.put(notificationOf(0));
-    const leased = await outbox.lease();
+    const leased = await leaseOne(outbox);
     collectGarbage();
     const before = process.memoryUsage().heapUsed;
     for (let index = 1; index <= 10_000; index += 1) await outbox.put(notificationOf(index));

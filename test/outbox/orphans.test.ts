@@ -6,7 +6,7 @@ import { engines } from '../../src/outbox/engines/index.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { notification } from '../support/notification.ts';
-import { outboxOptions } from '../support/outbox.ts';
+import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { readFolder, temporaryFolder } from '../support/outbox-folder.ts';
 
 const MAX_AGE_MS = 3_600_000;
@@ -120,7 +120,7 @@ describe('notifications of a pool that is not configured any more', () => {
     await (await openRun(folder, ['stays'], clock)).end();
     const run = await openRun(folder, ['gone'], clock);
     expect(run.orphans()).toEqual({});
-    expect((await run.outboxes[0]!.lease())?.notification.id).toBe('n1');
+    expect((await leaseOne(run.outboxes[0]!))?.notification.id).toBe('n1');
   });
 
   it('leave no timer behind', async () => {

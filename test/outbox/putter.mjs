@@ -61,7 +61,7 @@ async function put(writer) {
     toBeSettled += Number(share);
     while (toBeSettled >= 1) {
       toBeSettled -= 1;
-      await settle(await outbox.lease());
+      await settle((await outbox.lease(1))[0]);
     }
   }
 }
@@ -71,9 +71,9 @@ async function settle(delivery) {
   const { id } = delivery.notification;
   const digit = Number(id.at(-1));
   say(`?${id}`);
-  if (digit < 2 && delivery.attempts === 0) await outbox.settle(delivery, { kind: 'retry', afterMs: 10 });
-  else if (digit < 9) await outbox.settle(delivery, { kind: 'delivered' }).then(() => say(`-${id}`));
-  else await outbox.settle(delivery, { kind: 'dead', reason: 'rejected' }).then(() => say(`=${id}`));
+  if (digit < 2 && delivery.attempts === 0) await delivery.settle({ kind: 'retry', afterMs: 10 });
+  else if (digit < 9) await delivery.settle({ kind: 'delivered' }).then(() => say(`-${id}`));
+  else await delivery.settle({ kind: 'dead', reason: 'rejected' }).then(() => say(`=${id}`));
 }
 
 for (let writer = 0; writer < WRITERS; writer += 1) void put(writer);

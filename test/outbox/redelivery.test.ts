@@ -8,7 +8,7 @@ import { ManualClock } from '../support/clock.ts';
 import { store as storeIn } from '../support/dead-letters.ts';
 import { notification } from '../support/notification.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
-import { outboxOptions } from '../support/outbox.ts';
+import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
 
 const letterOf = (id: string, body = id): DeadLetter => ({
@@ -93,6 +93,6 @@ describeWithSmallDisk('a letter that is to be delivered again', (makeDisk) => {
     expect(outbox.counts().waiting).toBe(0);
     disk.unfill();
     await lookUntil(clock, () => outbox.counts().waiting === 1);
-    expect((await outbox.lease())?.notification.id).toBe('large');
+    expect((await leaseOne(outbox))?.notification.id).toBe('large');
   });
 });

@@ -39,11 +39,12 @@ async function use() {
   const ends = [];
   for (let index = 0; outbox.counts().waiting > 0; index += 1) {
     // One that cannot be read is dropped, and then there may be none.
-    const delivery = await Promise.race([outbox.lease(), outbox.drained()]);
+    const leases = await Promise.race([outbox.lease(1), outbox.drained()]);
+    const delivery = leases?.[0];
     if (delivery === undefined) break;
     if (index % 100 === 0) ends.push(outbox.put({ ...delivery.notification, id: randomUUID(), body: 'x' }));
     const verdict = index % 3 === 0 ? { kind: 'dead', reason: 'rejected' } : { kind: 'delivered' };
-    ends.push(outbox.settle(delivery, verdict));
+    ends.push(delivery.settle(verdict));
   }
   await Promise.all(ends);
   await outbox.close();

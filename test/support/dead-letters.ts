@@ -10,7 +10,7 @@ import { summaryOf } from '../../src/outbox/records.ts';
 import { folderWith, good } from '../config/load-text.ts';
 import { type CliOptions, type CliResult, runCli } from './cli.ts';
 import { ManualClock } from './clock.ts';
-import { outboxOptions } from './outbox.ts';
+import { leaseOne, outboxOptions } from './outbox.ts';
 
 /** What a sidecar left behind, and the command for it. */
 export interface LeftBehind {
@@ -124,7 +124,7 @@ export async function whatTheNextFinds(folder: string): Promise<Found> {
   });
   const waiting: string[] = [];
   for (let left = outbox.counts().waiting; left > 0; left -= 1) {
-    const delivery = await outbox.lease();
+    const delivery = await leaseOne(outbox);
     if (delivery !== undefined) waiting.push(delivery.notification.id);
   }
   await outbox.close();

@@ -10,7 +10,7 @@ import { type Database, openDatabase } from '../../src/outbox/lmdb/database.js';
 import { decodeLetter, decodeNotification } from '../../src/outbox/lmdb/encoding.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
 import { ManualClock } from './clock.ts';
-import { outboxOptions } from './outbox.ts';
+import { leaseOne, outboxOptions } from './outbox.ts';
 import type { Said } from './putter.ts';
 
 /** A folder that is gone after the test. */
@@ -62,7 +62,7 @@ export async function openFolder(folder: string, options: OpenOptions = {}) {
 export async function idsIn(outbox: Outbox): Promise<string[]> {
   const ids: string[] = [];
   for (let { waiting } = outbox.counts(); waiting > 0; waiting -= 1) {
-    const { notification } = (await outbox.lease())!;
+    const { notification } = (await leaseOne(outbox))!;
     expect(notification.body.slice(0, notification.id.length)).toBe(notification.id);
     ids.push(notification.id);
   }

@@ -1,4 +1,4 @@
-import type { Outbox } from '../../src/core/outbox.ts';
+import type { Lease, Outbox } from '../../src/core/outbox.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
 import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
 import { memory } from '../../src/outbox/engines/memory.ts';
@@ -37,4 +37,10 @@ export async function memoryOutbox(
   surroundings: OutboxSurroundings,
 ): Promise<Outbox> {
   return (await memoryStore(surroundings)).outbox(options);
+}
+
+/** Waits for a lease of one notification; undefined once leasing was stopped. */
+export async function leaseOne(outbox: Outbox): Promise<Lease | undefined> {
+  const [lease] = await outbox.lease(1);
+  return lease;
 }

@@ -10,7 +10,7 @@ import type { CallbackName, Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
-import { memoryOutbox, memoryStore, outboxOptions } from './outbox.ts';
+import { leaseOne, memoryOutbox, memoryStore, outboxOptions } from './outbox.ts';
 import { eventOf } from './stanza.ts';
 
 export interface BackendSetting extends CallbackModule {
@@ -88,10 +88,10 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
       const outbox = outboxes.get(pool);
       const delivered: Notification[] = [];
       while (outbox !== undefined && outbox.counts().waiting > 0) {
-        const delivery = await outbox.lease();
+        const delivery = await leaseOne(outbox);
         if (delivery === undefined) break;
         delivered.push(delivery.notification);
-        await outbox.settle(delivery, { kind: 'delivered' });
+        await delivery.settle({ kind: 'delivered' });
       }
       return delivered;
     },

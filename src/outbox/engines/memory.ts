@@ -9,6 +9,7 @@ export const memory: OutboxEngine = (_options, surroundings) => {
   const { ledger } = surroundings;
   const store: OutboxStore = {
     keepsWhatIsLeft: false,
+    isShared: false,
     outbox: (options) => new LocalOutbox(new MemoryRecords(), options, surroundings),
     start: () => Promise.resolve(),
     bury: ({ notification: { backend } }) => {

@@ -20,6 +20,7 @@ import { type Mismatch, SelfTest } from './self-test.ts';
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
   readonly keepsWhatIsLeft = true;
+  readonly isShared = false;
   readonly #connection = new Connection();
   readonly #ownership: Ownership;
   readonly #options: EngineOptions;
