@@ -17,7 +17,7 @@ import { systemClock as clock } from './node/clock.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { serveTelemetry, type TelemetryServer } from './telemetry/server.ts';
 import { storedEvent } from './xmpp/event.ts';
-import { openIngest } from './xmpp/ingest.ts';
+import { Ingest } from './xmpp/ingest.ts';
 import { openSession, type Session } from './xmpp/session.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
@@ -154,7 +154,7 @@ function connect(
   router: Router,
   { observe, version }: { observe: Observe; version: string },
 ): Session {
-  const ingest = openIngest(
+  const ingest = new Ingest(
     {
       taps: component.taps,
       componentDomain: component.domain,
@@ -164,15 +164,12 @@ function connect(
     router,
     { clock, observe },
   );
-  const tooLarge = (): void => {
-    observe({ kind: 'stanza-received', tap: 'none' });
-    observe({ kind: 'stanza-discarded', reason: 'too-large' });
-  };
-  return openSession(
-    { ...component, readSecret: secretReader(component) },
-    { onStanza: ingest, onTooLarge: tooLarge },
-    { clock, random: Math.random, observe, version },
-  );
+  return openSession({ ...component, readSecret: secretReader(component) }, ingest, {
+    clock,
+    random: Math.random,
+    observe,
+    version,
+  });
 }
 
 /** What an operator wants delivered again goes the way it did not get to the end of. */

@@ -1,9 +1,6 @@
 import type { Attempt, DeathReason, Notification } from './delivery.ts';
 import type { Direction } from './event.ts';
 
-/** The taps; `none`: no configured tap took the stanza. */
-export type TapName = 'forwarded' | 'service_log' | 'direct' | 'none';
-
 /** Why a stanza became no event. */
 export const discardReasons = [
   'iq',
@@ -57,6 +54,7 @@ export const faultPlaces = [
   'session',
   'onStanza',
   'onTooLarge',
+  'tap',
   'router',
   'outbox',
   'outgoing pool',
@@ -100,7 +98,11 @@ export type Observation =
       readonly domain: string;
       readonly isFirst: boolean;
     }
-  | { readonly kind: 'stanza-received'; readonly tap: TapName }
+  | {
+      readonly kind: 'stanza-received';
+      /** The name of the tap that took it; `none`: no configured tap did. */
+      readonly tap: string;
+    }
   | { readonly kind: 'event-made'; readonly dir: Direction }
   | { readonly kind: 'stanza-discarded'; readonly reason: DiscardReason }
   | {
@@ -113,7 +115,8 @@ export type Observation =
   | {
       /** A trusted server hands over copies for a tap that is not asked: told once for each tap. */
       readonly kind: 'tap-not-configured';
-      readonly tap: TapName;
+      /** Its name. */
+      readonly tap: string;
       /** The server's. */
       readonly domain: string;
     }

@@ -1,6 +1,24 @@
-import type { Direction, Stanza } from './event.ts';
+import type { Direction, Stanza, StanzaEvent } from './event.ts';
 import type { Jid } from './jid.ts';
 import type { DiscardReason } from './observation.ts';
+
+/**
+ * What became of an event. `safe`: every notification that a backend wanted is as safe as its outbox promises (on disk
+ * for lmdb), and so is an event that no backend wanted. `refused`: at least one could not be taken.
+ */
+export type Acceptance = 'safe' | 'refused';
+
+/** Shared by all events of which this is known at once: an unwanted stanza, which most are, costs no promise. */
+export const SAFE: Promise<Acceptance> = Promise.resolve('safe');
+export const REFUSED: Promise<Acceptance> = Promise.resolve('refused');
+
+/** Where events go. */
+export interface EventSink {
+  /** False while the inside has as much under way as it may hold. */
+  hasRoom(): boolean;
+  /** Takes an event; `size` is the bytes of its stanza on the wire. What it gives never rejects. */
+  take(event: StanzaEvent, size: number): Promise<Acceptance>;
+}
 
 /** The stanza that a tap found, out of its envelope. */
 export interface TappedStanza {
@@ -8,6 +26,34 @@ export interface TappedStanza {
   readonly packet: Stanza;
   readonly from: Jid;
   readonly to: Jid;
+  /** Called once, when it is known what became of the event: for a tap that owes its server a reply. */
+  readonly onAccepted?: (acceptance: Acceptance) => void;
+}
+
+/** The stanza that a tap found, the reason why it becomes no event, or undefined: not mine, ask the next tap. */
+export type TapResult = TappedStanza | DiscardReason | undefined;
+
+/** The way back to the XMPP server, from the handshake until the stream ends. */
+export interface OutgoingStream {
+  /**
+   * Sends a stanza. False: it was not sent, because the stream has ended, its `from` is not ours (without one it is the
+   * component's domain), it is longer than 65,536 characters, or 1 MiB waits for a server that does not read.
+   */
+  send(stanza: Stanza): boolean;
+}
+
+/** A kind of envelope in which servers hand stanzas to a component. None of its functions may wait. */
+export interface Tap {
+  /** Reads a message or a presence. */
+  read(stanza: Stanza, receivedAtMs: number): TapResult;
+  /**
+   * Reads an iq of any type. A tap that takes one of type get or set (gives anything but undefined) sends the reply
+   * itself (RFC 6120, 8.2.3). Without this function the tap takes no iq.
+   */
+  readIq?(iq: Stanza, receivedAtMs: number): TapResult;
+  /** The server has let the component in: the stream takes stanzas until `onStreamEnd`. */
+  onStreamStart?(stream: OutgoingStream): void;
+  onStreamEnd?(): void;
 }
 
 /** What a tap needs to know. */
@@ -21,9 +67,3 @@ export interface TapOptions {
   /** Told of every copy that comes from a domain which is not trusted. */
   readonly onUntrustedCopy: (domain: string) => void;
 }
-
-/**
- * A kind of envelope in which servers hand stanzas to a component: the stanza, the reason why it is no event, or
- * undefined (not mine: ask the next tap).
- */
-export type Tap = (stanza: Stanza, receivedAtMs: number) => TappedStanza | DiscardReason | undefined;

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
 import { afterReading } from '../core/late.ts';
 import type { FaultPlace, Observe } from '../core/observation.ts';
-import { answerQueries } from './answers.ts';
+import type { OutgoingStream } from '../core/tap.ts';
 import {
   CLOSED,
   type Ending,
@@ -17,11 +17,17 @@ import {
   xmlErrorEnding,
 } from './ending.ts';
 import { hardenedComponent } from './hardened-component.ts';
+import { iqReplier, isAddressOf } from './iq.ts';
 import { Liveness, type LivenessTiming } from './liveness.ts';
 import { PatientWriter } from './patient-writer.ts';
 import type { Pings } from './pings.ts';
 import { type Endpoint, openSocket, serviceOf } from './socket.ts';
 import type { XmlError } from './xml-text.ts';
+
+/** Prosody ends the stream of a component that sends a stanza of more than 512 KiB. */
+const LONGEST_STANZA = 64 * 1024;
+/** A server that does not read shall not fill our memory with what it is to get. */
+const MOST_UNSENT_BYTES = 1024 * 1024;
 
 const ACCEPT = 'jabber:component:accept';
 const STREAMS = 'http://etherx.jabber.org/streams';
@@ -49,9 +55,9 @@ export interface ConnectionOptions {
 }
 
 export interface ConnectionEvents {
-  online(): void;
-  /** A message, presence or iq, or something else that stands where one belongs. */
-  stanza(stanza: Stanza, bytes: number): void;
+  online(stream: OutgoingStream): void;
+  /** A message, presence or iq, or something else that stands where one belongs; true: an iq to which it replies. */
+  stanza(stanza: Stanza, bytes: number): boolean;
   tooLarge(): void;
   /** Another component of the same domain has sent a liveness ping. */
   secondComponent(): void;
@@ -72,14 +78,14 @@ export interface Surroundings {
  * One component connection (XEP-0114) from connecting to the end of its socket, which `closed` explains. It has an
  * @xmpp/component of its own, so that nothing of an earlier connection is left in it.
  */
-export class Connection {
+export class Connection implements OutgoingStream {
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   readonly #surroundings: Surroundings;
   readonly #entity: Component;
   readonly #socket: Socket;
   readonly #writer: PatientWriter;
-  readonly #answer: (iq: Stanza) => void;
+  readonly #reply: (iq: Stanza) => void;
   readonly #liveness: Liveness;
   readonly #cancelWatchdog: () => void;
   #cancelDeadline: (() => void) | undefined;
@@ -104,7 +110,11 @@ export class Connection {
       },
     );
     this.#writer = new PatientWriter(surroundings.clock, (text) => this.#socket.write(text));
-    this.#answer = answerQueries(this.#entity, this.#writer, { domain, version: surroundings.version });
+    this.#reply = iqReplier(this.#entity, {
+      domain,
+      version: surroundings.version,
+      send: (reply) => void this.send(reply),
+    });
     this.#liveness = new Liveness(pings, timing, surroundings.clock, {
       send: (text) => this.#writer.write(text),
       onDead: (ending) => this.#giveUp(ending),
@@ -127,6 +137,18 @@ export class Connection {
     return this.#ending === undefined ? undefined : this.#explained(this.#ending);
   }
 
+  /** Sends a stanza of our own domain, which it takes as sender where none is given; see `OutgoingStream`. */
+  send(stanza: Stanza): boolean {
+    const { domain } = this.#options;
+    stanza.attrs['from'] ??= domain;
+    if (!this.online || !isAddressOf(domain, stanza.attrs['from'])) return false;
+    const text = stanza.toString();
+    const unsent = this.#socket.writableLength + this.#writer.held;
+    if (text.length > LONGEST_STANZA || unsent > MOST_UNSENT_BYTES) return false;
+    this.#writer.write(text);
+    return true;
+  }
+
   /** Closes the stream, or what there is of it; `closed` follows. */
   close(): void {
     if (this.#ready) this.#end(STOPPED);
@@ -138,7 +160,7 @@ export class Connection {
       this.#ending ??= socketErrorEnding(error, serviceOf(this.#options.endpoint), this.#online);
     });
     this.#entity._attachSocket(this.#socket);
-    // Of the socket's own errors we know already, and an answer that fails because of them needs no more words.
+    // Of the socket's own errors we know already, and a reply that fails because of them needs no more words.
     this.#entity.on('error', (error: unknown) => {
       if (this.#socket.writable)
         this.#surroundings.observe({ kind: 'internal-error', where: 'session', error });
@@ -170,21 +192,22 @@ export class Connection {
     this.#online = true;
     this.#cancelWatchdog();
     this.#liveness.start();
-    this.#events.online();
+    this.#events.online(this);
   }
 
   #take(element: Stanza, bytes: number): void {
     const isIq = element.name === 'iq';
     if (isIq && this.#liveness.take(element)) return;
-    this.#guard('onStanza', () => this.#events.stanza(element, bytes));
-    if (isIq && this.#ending === undefined) this.#answer(element);
+    const isReplied = this.#guard('onStanza', () => this.#events.stanza(element, bytes));
+    if (isIq && isReplied !== true && this.#ending === undefined) this.#reply(element);
   }
 
-  #guard(where: FaultPlace, call: () => void): void {
+  #guard<T>(where: FaultPlace, call: () => T): T | undefined {
     try {
-      call();
+      return call();
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where, error });
+      return undefined;
     }
   }
 

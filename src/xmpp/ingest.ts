@@ -1,9 +1,20 @@
 import type { Clock } from '../core/clock.ts';
-import type { Stanza, StanzaEvent } from '../core/event.ts';
-import type { DiscardReason, Observe, TapName } from '../core/observation.ts';
-import type { Tap, TapOptions } from '../core/tap.ts';
+import type { Stanza } from '../core/event.ts';
+import type { DiscardReason, Observe } from '../core/observation.ts';
+import {
+  type Acceptance,
+  type EventSink,
+  type OutgoingStream,
+  REFUSED,
+  SAFE,
+  type Tap,
+  type TapOptions,
+  type TappedStanza,
+  type TapResult,
+} from '../core/tap.ts';
 import { eventOf } from './event.ts';
-import { type ConfiguredTapName, taps } from './taps/index.ts';
+import type { SessionHandlers } from './session.ts';
+import { type TapName, taps } from './taps/index.ts';
 import { watchUnaskedTaps } from './unasked-taps.ts';
 
 /** Most domains that are named in the log as untrusted: it bounds lines and memory. */
@@ -11,49 +22,125 @@ const MOST_NAMED = 100;
 
 export interface IngestOptions extends Omit<TapOptions, 'onUntrustedCopy'> {
   /** Who is asked, in this order. */
-  readonly taps: readonly ConfiguredTapName[];
+  readonly taps: readonly TapName[];
 }
 
-/** Where events go. */
-export interface EventSink {
-  /** False while the inside has as much under way as it may hold. */
-  hasRoom(): boolean;
-  /** Takes an event; `size` is what its stanza took on the wire. */
-  take(event: StanzaEvent, size: number): void;
+export interface IngestContext {
+  readonly clock: Clock;
+  readonly observe: Observe;
 }
+
+interface NamedTap {
+  readonly name: TapName;
+  readonly tap: Tap;
+}
+
+type IqReader = NamedTap & { readonly tap: Required<Pick<Tap, 'readIq'>> };
+
+/** Until the router gives the promise: what it takes counts as safe at once. */
+type Sink = Pick<EventSink, 'hasRoom'> & {
+  take(...event: Parameters<EventSink['take']>): Promise<Acceptance> | void;
+};
 
 /** Makes of each received stanza either an event or a counted discard: stanzas = events + discarded. */
-export function openIngest(
-  options: IngestOptions,
-  sink: EventSink,
-  { clock, observe }: { clock: Clock; observe: Observe },
-): (stanza: Stanza, size: number) => void {
-  const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
-  const configuredTaps = options.taps.map((name): [ConfiguredTapName, Tap] => [name, taps[name](tapOptions)]);
-  const noteUnasked = watchUnaskedTaps(options.taps, tapOptions, observe);
-  const discard = (tap: TapName, reason: DiscardReason): void => {
-    observe({ kind: 'stanza-received', tap });
-    observe({ kind: 'stanza-discarded', reason });
-  };
+export class Ingest implements SessionHandlers {
+  readonly #sink: Sink;
+  readonly #clock: Clock;
+  readonly #observe: Observe;
+  readonly #taps: readonly NamedTap[];
+  readonly #iqReaders: readonly IqReader[];
+  readonly #noteUnasked: (stanza: Stanza, receivedAtMs: number) => void;
 
-  return (stanza, size) => {
-    if (stanza.name === 'iq') return discard('direct', 'iq');
-    if (stanza.name !== 'message' && stanza.name !== 'presence') return discard('none', 'malformed');
-    const receivedAtMs = clock.now();
-    for (const [name, tap] of configuredTaps) {
-      const found = tap(stanza, receivedAtMs);
+  constructor(options: IngestOptions, sink: Sink, { clock, observe }: IngestContext) {
+    const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#observe = observe;
+    this.#taps = options.taps.map((name) => ({ name, tap: taps[name](tapOptions) }));
+    this.#iqReaders = this.#taps.filter((named): named is IqReader => named.tap.readIq !== undefined);
+    this.#noteUnasked = watchUnaskedTaps(options.taps, tapOptions, observe);
+  }
+
+  onStanza(stanza: Stanza, size: number): boolean {
+    if (stanza.name === 'iq') return this.#readIq(stanza, size);
+    if (stanza.name === 'message' || stanza.name === 'presence') this.#read(stanza, size);
+    else this.#discard('none', 'malformed');
+    return false;
+  }
+
+  onTooLarge(): void {
+    this.#discard('none', 'too-large');
+  }
+
+  onStreamStart(stream: OutgoingStream): void {
+    this.#tellTaps((tap) => tap.onStreamStart?.(stream));
+  }
+
+  onStreamEnd(): void {
+    this.#tellTaps((tap) => tap.onStreamEnd?.());
+  }
+
+  #read(stanza: Stanza, size: number): void {
+    const receivedAtMs = this.#clock.now();
+    for (const { name, tap } of this.#taps) {
+      const found = tap.read(stanza, receivedAtMs);
       if (found === undefined) continue;
-      if (name === 'direct') noteUnasked(stanza, receivedAtMs);
-      if (typeof found === 'string') return discard(name, found);
-      if (!sink.hasRoom()) return discard(name, 'overload');
-      observe({ kind: 'stanza-received', tap: name });
-      observe({ kind: 'event-made', dir: found.dir });
-      sink.take(eventOf(found, receivedAtMs), size);
-      return;
+      if (name === 'direct') this.#noteUnasked(stanza, receivedAtMs);
+      return this.#take(name, found, size, receivedAtMs);
     }
-    noteUnasked(stanza, receivedAtMs);
-    discard('none', 'untrusted');
-  };
+    this.#noteUnasked(stanza, receivedAtMs);
+    this.#discard('none', 'untrusted');
+  }
+
+  /** Whether a tap has taken it, which then sends the reply. */
+  #readIq(iq: Stanza, size: number): boolean {
+    const receivedAtMs = this.#clock.now();
+    for (const { name, tap } of this.#iqReaders) {
+      const found = tap.readIq(iq, receivedAtMs);
+      if (found === undefined) continue;
+      this.#take(name, found, size, receivedAtMs);
+      return true;
+    }
+    this.#discard('direct', 'iq');
+    return false;
+  }
+
+  #take(tap: TapName, found: Exclude<TapResult, undefined>, size: number, receivedAtMs: number): void {
+    if (typeof found === 'string') return this.#discard(tap, found);
+    const { onAccepted } = found;
+    if (!this.#sink.hasRoom()) {
+      this.#discard(tap, 'overload');
+      return this.#tell(onAccepted, REFUSED);
+    }
+    this.#observe({ kind: 'stanza-received', tap });
+    this.#observe({ kind: 'event-made', dir: found.dir });
+    this.#tell(onAccepted, this.#sink.take(eventOf(found, receivedAtMs), size) ?? SAFE);
+  }
+
+  /** Nothing is waited for where the tap does not ask: most do not. */
+  #tell(onAccepted: TappedStanza['onAccepted'], acceptance: Promise<Acceptance>): void {
+    if (onAccepted === undefined) return;
+    acceptance.then(onAccepted).catch((error: unknown) => this.#observeFault(error));
+  }
+
+  #tellTaps(tell: (tap: Tap) => void): void {
+    for (const { tap } of this.#taps) {
+      try {
+        tell(tap);
+      } catch (error) {
+        this.#observeFault(error);
+      }
+    }
+  }
+
+  #observeFault(error: unknown): void {
+    this.#observe({ kind: 'internal-error', where: 'tap', error });
+  }
+
+  #discard(tap: TapName | 'none', reason: DiscardReason): void {
+    this.#observe({ kind: 'stanza-received', tap });
+    this.#observe({ kind: 'stanza-discarded', reason });
+  }
 }
 
 /** Tells once of each domain whose copies are not believed: most likely it is missing in trusted_domains, or misspelt. */

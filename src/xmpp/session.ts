@@ -1,4 +1,5 @@
 import type { Stanza } from '../core/event.ts';
+import type { OutgoingStream } from '../core/tap.ts';
 import { sharedLookup } from '../node/lookup.ts';
 import { BackOff, type BackOffTiming } from './back-off.ts';
 import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
@@ -38,11 +39,16 @@ export interface SessionOptions {
 export interface SessionHandlers {
   /**
    * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where one
-   * belongs; an iq is answered by the session. `size` is in bytes (UTF-8, line ends as LF). What it throws is observed as an internal error.
+   * belongs. True: it is an iq, and the handler sends the reply; else the session replies to iqs. `size` is in bytes
+   * (UTF-8, line ends as LF). What it throws is observed as an internal error.
    */
-  onStanza(stanza: Stanza, size: number): void;
+  onStanza(stanza: Stanza, size: number): boolean;
   /** A stanza was skipped: larger than `maxStanzaSize`, or nested deeper than 256 elements. */
   onTooLarge(): void;
+  /** The server has let us in. */
+  onStreamStart(stream: OutgoingStream): void;
+  /** The connection has ended; once for each `onStreamStart`. */
+  onStreamEnd(): void;
 }
 
 /** A component's session with its server (XEP-0114). It has no acknowledgements: what is under way when the connection breaks is lost. */
@@ -161,7 +167,7 @@ class ReconnectingSession implements Session {
         timing: this.#timing,
       },
       {
-        online: () => this.#online(),
+        online: (stream) => this.#online(stream),
         stanza: (stanza, bytes) => this.#handlers.onStanza(stanza, bytes),
         tooLarge: () => this.#handlers.onTooLarge(),
         secondComponent: () => this.#secondComponent(),
@@ -171,11 +177,12 @@ class ReconnectingSession implements Session {
     );
   }
 
-  #online(): void {
+  #online(stream: OutgoingStream): void {
     const { clock, observe } = this.#surroundings;
     this.#onlineAt = clock.monotonic();
     this.#last = undefined;
     observe({ kind: 'component-online', domain: this.#domain, isRepeat: !this.#news.online() });
+    this.#handlers.onStreamStart(stream);
   }
 
   #secondComponent(): void {
@@ -188,6 +195,7 @@ class ReconnectingSession implements Session {
     const { clock, observe } = this.#surroundings;
     const nowMs = clock.monotonic();
     this.#connection = undefined;
+    if (this.#onlineAt !== undefined) this.#handlers.onStreamEnd();
     if (this.#onStopped !== undefined) return this.#onStopped();
     this.#isRepeat = !this.#news.failure(ending.reason, this.#onlineAt !== undefined, nowMs);
     if (this.#onlineAt === undefined) this.#failures += 1;

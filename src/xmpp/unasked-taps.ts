@@ -1,7 +1,7 @@
 import type { Stanza } from '../core/event.ts';
 import type { Observe } from '../core/observation.ts';
 import type { TapOptions } from '../core/tap.ts';
-import { type ConfiguredTapName, taps } from './taps/index.ts';
+import { type TapName, tapNames, taps } from './taps/index.ts';
 
 /**
  * Tells once of each tap that is not configured, or comes after `direct`, when a trusted server hands over a copy for it:
@@ -9,7 +9,7 @@ import { type ConfiguredTapName, taps } from './taps/index.ts';
  * tap takes.
  */
 export function watchUnaskedTaps(
-  configured: readonly ConfiguredTapName[],
+  configured: readonly TapName[],
   options: TapOptions,
   observe: Observe,
 ): (stanza: Stanza, receivedAtMs: number) => void {
@@ -17,7 +17,7 @@ export function watchUnaskedTaps(
     ? configured.slice(0, configured.indexOf('direct'))
     : configured;
   const unasked = new Map(
-    (Object.keys(taps) as ConfiguredTapName[])
+    tapNames
       .filter((name) => name !== 'direct' && !asked.includes(name))
       .map((name) => [name, taps[name](options)]),
   );
@@ -25,7 +25,7 @@ export function watchUnaskedTaps(
     const { from: domain } = stanza.attrs;
     if (!options.trustedDomains.has(domain)) return;
     for (const [tap, wouldTake] of unasked) {
-      const found = wouldTake(stanza, receivedAtMs);
+      const found = wouldTake.read(stanza, receivedAtMs);
       if (found === undefined || found === 'malformed') continue;
       unasked.delete(tap);
       observe({ kind: 'tap-not-configured', tap, domain });

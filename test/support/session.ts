@@ -19,7 +19,7 @@ export class Subject {
   readonly sizes: number[] = [];
   tooLarge = 0;
   /** Called for every stanza. */
-  onStanza: (stanza: Stanza) => void = () => undefined;
+  onStanza: (stanza: Stanza) => unknown = () => undefined;
   readonly session: Session;
   readonly #watchers = new Set<() => void>();
 
@@ -37,12 +37,14 @@ export class Subject {
           this.stanzas.push(stanza);
           this.sizes.push(size);
           this.#tell();
-          this.onStanza(stanza);
+          return this.onStanza(stanza) === true;
         },
         onTooLarge: () => {
           this.tooLarge += 1;
           this.#tell();
         },
+        onStreamStart: () => undefined,
+        onStreamEnd: () => undefined,
       },
       {
         clock: this.clock,

@@ -1,6 +1,7 @@
 import type { Direction, Stanza, StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
-import { openIngest } from '../../src/xmpp/ingest.ts';
+import { SAFE } from '../../src/core/tap.ts';
+import { Ingest } from '../../src/xmpp/ingest.ts';
 import { StanzaParser } from '../../src/xmpp/parser.ts';
 import { ManualClock } from './clock.ts';
 
@@ -39,17 +40,23 @@ export function eventOf(stanza: string | Stanza, dir: Direction = 'in', received
   if (packet.getNS() === forwarded?.getNS()) packet.attrs['xmlns'] = 'jabber:client';
 
   const events: StanzaEvent[] = [];
-  const ingest = openIngest(
+  const ingest = new Ingest(
     {
       taps: ['forwarded'],
       componentDomain: COMPONENT,
       trustedDomains: new Set([server]),
       parseJid: (jid) => parseJid(jid, () => undefined),
     },
-    { hasRoom: () => true, take: (event) => void events.push(event) },
+    {
+      hasRoom: () => true,
+      take: (event) => {
+        events.push(event);
+        return SAFE;
+      },
+    },
     { clock: new ManualClock(receivedAtMs), observe: () => undefined },
   );
-  ingest(outer, 100);
+  ingest.onStanza(outer, 100);
   const [event] = events;
   if (event === undefined) throw new Error(`no event from: ${packet.toString()}`);
   return event;

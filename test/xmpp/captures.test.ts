@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
-import { openIngest } from '../../src/xmpp/ingest.ts';
+import { SAFE } from '../../src/core/tap.ts';
+import { Ingest } from '../../src/xmpp/ingest.ts';
 import { ManualClock } from '../support/clock.ts';
 import { parseStanza } from '../support/stanza.ts';
 
@@ -113,14 +114,20 @@ function openReplay() {
   const events: StanzaEvent[] = [];
   const discarded: string[] = [];
   let received = 0;
-  const ingest = openIngest(
+  const ingest = new Ingest(
     {
       taps: ['forwarded', 'service_log', 'direct'],
       componentDomain: COMPONENT,
       trustedDomains: new Set(['localhost']),
       parseJid: prepare,
     },
-    { hasRoom: () => true, take: (event) => void events.push(event) },
+    {
+      hasRoom: () => true,
+      take: (event) => {
+        events.push(event);
+        return SAFE;
+      },
+    },
     {
       clock: new ManualClock(),
       observe: (observation) => {
@@ -133,7 +140,7 @@ function openReplay() {
     events.length = 0;
     discarded.length = 0;
     received = 0;
-    for (const text of capture.toComponent) ingest(parseStanza(text), text.length);
+    for (const text of capture.toComponent) ingest.onStanza(parseStanza(text), text.length);
     expect(received).toBe(capture.toComponent.length);
     expect(events.length + discarded.length).toBe(received);
     return { events: [...events], discarded: [...discarded] };

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { Stanza, StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import { openIngest } from '../../src/xmpp/ingest.ts';
-import type { ConfiguredTapName } from '../../src/xmpp/taps/index.ts';
+import { SAFE } from '../../src/core/tap.ts';
+import { Ingest } from '../../src/xmpp/ingest.ts';
+import type { TapName } from '../../src/xmpp/taps/index.ts';
 import { ManualClock } from '../support/clock.ts';
 import { envelope, eventOf, parseStanza } from '../support/stanza.ts';
 
@@ -24,7 +25,7 @@ interface Account {
 }
 
 interface Setting {
-  readonly taps?: readonly ConfiguredTapName[];
+  readonly taps?: readonly TapName[];
   readonly hasRoom?: () => boolean;
   readonly clock?: ManualClock;
 }
@@ -39,14 +40,20 @@ function openAccounts({
   const named: Extract<Observation, { kind: 'untrusted-copy' }>[] = [];
   const missing: Observation[] = [];
   const taken: { event: StanzaEvent; size: number }[] = [];
-  const ingest = openIngest(
+  const ingest = new Ingest(
     {
       taps,
       componentDomain: COMPONENT,
       trustedDomains: new Set(['example.com']),
       parseJid: (text) => parseJid(text, () => observed.push({ kind: 'jid-preparation-failed' })),
     },
-    { hasRoom, take: (event, size) => taken.push({ event, size }) },
+    {
+      hasRoom,
+      take: (event, size) => {
+        taken.push({ event, size });
+        return SAFE;
+      },
+    },
     {
       clock,
       observe: (observation) => {
@@ -59,7 +66,7 @@ function openAccounts({
   const receive = (stanza: Stanza | string, size = 100): Account => {
     observed = [];
     taken.length = 0;
-    ingest(typeof stanza === 'string' ? parseStanza(stanza) : stanza, size);
+    ingest.onStanza(typeof stanza === 'string' ? parseStanza(stanza) : stanza, size);
     const [received, fate, ...more] = observed.filter(({ kind }) => kind !== 'jid-preparation-failed');
     expect(received?.kind).toBe('stanza-received');
     expect(more).toEqual([]);

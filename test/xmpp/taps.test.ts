@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseJid } from '../../src/core/jid.ts';
-import { type ConfiguredTapName, taps } from '../../src/xmpp/taps/index.ts';
+import { type TapName, taps } from '../../src/xmpp/taps/index.ts';
 import { RecentlySeen } from '../../src/xmpp/taps/recently-seen.ts';
 import { envelope, parseStanza } from '../support/stanza.ts';
 
@@ -21,7 +21,7 @@ function message(attributes: string, children = ''): string {
 }
 
 /** A tap of its own for each test; what it says of a stanza, in short. */
-function openTap(name: ConfiguredTapName, onUntrustedCopy: (domain: string) => void = () => undefined) {
+function openTap(name: TapName, onUntrustedCopy: (domain: string) => void = () => undefined) {
   const tap = taps[name]({
     componentDomain: COMPONENT,
     trustedDomains: new Set([TRUSTED, 'münchen.example', 'Example.org']),
@@ -29,7 +29,7 @@ function openTap(name: ConfiguredTapName, onUntrustedCopy: (domain: string) => v
     onUntrustedCopy,
   });
   return (text: string, nowMs = 0): string | undefined => {
-    const found = tap(parseStanza(text), nowMs);
+    const found = tap.read(parseStanza(text), nowMs);
     if (typeof found === 'string' || found === undefined) return found;
     return `${found.dir} ${found.packet.getName()} ${found.from.toString()} > ${found.to.toString()}`;
   };

@@ -2,13 +2,15 @@ import type { Tap, TapOptions } from '../../core/tap.ts';
 
 /** Messages and presences that are addressed to the component itself; not that its server could not deliver something. */
 export function direct(options: TapOptions): Tap {
-  return (packet) => {
-    const { from: rawFrom, to: rawTo } = packet.attrs;
-    if (!rawFrom || !rawTo) return 'malformed';
-    const to = options.parseJid(rawTo);
-    if (to.domain !== options.componentDomain) return undefined;
-    const from = options.parseJid(rawFrom);
-    const isOfServer = from.local === '' && from.resource === '';
-    return isOfServer && packet.attrs['type'] === 'error' ? 'error' : { dir: 'in', packet, from, to };
+  return {
+    read(packet) {
+      const { from: rawFrom, to: rawTo } = packet.attrs;
+      if (!rawFrom || !rawTo) return 'malformed';
+      const to = options.parseJid(rawTo);
+      if (to.domain !== options.componentDomain) return undefined;
+      const from = options.parseJid(rawFrom);
+      const isOfServer = from.local === '' && from.resource === '';
+      return isOfServer && packet.attrs['type'] === 'error' ? 'error' : { dir: 'in', packet, from, to };
+    },
   };
 }

@@ -1,6 +1,5 @@
 import type { Stanza } from '../../core/event.ts';
-import type { TapOptions, TappedStanza } from '../../core/tap.ts';
-import type { DiscardReason } from '../../core/observation.ts';
+import type { TapOptions, TappedStanza, TapResult } from '../../core/tap.ts';
 
 const NS_FORWARD = 'urn:xmpp:forward:0';
 const NS_CLIENT = 'jabber:client';
@@ -24,11 +23,7 @@ function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
 }
 
 /** The stanza in an envelope that a server sent, if that is a trusted one; undefined: it is none, or its sender is none. */
-export function readTrustedCopy(
-  message: Stanza,
-  dir: TappedStanza['dir'],
-  options: TapOptions,
-): TappedStanza | DiscardReason | undefined {
+export function readTrustedCopy(message: Stanza, dir: TappedStanza['dir'], options: TapOptions): TapResult {
   const { from: server } = message.attrs;
   const isTrusted = options.trustedDomains.has(server);
   if (!(isTrusted || isBareDomain(server)) || !message.is('message')) return undefined;
@@ -47,11 +42,7 @@ function isBareDomain(address: string | undefined): boolean {
 }
 
 /** Reads the addresses of a copied stanza; one without `to` goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
-function readCopy(
-  packet: Stanza,
-  dir: TappedStanza['dir'],
-  options: TapOptions,
-): TappedStanza | DiscardReason {
+function readCopy(packet: Stanza, dir: TappedStanza['dir'], options: TapOptions): TapResult {
   const { from: rawFrom, to: rawTo } = packet.attrs;
   if (!rawFrom) return 'malformed';
   const from = options.parseJid(rawFrom);

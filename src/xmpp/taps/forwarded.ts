@@ -8,13 +8,15 @@ import { readTrustedCopy } from './envelope.ts';
 export function forwarded(options: TapOptions): Tap {
   const sentAddress = `sent@${options.componentDomain}`;
   const receivedAddress = `received@${options.componentDomain}`;
-  return (stanza) => {
-    const { from: server, to: address } = stanza.attrs;
-    if (address === receivedAddress) return readTrustedCopy(stanza, 'out', options);
-    if (address !== sentAddress) return undefined;
-    const copy = readTrustedCopy(stanza, 'in', options);
-    return typeof copy === 'object' && copy.from.domain !== options.parseJid(server).domain
-      ? 'untrusted'
-      : copy;
+  return {
+    read(stanza) {
+      const { from: server, to: address } = stanza.attrs;
+      if (address === receivedAddress) return readTrustedCopy(stanza, 'out', options);
+      if (address !== sentAddress) return undefined;
+      const copy = readTrustedCopy(stanza, 'in', options);
+      return typeof copy === 'object' && copy.from.domain !== options.parseJid(server).domain
+        ? 'untrusted'
+        : copy;
+    },
   };
 }

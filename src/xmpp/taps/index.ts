@@ -1,14 +1,15 @@
-import type { TapName } from '../../core/observation.ts';
 import type { Tap, TapOptions } from '../../core/tap.ts';
 import { direct } from './direct.ts';
 import { forwarded } from './forwarded.ts';
 import { serviceLog } from './service-log.ts';
 
-export type ConfiguredTapName = Exclude<TapName, 'none'>;
-
-/** The table of taps: a new one is one file and one line here. */
-export const taps: Record<ConfiguredTapName, (options: TapOptions) => Tap> = {
+/** The table of taps, the only source of their names: a new one is one file and one line here. */
+export const taps = {
   forwarded,
   service_log: serviceLog,
   direct,
-};
+} satisfies Record<string, (options: TapOptions) => Tap>;
+
+export type TapName = keyof typeof taps;
+
+export const tapNames = Object.keys(taps) as [TapName, ...TapName[]];

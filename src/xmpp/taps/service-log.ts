@@ -16,16 +16,18 @@ const MOST_REMEMBERED = 100_000;
  */
 export function serviceLog(options: TapOptions): Tap {
   const seen = new RecentlySeen(WINDOW_MS, MOST_REMEMBERED);
-  return (stanza, receivedAtMs) => {
-    const { from: server, to: address } = stanza.attrs;
-    if (address !== options.componentDomain) return undefined;
-    const copy = readTrustedCopy(stanza, 'in', options);
-    if (typeof copy !== 'object') return copy;
-    const { from, packet } = copy;
-    const isOfLocalUser =
-      from.local !== '' && from.resource !== '' && from.domain === options.parseJid(server).domain;
-    if (!isOfLocalUser || wasArchivedFor(packet, copy.to.bare().toString(), options)) return 'duplicate';
-    return seen.before(contentOf(packet), receivedAtMs) ? 'duplicate' : copy;
+  return {
+    read(stanza, receivedAtMs) {
+      const { from: server, to: address } = stanza.attrs;
+      if (address !== options.componentDomain) return undefined;
+      const copy = readTrustedCopy(stanza, 'in', options);
+      if (typeof copy !== 'object') return copy;
+      const { from, packet } = copy;
+      const isOfLocalUser =
+        from.local !== '' && from.resource !== '' && from.domain === options.parseJid(server).domain;
+      if (!isOfLocalUser || wasArchivedFor(packet, copy.to.bare().toString(), options)) return 'duplicate';
+      return seen.before(contentOf(packet), receivedAtMs) ? 'duplicate' : copy;
+    },
   };
 }
 
