@@ -5,6 +5,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
+    setupFiles: ['test/support/unmet-waits.ts'],
     hookTimeout: 120_000,
     // Most tests wait for other processes: on two cores, vitest's own choice of one worker takes twice as long.
     maxWorkers: 2,

@@ -1,5 +1,4 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +12,7 @@ import { startCli } from '../support/cli.ts';
 import { commandsFor, leftBehind, whatTheNextFinds } from '../support/dead-letters.ts';
 import { notification } from '../support/notification.ts';
 import { seededRandom } from '../support/random.ts';
+import { once } from '../support/wait.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

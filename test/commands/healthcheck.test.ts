@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli } from '../support/cli.ts';
 import { closedPort } from '../support/closed-port.ts';
+import { once } from '../support/wait.ts';
 
 /** Something that listens where a sidecar would; gives the port. */
 async function listen(answer: http.RequestListener, host = '127.0.0.1'): Promise<number> {

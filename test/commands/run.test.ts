@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
@@ -7,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { folderWith, good, spoilt, trusting } from '../config/load-text.ts';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
 import { closedPort } from '../support/closed-port.ts';
+import { once } from '../support/wait.ts';
 
 interface RunOptions {
   /** Of an XMPP server; default: nobody is there. */

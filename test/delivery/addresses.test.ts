@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import { setTimeout as pass } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { FIRST, NAME, SECOND, startSilentNameServer, twoAddresses } from '../sup
 import { type LogLine, startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 import { testReceiver } from './bench.ts';
+import { once } from '../support/wait.ts';
 
 const secret = 's3cr3t';
 /** Linux sends the first packet of a connection (SYN) again after a second. */

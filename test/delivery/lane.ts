@@ -8,6 +8,7 @@ import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
+import { waitFor } from '../support/wait.ts';
 
 export interface LaneOptions {
   readonly workers?: number;
@@ -61,16 +62,18 @@ export async function openLane(
       for (const each of notifications) await outbox.put({ ...each, acceptedAtMs: clock.now() });
     },
     /** Resolves once so many observations of a kind were made, with the latest of them. */
-    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) =>
-      new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
+    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) => {
+      const seen = new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
         const watch = (): void => {
-          const found = observations.filter((seen) => seen.kind === kind);
+          const found = observations.filter((each) => each.kind === kind);
           if (found.length < count) return;
           watchers.delete(watch);
           resolve(found[count - 1] as Extract<Observation, { kind: Kind }>);
         };
         watchers.add(watch);
         watch();
-      }),
+      });
+      return waitFor(`${count} of ${kind}`, seen, () => observations.slice(-10));
+    },
   };
 }

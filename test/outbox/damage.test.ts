@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -13,6 +12,7 @@ import { runCli } from '../support/cli.ts';
 import { damaged } from '../support/damage.ts';
 import { notification } from '../support/notification.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
+import { once } from '../support/wait.ts';
 
 const DAMAGES = Number(process.env['SOAK_DAMAGES'] ?? 54);
 /** What was once not noticed: a later transaction in a page's header, and texts that are no JSON any more. */

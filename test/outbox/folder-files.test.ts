@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -24,6 +23,7 @@ import { notification } from '../support/notification.ts';
 import { openFolder, temporaryFolder } from '../support/outbox-folder.ts';
 import { startPutter } from '../support/putter.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
+import { once } from '../support/wait.ts';
 
 /** The user `nobody`: some user who is not root. */
 const SERVICE = 65_534;

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -26,6 +25,7 @@ import { expectKept, idsIn, openFolder, readFolder, temporaryFolder } from '../s
 import { type Said, startPutter } from '../support/putter.ts';
 import { seededRandom } from '../support/random.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
+import { once } from '../support/wait.ts';
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;

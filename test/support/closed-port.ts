@@ -1,6 +1,6 @@
-import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { once } from './wait.ts';
 
 /** A port of 127.0.0.1 at which nobody listens, nor will until the test is over: it is the client's end of a connection. */
 export async function closedPort(): Promise<number> {

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { once } from './wait.ts';
 
 export const NAME = 'receiver.test';
 export const FIRST = '127.0.0.1';

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { watch } from './watch.ts';
+import { once } from './wait.ts';
 
 /** Node has no sockets of this kind; Debian has no system without this Perl. */
 const LISTEN = `

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { waitFor } from './wait.ts';
 
 const program = fileURLToPath(new URL('../outbox/putter.mjs', import.meta.url));
 
@@ -54,15 +55,17 @@ export function startPutter({ folder, prefix, settledShare = 0, under = [] }: Pu
   child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
   return {
     process: child,
-    lines: (count) =>
-      new Promise((resolve, reject) => {
+    lines: (count) => {
+      const written = new Promise<void>((resolve, reject) => {
         const look = (): void => {
           if (text.split('\n').length > count) resolve();
         };
         child.stdout.on('data', look);
         ended.then(() => reject(new Error(`it ended by itself, after:\n${text}`)), reject);
         look();
-      }),
+      });
+      return waitFor(`${count} lines of the putter`, written, () => text);
+    },
     kill: async () => {
       kill();
       await ended;

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import { waitFor } from './wait.ts';
 
 /** What a receiver got, in the order in which the requests were complete. */
 export interface ReceivedRequest {
@@ -160,7 +161,7 @@ class Waiters {
   }
 
   until<T>(find: () => T | undefined): Promise<T> {
-    return new Promise((resolve) => {
+    const met = new Promise<T>((resolve) => {
       const check = (): void => {
         const found = find();
         if (found === undefined) return;
@@ -170,6 +171,7 @@ class Waiters {
       this.#checks.add(check);
       check();
     });
+    return waitFor(`the receiver to see that ${String(find)}`, met);
   }
 }
 

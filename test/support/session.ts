@@ -4,6 +4,7 @@ import type { Observation } from '../../src/core/observation.ts';
 import { openSession, type Session, type SessionOptions } from '../../src/xmpp/session.ts';
 import { ManualClock } from './clock.ts';
 import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
+import { waitFor } from './wait.ts';
 
 const MEBIBYTE = 1024 * 1024;
 export const DOMAIN = 'push.example.com';
@@ -64,7 +65,7 @@ export class Subject {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
+    const met = new Promise<void>((resolve) => {
       const check = (): void => {
         if (!condition()) return;
         this.#watchers.delete(check);
@@ -73,6 +74,7 @@ export class Subject {
       this.#watchers.add(check);
       check();
     });
+    await waitFor(String(condition), met, () => this.observations.slice(-10));
   }
 
   of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import net from 'node:net';
 import { onTestFinished } from 'vitest';
+import { once } from './wait.ts';
 
 /** A listener on 127.0.0.1 that a TCP connection reaches only after a second, as if it were far away (Linux). */
 export interface SlowListener {

@@ -1,3 +1,4 @@
+import { waitFor } from './wait.ts';
 /** What a process is to say, awaited. */
 export interface Watch {
   /** Something came: look again. */
@@ -13,8 +14,8 @@ export function watch(ended: Promise<unknown>, story: () => string): Watch {
     tell: () => {
       for (const look of looks) look();
     },
-    seen: (what, find) =>
-      new Promise((resolve, reject) => {
+    seen: <Found>(what: string, find: () => Found | undefined) => {
+      const seen = new Promise<Found>((resolve, reject) => {
         const look = (): void => {
           const found = find();
           if (found === undefined) return;
@@ -25,6 +26,8 @@ export function watch(ended: Promise<unknown>, story: () => string): Watch {
         look();
         const fail = (): void => reject(new Error(`it ended without ${what}:\n${story()}`));
         ended.then(fail, fail);
-      }),
+      });
+      return waitFor(what, seen, story);
+    },
   };
 }

@@ -3,6 +3,7 @@ import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { Certificate } from './certificate.ts';
+import { waitFor } from './wait.ts';
 
 export interface XmppServerOptions {
   /** What the component has to know; default `secret`. */
@@ -102,7 +103,9 @@ export async function startXmppServer(options: XmppServerOptions = {}): Promise<
   const bound = (server.address() as AddressInfo).port;
   const accept = (): Promise<XmppPeer> => {
     const peer = waiting.shift();
-    return peer === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(peer);
+    return peer === undefined
+      ? waitFor('a connection to the scripted XMPP server', new Promise((resolve) => takers.push(resolve)))
+      : Promise.resolve(peer);
   };
   return {
     service: `${options.tls ? 'xmpps' : 'xmpp'}://${net.isIPv6(host) ? `[${host}]` : host}:${bound}`,
@@ -149,8 +152,8 @@ function makePeer(socket: net.Socket, secret: string): XmppPeer {
     socket.once('close', () => resolve());
   });
 
-  const sees = (pattern: RegExp): Promise<string> =>
-    new Promise((resolve, reject) => {
+  const sees = (pattern: RegExp): Promise<string> => {
+    const found = new Promise<string>((resolve, reject) => {
       const watch = (): void => {
         const match = pattern.exec(received.slice(seen));
         if (match === null) return;
@@ -164,6 +167,8 @@ function makePeer(socket: net.Socket, secret: string): XmppPeer {
         reject(new Error(`closed before ${String(pattern)} came: ${received.slice(seen)}`)),
       );
     });
+    return waitFor(`${String(pattern)} from the component`, found, () => received.slice(seen));
+  };
 
   const openStream = async (id = 'stream-1'): Promise<void> => {
     await sees(STREAM_HEADER);

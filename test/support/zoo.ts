@@ -18,6 +18,7 @@ import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
 import { outboxOptions } from './outbox.ts';
+import { waitFor } from './wait.ts';
 
 /** A clock that stands still until it is moved, and whose Unix time can be set as an operator sets it. */
 export class SettableClock extends ManualClock {
@@ -89,8 +90,8 @@ export async function openZooLane(options: ZooLaneOptions) {
     outcomes: outcomes as readonly string[],
     put: (notification: Notification) => outbox.put({ ...notification, acceptedAtMs: clock.now() }),
     /** The verdict after the first (or a later) attempt of a notification, once it is there. */
-    judged: ({ id }: Notification, count = 1) =>
-      new Promise<Judged>((resolve) => {
+    judged: ({ id }: Notification, count = 1) => {
+      const verdict = new Promise<Judged>((resolve) => {
         const look = (): void => {
           const found = judged.filter(({ notification }) => notification.id === id)[count - 1];
           if (found === undefined) return;
@@ -99,7 +100,9 @@ export async function openZooLane(options: ZooLaneOptions) {
         };
         waiters.add(look);
         look();
-      }),
+      });
+      return waitFor(`verdict ${count} on ${id}`, verdict, () => judged);
+    },
   };
 }
 

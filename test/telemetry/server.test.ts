@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import net from 'node:net';
 import http from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { oneAtATime } from '../../src/telemetry/one-at-a-time.ts';
 import { serveTelemetry, type TelemetryServerOptions } from '../../src/telemetry/server.ts';
+import { once } from '../support/wait.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', scrape: async () => 'up 1\n' };
 

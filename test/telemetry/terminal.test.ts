@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { folderWith, spoilt } from '../config/load-text.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { watch } from '../support/watch.ts';
+import { once } from '../support/wait.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** Gives a program a terminal (util-linux). */

@@ -1,6 +1,6 @@
 import net from 'node:net';
-import { once } from 'node:events';
 import { StanzaSplitter } from './stanza-splitter.ts';
+import { once } from '../wait.ts';
 
 /** Says whether a stanza, given as the text that came, is the one looked for. */
 export type Matches = (stanza: string) => boolean;
