@@ -9,7 +9,7 @@ interface ProblemKind {
 
 const kinds = {
   'unreadable-file': { severity: 'error', meaning: 'the file is not there, cannot be read, or is no UTF-8' },
-  'empty-file': { severity: 'error', meaning: 'the file holds nothing but white space and comments' },
+  'empty-file': { severity: 'error', meaning: 'the file holds only white space and comments' },
   'invalid-yaml': { severity: 'error', meaning: 'the file is not YAML 1.2' },
   'invalid-reference': { severity: 'error', meaning: '`${` begins no reference to a variable' },
   'missing-variable': { severity: 'error', meaning: 'an environment variable is not set and has no default' },

@@ -34,7 +34,6 @@ const plainWords: readonly (readonly [RegExp, string])[] = [
   [/\banew\b/i, 'again'],
   [/\b(?:there|where)(?:of|by|upon|after|in)\b/i, 'name the thing'],
   [/\bof which\b/i, 'two sentences'],
-  [/\b(?:up)?on which\b/i, 'two sentences'],
   [/\blater and later\b/i, 'with exponential back-off'],
   [/\banswer(?:s|ed|ing)?\b/i, 'response, respond'],
   [/\b(?:nothing|all|any|anything|everything|anybody|none|every|any header) but\b/i, 'except'],
@@ -45,7 +44,7 @@ const plainWords: readonly (readonly [RegExp, string])[] = [
   [/\bworked around\b/i, 'name the remedy'],
   [/\bupon\b/i, 'on'],
   [/\bends? what is\b/i, 'finishes'],
-  [/\bwho (?:has|asks|joins|installs|reaches|answers)\b/i, 'a person who, a client that'],
+  [/\b(?:to|for|by|of|with|at|from) who\b/i, 'a person who, a client that'],
 ];
 
 /** Where a page uses one of these words, with what stands around it; neither in code nor in the title of a test. */

@@ -48,7 +48,7 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
   },
   'config/log.md': {
     'event | level | says': namesTheEvents,
-    'code | what ended the connection, or the try | next try after': (table) =>
+    'code | what ended the connection, or the attempt to connect | next attempt after': (table) =>
       expect(firstCells(table)).toEqual([...disconnectReasons]),
   },
   'config/metrics.md': { 'path | response': namesThePaths, 'metric | labels | counts': namesTheMetrics },
@@ -74,8 +74,8 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
     'reason | what it was': (table) => expect(firstCells(table)).toEqual([...discardReasons]),
   },
   'config/troubleshooting.md': {
-    'symptom | look | do': isFilled,
-    'event | symptom | look | do': namesTheSevereEvents,
+    'symptom | look at | do': isFilled,
+    'event | symptom | look at | do': namesTheSevereEvents,
   },
   'config/upgrade.md': {
     'way in | what happens to stanzas that are sent meanwhile': isFilled,
