@@ -4,30 +4,19 @@ import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
 import { secretReader } from './config/secret.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
-import { watchClock } from './core/clock-watch.ts';
 import { parseJid } from './core/jid.ts';
-import { afterReading } from './core/late.ts';
 import { Ledger } from './core/ledger.ts';
 import type { CallbackName, Observe } from './core/observation.ts';
-import { labelledPools, type Lane, laneFor, openLanes } from './delivery/lanes.ts';
-import type { OutboxStore } from './core/outbox-store.ts';
-import { engines } from './outbox/engines/index.ts';
 import { unusedProxies } from './delivery/http/proxy.ts';
-import { systemClock as clock } from './node/clock.ts';
-import { createMetrics } from './telemetry/metrics.ts';
-import { serveTelemetry, type TelemetryServer } from './telemetry/server.ts';
+import { labelledPools, laneFor, openLanes } from './delivery/lanes.ts';
+import { systemClock as clock, watchClock } from './node/clock.ts';
+import { engines } from './outbox/engines/index.ts';
+import { type RunningParts, stopParts } from './stopping.ts';
+import type { Log } from './telemetry/log.ts';
+import { openTelemetry, type StartingTelemetry } from './telemetry/telemetry.ts';
 import { storedEvent } from './xmpp/event.ts';
 import { Ingest } from './xmpp/ingest.ts';
 import { openSession, type Session } from './xmpp/session.ts';
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
-
-/** When `shutdown_timeout` is over, the outbox may take so long to close, in milliseconds: it needs a moment. */
-const CLOSING_MS = 1000;
-/** The most by which a stop takes longer after a pause of the process, to read the responses that came meanwhile. */
-const READING_MS = 1000;
-
-const NOT_YET = 'the component is not connected to the XMPP server yet';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -45,114 +34,71 @@ export interface StartOptions {
   readonly backends: readonly Backend[];
   /** Called before each call of a callback that is not ours; `backend` is the index of its backend. */
   readonly entered: (backend: number, callback: CallbackName) => void;
-  /** Where log lines go. */
-  readonly log: Observe;
+  readonly log: Log;
 }
 
 /**
  * The composition root: read it first. A stanza goes session -> ingest (taps) -> router (backends) -> outbox ->
  * dispatcher -> outgoing pool; metrics and log listen beside.
- * @throws Error if an outbox cannot be opened or the telemetry address cannot be had.
+ * @throws Error if the telemetry address cannot be had or the outbox cannot be opened: then nothing was delivered.
  */
-export async function startSidecar(
+export async function startSidecar(configuration: Configuration, options: StartOptions): Promise<Sidecar> {
+  const telemetry = await openTelemetry(telemetryOptions(configuration, options));
+  try {
+    const parts = await startParts(configuration, options, telemetry);
+    return {
+      observe: telemetry.observe,
+      isStuck: () => parts.store.isStuck(),
+      stop: () => stopParts(parts, configuration.shutdownTimeoutMs),
+    };
+  } catch (error) {
+    await telemetry.abandon();
+    throw error;
+  }
+}
+
+/** Makes the parts from the end of the stanza's way to its beginning, and starts them in the same order. */
+async function startParts(
   configuration: Configuration,
-  { version, log, ...callbacks }: StartOptions,
-): Promise<Sidecar> {
+  { version, backends, entered }: StartOptions,
+  starting: StartingTelemetry,
+): Promise<RunningParts> {
+  const { observe } = starting;
   const ledger = new Ledger();
-  const { observe, metrics } = openTelemetry(configuration, {
-    version,
-    log,
-    ledger,
-    lanes: () => lanes.values(),
-    declined: () => router.declined(),
-    store: () => store,
-  });
   const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, version });
-  const variables = unusedProxies(process.env);
-  if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
-  const router = openRouter(configuration, callbacks, { observe, ledger, store, lanes });
-  await store.start((letter) => redeliver(router, letter));
-  for (const lane of lanes.values()) lane.start();
-  const connection: { session?: Session } = {};
-  const telemetry = await serveTelemetry({
-    ...configuration.telemetry,
-    metrics,
-    unreadyReasons: () => unreadyReasons(connection.session, store),
-  });
-  observe({ kind: 'telemetry-listening', ...telemetry.address });
-  const session = connect(configuration, router, { observe, version });
-  connection.session = session;
-  const endWatch = watchClock(clock, observe);
-  const parts = { session, router, store, lanes: [...lanes.values()], telemetry, observe, endWatch };
-  return {
-    observe,
-    isStuck: () => store.isStuck(),
-    stop: () => stop(parts, configuration.shutdownTimeoutMs),
-  };
-}
-
-interface RouterContext {
-  readonly observe: Observe;
-  readonly ledger: Ledger;
-  readonly store: OutboxStore;
-  readonly lanes: ReadonlyMap<string, Lane>;
-}
-
-function openRouter(
-  { callbackTimeoutMs }: Configuration,
-  { backends, entered }: Pick<StartOptions, 'backends' | 'entered'>,
-  { observe, ledger, store, lanes }: RouterContext,
-): Router {
-  return new Router(
+  const { callbackTimeoutMs } = configuration;
+  const router = new Router(
     { backends, callbackTimeoutMs, destinationOf: (tag, host) => laneFor(lanes, tag, host) },
     { clock, observe, ledger, deadLetters: store, makeId: randomUUID, entered },
   );
+  const session = sessionFor(configuration, router, { observe, version });
+
+  const variables = unusedProxies(process.env);
+  if (variables.length > 0) observe({ kind: 'proxy-unused', variables });
+  await store.start((letter) => redeliver(router, letter));
+  const telemetry = starting.show({ session, router, lanes, store, ledger });
+  for (const lane of lanes.values()) lane.start();
+  observe({ kind: 'telemetry-listening', ...telemetry.address });
+  session.start();
+  return { session, router, lanes, store, telemetry, observe, endWatch: watchClock(clock, observe) };
 }
 
-function unreadyReasons(session: Session | undefined, store: OutboxStore): string[] {
-  const reasons = [session === undefined ? NOT_YET : session.problem(), store.problem()];
-  return reasons.filter((reason) => reason !== undefined);
-}
-
-interface TelemetryContext {
-  readonly version: string;
-  readonly log: Observe;
-  readonly ledger: Ledger;
-  readonly lanes: () => Iterable<Lane>;
-  readonly declined: () => [backend: string, events: number][];
-  readonly store: () => OutboxStore;
-}
-
-function openTelemetry(configuration: Configuration, { lanes, log, store, ...context }: TelemetryContext) {
-  const { trustedDomains, taps } = configuration.component;
+function telemetryOptions(configuration: Configuration, { version, log }: StartOptions) {
   const { capacity } = configuration.outbox;
-  const metrics = createMetrics({
-    ...context,
-    trustedDomains,
-    taps,
-    pools: [...labelledPools(configuration).keys()],
-    backends: configuration.backends.map(({ name }) => name),
-    limits: [...labelledPools(configuration)].map(([pool, { workers }]) => [pool, { capacity, workers }]),
-    outboxes: () => [
-      ...[...lanes()].map(({ pool, outbox }) => [pool, outbox.counts()] as const),
-      ...store().orphans(),
-    ],
-    isWritable: () => store().problem() === undefined,
-    deadLetters: () => store().deadLetters(),
-    nowMs: () => clock.now(),
-  });
-  const observe: Observe = (observation) => {
-    metrics.observe(observation);
-    log(observation);
-  };
-  return { observe, metrics };
+  const pools = [...labelledPools(configuration)].map(
+    ([label, { workers }]) => [label, { capacity, workers }] as const,
+  );
+  const { trustedDomains, taps } = configuration.component;
+  const backends = configuration.backends.map(({ name }) => name);
+  const known = { version, node: process.version, trustedDomains, taps, pools: new Map(pools), backends };
+  return { ...configuration.telemetry, known, log, clock };
 }
 
-function connect(
+function sessionFor(
   { component }: Configuration,
   router: Router,
-  { observe, version }: { observe: Observe; version: string },
+  { observe, version }: { readonly observe: Observe; readonly version: string },
 ): Session {
   const ingest = new Ingest(
     {
@@ -179,47 +125,4 @@ function redeliver(router: Router, letter: DeadLetter): Promise<void> {
     storedEvent(letter.stanza, (text) => parseJid(text, () => undefined)),
     letter,
   );
-}
-
-interface Parts {
-  readonly session: Session;
-  readonly router: Router;
-  readonly store: OutboxStore;
-  readonly lanes: readonly Lane[];
-  readonly telemetry: TelemetryServer;
-  readonly observe: Observe;
-  readonly endWatch: () => void;
-}
-
-async function stop(parts: Parts, timeoutMs: number): Promise<void> {
-  const { observe, telemetry, router, endWatch } = parts;
-  endWatch();
-  observe({ kind: 'sidecar-stopping' });
-  await endParts(parts, timeoutMs);
-  await telemetry.close();
-  observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
-}
-
-/** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
-async function endParts({ session, router, store, lanes }: Parts, timeoutMs: number): Promise<void> {
-  let cancel = (): void => undefined;
-  const timeIsUp = new Promise<void>((resolve) => {
-    cancel = afterReading(clock, timeoutMs, resolve, Math.min(timeoutMs, READING_MS));
-  });
-  const drain = async (): Promise<void> => {
-    // What is kept waits for the next run; only what is in flight has to end.
-    const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
-    await session.stop();
-    await router.settled();
-    if (!store.keepsWhatIsLeft) await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
-    await Promise.all([...ended, ...lanes.map((lane) => lane.stop())]);
-  };
-  const close = async (): Promise<void> => {
-    await Promise.all(lanes.map((lane) => lane.close()));
-    await store.close();
-  };
-  store.stopRedelivering();
-  await Promise.race([drain(), timeIsUp]);
-  await Promise.race([close(), timeIsUp.then(() => pause(CLOSING_MS))]);
-  cancel();
 }

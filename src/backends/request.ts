@@ -2,7 +2,7 @@ import type { CallbackOptions, CompleteCallbackModule } from '../core/callback.t
 import type { Clock } from '../core/clock.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import { PlainError } from '../core/errors.ts';
-import { afterReading } from '../core/late.ts';
+import { afterReading } from '../node/clock.ts';
 import { type Eventually, isThenable } from './eventually.ts';
 import { type HeaderCheck, headerCheck } from './headers.ts';
 import { ownBody } from './own-copy.ts';

@@ -5,8 +5,7 @@ import type { Observation, Observe } from '../core/observation.ts';
 import { labelledPools } from '../delivery/lanes.ts';
 import { type Sidecar, startSidecar } from '../sidecar.ts';
 import { systemClock } from '../node/clock.ts';
-import { logObservations } from '../telemetry/log.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { type Log, openLog } from '../telemetry/log.ts';
 import { type CommandContext, exitCodes } from './command.ts';
 import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
 import { type Prepared, prepare } from './prepare.ts';
@@ -22,26 +21,22 @@ export async function serve(
   stopWanted: Promise<'stop'>,
   ending: Ending,
 ): Promise<number> {
-  const logger = createLogger({ level: 'info', version: context.version });
-  const write = logObservations(logger, systemClock);
+  const log = openLog({ level: 'info', version: context.version, clock: systemClock });
   let observe: Observe = (observation) => {
     printFault(observation);
-    write(observation);
+    log.observe(observation);
   };
   surviveFaults((observation) => observe(observation));
   const tell = (problems: readonly Problem[]): void => {
     printProblems(problems);
-    for (const problem of problems) write(problemObservation(problem));
+    for (const problem of problems) log.observe(problemObservation(problem));
   };
   const prepared = await Promise.race([prepare(context, tell), stopWanted]);
   if (prepared === 'stop') return exitCodes.success;
   if (prepared === undefined) return exitCodes.badConfiguration;
-  logger.level = prepared.configuration.log.level;
-  write(startingObservation(context.file, prepared));
-  const sidecar = await start(prepared, {
-    version: context.version,
-    log: logObservations(logger, systemClock),
-  });
+  log.setLevel(prepared.configuration.log.level);
+  log.observe(startingObservation(context.file, prepared));
+  const sidecar = await start(prepared, { version: context.version, log });
   if (sidecar === undefined) return exitCodes.failure;
   observe = sidecar.observe;
   ending.isStuck = sidecar.isStuck;
@@ -120,14 +115,14 @@ function outboxFacts({ outbox: { engine, folder } }: Configuration) {
 /** Starts the sidecar, or says why that is not possible. */
 async function start(
   { configuration, backends, entered }: Prepared,
-  { version, log }: { readonly version: string; readonly log: Observe },
+  { version, log }: { readonly version: string; readonly log: Log },
 ): Promise<Sidecar | undefined> {
   try {
     return await startSidecar(configuration, { version, backends, entered, log });
   } catch (error) {
     const reason = startFailure(error as NodeJS.ErrnoException, configuration.telemetry);
     process.stderr.write(`cannot start: ${reason}\n`);
-    log({ kind: 'start-failed', reason });
+    log.observe({ kind: 'start-failed', reason });
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 /** What can become of a notification; `depth` and `in flight` are the outboxes' own. */
-export type LedgerState = 'accepted' | 'delivered' | 'dead' | 'dropped';
+export const ledgerStates = ['accepted', 'delivered', 'dead', 'dropped'] as const;
+export type LedgerState = (typeof ledgerStates)[number];
 
 export type LedgerEntry = Record<LedgerState, number>;
 

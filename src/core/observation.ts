@@ -1,6 +1,10 @@
 import type { Attempt, DeathReason, Notification } from './delivery.ts';
 import type { Direction } from './event.ts';
 
+/** How important a log line is, the least first; `silent` as a limit: no line is written. */
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
 /** Why a stanza became no event. */
 export const discardReasons = [
   'iq',

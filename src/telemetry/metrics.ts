@@ -1,41 +1,164 @@
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
-import type { Notification } from '../core/delivery.ts';
-import { type Observe, type Readers, readWith } from '../core/observation.ts';
-import { oneAtATime } from './one-at-a-time.ts';
-import { type ObservedMetrics, observedMetrics } from './observed-metrics.ts';
-import { type StateOptions, stateMetrics } from './state-metrics.ts';
-import { type KnownLabels, startAtZero } from './zeros.ts';
-
-export type MetricsOptions = StateOptions & KnownLabels;
+import { type Observation, type Observe, readWith } from '../core/observation.ts';
+import {
+  type EventMetric,
+  type Known,
+  type LabelValues,
+  type Metric,
+  metricTable,
+  type State,
+  type StateMetric,
+} from './metric-table.ts';
 
 export interface Metrics {
   readonly observe: Observe;
+  /** From now on scrapes show this state; until then they show that there is nothing yet. */
+  show(state: () => State): void;
   /** The scrape text (Prometheus exposition format). */
   scrape(): Promise<string>;
   readonly contentType: string;
 }
 
-/** Turns observations and the outboxes' state into Prometheus metrics. */
-export function createMetrics(options: MetricsOptions): Metrics {
+/** So long may writing hold up what else the process does, in milliseconds; with many series all of it takes longer. */
+const LONGEST_TURN_MS = 5;
+
+const NOTHING_YET: State = {
+  nowMs: 0,
+  outboxes: [],
+  ledger: [],
+  declined: [],
+  isWritable: false,
+  deadLetters: 0,
+};
+
+/** Turns observations, and the state of the parts, into Prometheus metrics. */
+export function createMetrics(known: Known): Metrics {
   const registry = new Registry();
-  const observed = observedMetrics(registry);
-  startAtZero(observed, options);
-  const readers = metricReaders(observed, options.trustedDomains);
-  const fillStateMetrics = stateMetrics(registry, options);
+  const collectors = Object.entries(metricTable).map(([name, metric]) =>
+    collectorOf(name, metric, { registry, known }),
+  );
+  const observers = new Map<string, Observe[]>();
+  for (const { kinds, observe } of collectors) {
+    for (const kind of kinds) observers.set(kind, [...(observers.get(kind) ?? []), observe]);
+  }
+  let stateNow = (): State => NOTHING_YET;
   let processMetrics: Promise<void> | undefined;
   return {
-    observe: (observation) => readWith(readers, observation),
+    observe: (observation) => {
+      for (const observe of observers.get(observation.kind) ?? []) observe(observation);
+    },
+    show: (state) => {
+      stateNow = state;
+    },
     contentType: registry.contentType,
     scrape: oneAtATime(async () => {
       await (processMetrics ??= addProcessMetrics(registry));
-      // All at once, and nobody else does so before this is written: a scrape shows the ledger and the outboxes of one moment.
-      fillStateMetrics();
+      // All at once, and nothing else does so before this is written: a scrape shows one moment.
+      const state = stateNow();
+      for (const { fill } of collectors) fill(state);
       return written(registry);
     }),
   };
 }
 
-/** Those of the process (`process_…`, `nodejs_…`); only when somebody looks, because they take time to load. */
+/** A metric of the table at work. */
+interface Collector {
+  /** The kinds of observations that move it. */
+  readonly kinds: readonly string[];
+  observe(observation: Observation): void;
+  /** Shows the state, if it is that which the metric shows. */
+  fill(state: State): void;
+}
+
+interface Surroundings {
+  readonly registry: Registry;
+  readonly known: Known;
+}
+
+function collectorOf(name: string, metric: Metric, surroundings: Surroundings): Collector {
+  return 'of' in metric
+    ? stateCollector(name, metric, surroundings)
+    : eventCollector(name, metric, surroundings);
+}
+
+function stateCollector(name: string, metric: StateMetric, { registry, known }: Surroundings): Collector {
+  const { help, labels } = metric;
+  const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
+  const shown = metric.type === 'counter' ? new Counter(options) : new Gauge(options);
+  const series = knownSeries(labels, known);
+  return {
+    kinds: [],
+    observe: () => undefined,
+    fill: (state) => {
+      // A pool that is no longer configured is gone with the last notification that waited for it.
+      shown.reset();
+      for (const each of series) shown.inc(each, 0);
+      for (const [each, value] of metric.of(state, known)) shown.inc(each, value);
+    },
+  };
+}
+
+function eventCollector(name: string, metric: EventMetric, { registry, known }: Surroundings): Collector {
+  const { help, labels } = metric;
+  const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
+  const series = knownSeries(labels, known);
+  const shown = shownLabels(labels, known);
+  const observed = (observe: Observe): Collector => ({
+    kinds: Object.keys(metric.on),
+    observe,
+    fill: () => undefined,
+  });
+  switch (metric.type) {
+    case 'counter': {
+      const counter = new Counter(options);
+      for (const each of series) counter.inc(each, 0);
+      return observed((observation) => {
+        const own = readWith(metric.on, observation);
+        if (own !== undefined) counter.inc(shown(own));
+      });
+    }
+    case 'gauge': {
+      const gauge = new Gauge(options);
+      return observed((observation) => gauge.set(readWith(metric.on, observation) ?? 0));
+    }
+    case 'histogram': {
+      const histogram = new Histogram({ ...options, buckets: [...metric.buckets] });
+      for (const each of series) histogram.zero(each);
+      return observed((observation) => {
+        const own = readWith(metric.on, observation);
+        if (own !== undefined) histogram.observe(shown(own.labels), own.value);
+      });
+    }
+  }
+}
+
+/** Every combination of the labels' known values. */
+function knownSeries(labels: Metric['labels'], known: Known): LabelValues[] {
+  let series: LabelValues[] = [{}];
+  for (const [name, label] of Object.entries(labels)) {
+    const values = label.values(known);
+    series = series.flatMap((each) => values.map((value) => ({ ...each, [name]: value })));
+  }
+  return series;
+}
+
+/** Gives labels as they are shown: what is not known of a label that has a rest is part of that. */
+function shownLabels(labels: Metric['labels'], known: Known): (own: LabelValues) => LabelValues {
+  const limited = Object.entries(labels).flatMap(([name, { values, rest }]) =>
+    rest === undefined ? [] : [{ name, rest, all: new Set(values(known)) }],
+  );
+  if (limited.length === 0) return (own) => own;
+  return (own) => {
+    const shown = { ...own };
+    for (const { name, rest, all } of limited) if (!all.has(shown[name] ?? '')) shown[name] = rest;
+    return shown;
+  };
+}
+
+/** Those of the process (`process_…`, `nodejs_…`): only when somebody looks, because they take time to load. */
 async function addProcessMetrics(registry: Registry): Promise<void> {
   const { default: collectDefaultMetrics } = await import('prom-client/lib/defaultMetrics.js');
   collectDefaultMetrics({ register: registry });
@@ -44,9 +167,6 @@ async function addProcessMetrics(registry: Registry): Promise<void> {
     registry.removeSingleMetric(`nodejs_active_${what}_total`);
   }
 }
-
-/** So long may writing hold up what else the process does, in milliseconds; with many series all of it takes longer. */
-const LONGEST_TURN_MS = 5;
 
 /** What `registry.metrics()` gives, with turns for others between the metrics. */
 async function written(registry: Registry): Promise<string> {
@@ -61,32 +181,18 @@ async function written(registry: Registry): Promise<string> {
   return `${texts.join('\n\n')}\n`;
 }
 
-function metricReaders(metrics: ObservedMetrics, trustedDomains: readonly string[]): Readers<void> {
-  const { counters, connected, responseTime } = metrics;
-  const hosts = new Set(trustedDomains);
-  const hostLabel = ({ host }: Notification): { host: string } => ({
-    host: hosts.has(host) ? host : 'other',
-  });
-  return {
-    'stanza-received': ({ tap }) => counters.stanzas.inc({ tap }),
-    'event-made': ({ dir }) => counters.events.inc({ dir }),
-    'stanza-discarded': ({ reason }) => counters.discarded.inc({ reason }),
-    'jid-preparation-failed': () => counters.jidFailures.inc(),
-    'callback-failed': ({ backend, callback }) => counters.callbackErrors.inc({ backend, callback }),
-    'attempt-made': ({ notification, attempt }) =>
-      counters.attempts.inc({ pool: notification.pool, outcome: attempt.outcome }),
-    'notification-delivered': ({ notification, attempt }) => {
-      counters.sent.inc(hostLabel(notification));
-      responseTime.observe(hostLabel(notification), attempt.durationSeconds);
-    },
-    'notification-dead': ({ notification }) => counters.failed.inc(hostLabel(notification)),
-    'component-online': () => connected.set(1),
-    'component-offline': ({ code }) => {
-      connected.set(0);
-      counters.disconnects.inc({ reason: code });
-    },
-    'second-component': () => counters.secondComponentPings.inc(),
-    'ledger-mismatched': () => counters.ledgerMismatches.inc(),
-    'internal-error': ({ where }) => counters.internalErrors.inc({ where }),
+/** Runs `work` once at a time: all who ask while it runs share the next run, which begins after they asked. */
+export function oneAtATime<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve();
+  let next: Promise<Result> | undefined;
+  return () => {
+    if (next === undefined) {
+      next = last.then(() => {
+        next = undefined;
+        return work();
+      });
+      last = next.catch(() => undefined);
+    }
+    return next;
   };
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, BlockList, isIP, isIPv4 } from 'node:net';
 import { http } from '../node/http.ts';
-import { isOwnHost } from './host-header.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface TelemetryServerOptions {
@@ -121,3 +120,40 @@ const MISDIRECTED = json(421, {
   error:
     'the Host header names another server: ask by the address of telemetry.listen, or list the name in telemetry.hosts',
 });
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** What the Host header may name. */
+interface OwnNames {
+  /** As configured: an address or a name, without brackets. */
+  readonly host: string;
+  /** The address that the server listens on. */
+  readonly address: string;
+  /** Further names. */
+  readonly hosts: readonly string[];
+}
+
+/**
+ * Whether a Host header names this server. A page of another site that has its own name point to our address (DNS
+ * rebinding) sends that name, and never an address: so addresses are as good as our names where anybody may connect.
+ */
+function isOwnHost(header: string, { host, address, hosts }: OwnNames): boolean {
+  const name = header
+    .toLowerCase()
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1');
+  if ([host, address, ...hosts].some((own) => own.toLowerCase() === name)) return true;
+  const isLocal = isLoopback(address);
+  if (name === 'localhost') return isLocal || isWildcard(address);
+  return !isLocal && isIP(name) !== 0;
+}
+
+function isLoopback(address: string): boolean {
+  return loopback.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+}
+
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}

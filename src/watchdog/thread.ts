@@ -2,7 +2,7 @@ import { write } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CallbackName } from '../core/observation.ts';
-import { StallJudge } from '../core/stall.ts';
+import { StallJudge } from './stall.ts';
 import { ABANDONED, ENTERED, fromPlace, NOTHING, type Step, TURNS } from './entered.ts';
 import { stopMainThread } from './main-thread.ts';
 import type { Abandoned, ThreadOptions } from './watchdog.ts';
@@ -61,23 +61,14 @@ async function intervene({ backend, step }: Suspect): Promise<void> {
 /** Writes the log line itself, since the main thread cannot. */
 async function tell(backend: string, callback: CallbackName | 'loading', stack: string[]): Promise<void> {
   // Loaded only now: this is hardly ever needed.
-  const [{ logObservations }, { createLogger }, { systemClock }] = await Promise.all([
+  const [{ openLog }, { systemClock }] = await Promise.all([
     import('../telemetry/log.ts'),
-    import('../telemetry/logger.ts'),
     import('../node/clock.ts'),
   ]);
   let text = '';
-  const logger = createLogger({ level: 'fatal', version }, { write: (line) => void (text += line) });
-  logObservations(
-    logger,
-    systemClock,
-  )({
-    kind: 'callback-stalled',
-    backend,
-    callback,
-    stalledMs: limitMs,
-    stack,
-  });
+  const write = (line: string): void => void (text += line);
+  const log = openLog({ level: 'fatal', version, clock: systemClock }, { write });
+  log.observe({ kind: 'callback-stalled', backend, callback, stalledMs: limitMs, stack });
   while (!(await wasWritten(text))) await pause(FULL_PIPE_MS);
 }
 

@@ -2,7 +2,7 @@ import type { LookupFunction, Socket } from 'node:net';
 import type { Component } from '@xmpp/component';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
-import { afterReading } from '../core/late.ts';
+import { afterReading } from '../node/clock.ts';
 import type { FaultPlace, Observe } from '../core/observation.ts';
 import type { OutgoingStream } from '../core/tap.ts';
 import {

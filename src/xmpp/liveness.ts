@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Stanza } from '../core/event.ts';
-import { afterReading } from '../core/late.ts';
+import { afterReading } from '../node/clock.ts';
 import { type Ending, routeLostEnding, seconds, silentEnding } from './ending.ts';
 import type { Pings } from './pings.ts';
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { afterReading } from '../core/late.ts';
+import { afterReading } from '../node/clock.ts';
 
 /** Where so much was read in one turn of the event loop, more is waiting. */
 const BEHIND_BYTES = 16 * 1024;

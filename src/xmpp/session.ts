@@ -57,13 +57,15 @@ export interface Session {
   readonly connected: boolean;
   /** Why it is not connected and when the next try comes, in words for the operator; undefined: it is. */
   problem(): string | undefined;
+  /** Connects for the first time; to be called once. */
+  start(): void;
   /** Closes the stream and does not connect again; resolves always, when no handler is called any more. */
   stop(): Promise<void>;
 }
 
 /**
- * Connects, and connects again for ever until `stop`, telling of it as observations. Throws an Error at once only if
- * `service` is no such address.
+ * Makes a session that connects once it is started, and connects again until `stop`, telling of it as observations.
+ * @throws Error if `service` is not an address of its form.
  */
 export function openSession(
   options: SessionOptions,
@@ -107,6 +109,9 @@ class ReconnectingSession implements Session {
     this.#domain = options.domain.toLowerCase();
     this.#pings = new Pings(this.#domain, surroundings.random);
     this.#backOff = new BackOff(this.#timing, surroundings.random);
+  }
+
+  start(): void {
     this.#connect();
   }
 

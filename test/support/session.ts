@@ -57,6 +57,7 @@ export class Subject {
         },
       },
     );
+    this.session.start();
     onTestFinished(() => {
       const stopped = this.session.stop();
       this.clock.advance(2000);

@@ -4,9 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { PlainError } from '../../src/core/errors.ts';
-import type { Observation } from '../../src/core/observation.ts';
-import { logObservations } from '../../src/telemetry/log.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { logLevels, type LogLevel, type Observation } from '../../src/core/observation.ts';
+import { openLog } from '../../src/telemetry/log.ts';
 
 const secrets = ['hunter2', 'Meet me at noon', 'alice', 'bob@example.net', 'Bearer', 's3cr3t'];
 
@@ -22,23 +21,22 @@ const text = `alice to bob@example.net: Meet me at noon`;
 
 /** The lines that these observations make, parsed, and as they were written. */
 function linesOf(...observations: readonly Observation[]) {
-  return openLog().observed(...observations);
+  return startLog().observed(...observations);
 }
 
 /** A log whose seconds pass when `clock` is advanced. */
-function openLog() {
+function startLog(level: LogLevel = 'trace') {
   const clock = new ManualClock();
   let written = '';
-  const settings = { level: 'trace', version: '1.2.3' };
-  const logger = createLogger(settings, { write: (line) => void (written += line) });
-  const observe = logObservations(logger, clock);
+  const destination = { write: (line: string) => void (written += line) };
+  const { observe, setLevel } = openLog({ level, version: '1.2.3', clock }, destination);
   const observed = (...observations: readonly Observation[]) => {
     written = '';
     for (const observation of observations) observe(observation);
     const lines = written.split('\n').slice(0, -1);
     return { written, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
   };
-  return { clock, observed };
+  return { clock, observed, setLevel };
 }
 
 const thrown = (error: unknown): Observation => ({
@@ -324,6 +322,35 @@ const quoting: Record<string, () => unknown> = {
     }),
 };
 
+describe('the level of the log', () => {
+  const observations: readonly Observation[] = [
+    { kind: 'component-connecting', endpoint: 'xmpp://127.0.0.1:5347', domain: 'a', isRepeat: true },
+    { kind: 'component-online', domain: 'a', isRepeat: false },
+    { kind: 'notification-delivered', notification, attempt },
+    { kind: 'notification-accepted', notification },
+    { kind: 'notification-dropped', notification, reason: 'full' },
+    { kind: 'callback-stalled', backend: 'chats', callback: 'loading', stalledMs: 1, stack: [] },
+  ];
+  const written: Readonly<Record<LogLevel, readonly number[]>> = {
+    trace: [0, 1, 2, 3, 4, 5],
+    debug: [0, 1, 2, 4, 5],
+    info: [1, 4, 5],
+    warn: [4, 5],
+    error: [4, 5],
+    fatal: [5],
+    silent: [],
+  };
+
+  it('decides which lines are written, and may change at any time', () => {
+    const { observed, setLevel } = startLog('silent');
+    for (const level of [...logLevels, ...logLevels.toReversed()]) {
+      setLevel(level);
+      const events = observed(...observations).lines.map(({ event }) => event);
+      expect(events, level).toEqual(written[level].map((index) => observations[index]?.kind));
+    }
+  });
+});
+
 describe('errors in log lines', () => {
   it.each(Object.entries(quoting))('show nothing of what users wrote: quoted %s', async (_how, make) => {
     const error = await make();
@@ -411,7 +438,7 @@ describe('a flood of like lines', () => {
   it.each(floods)(
     'is cut to ten a second, and the next line says how many were not written: $kind',
     (flood) => {
-      const { clock, observed } = openLog();
+      const { clock, observed } = startLog();
       expect(observed(...Array.from({ length: 1000 }, () => flood)).lines).toHaveLength(10);
       clock.advance(999);
       expect(observed(flood).lines).toEqual([]);
@@ -423,7 +450,7 @@ describe('a flood of like lines', () => {
   );
 
   it('of one kind leaves the other kinds alone', () => {
-    const { observed } = openLog();
+    const { observed } = startLog();
     observed(...Array.from({ length: 100 }, () => dropped));
     expect(observed(thrown(new Error('boom'))).lines).toHaveLength(1);
     expect(

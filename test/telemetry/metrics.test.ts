@@ -15,6 +15,7 @@ import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
 import { dispatch } from '../../src/delivery/dispatcher.ts';
 import { openPool } from '../../src/delivery/http/pool.ts';
 import { systemClock } from '../../src/node/clock.ts';
+import type { State } from '../../src/telemetry/metric-table.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { serveTelemetry } from '../../src/telemetry/server.ts';
 import { expectBalanced, parseMetrics, type Sample, type Samples, sumOf } from '../support/ledger.ts';
@@ -79,31 +80,39 @@ interface BenchOptions {
   readonly trustedDomains?: readonly string[];
   readonly counts?: Record<string, OutboxCounts>;
   readonly nowMs?: () => number;
+  /** Whether the parts are there whose state is shown; default true. */
+  readonly isShown?: boolean;
 }
 
 function openMetrics({
   trustedDomains = ['example.com', 'example.org'],
   counts = {},
   nowMs = () => 0,
+  isShown = true,
 }: BenchOptions = {}): {
   metrics: Metrics;
   ledger: Ledger;
 } {
   const ledger = new Ledger();
   const metrics = createMetrics({
+    version: '1.2.3',
+    node: process.version,
     trustedDomains,
     taps: ['forwarded', 'direct'],
-    pools: ['http_pool', 'http_pool@example.com'],
+    pools: new Map(
+      ['http_pool', 'http_pool@example.com'].map((pool) => [pool, { capacity: 1000, workers: 10 }]),
+    ),
     backends: ['chats', 'alerts'],
-    version: '1.2.3',
-    ledger,
-    outboxes: () => Object.entries(counts),
-    limits: [['http_pool', { capacity: 1000, workers: 10 }]],
-    declined: () => [['chats', 3]],
-    isWritable: () => true,
-    deadLetters: () => 0,
-    nowMs,
   });
+  const state = (): State => ({
+    nowMs: nowMs(),
+    outboxes: Object.entries(counts),
+    ledger: [...ledger.entries()],
+    declined: [['chats', 3]],
+    isWritable: true,
+    deadLetters: 0,
+  });
+  if (isShown) metrics.show(state);
   return { metrics, ledger };
 }
 
@@ -196,7 +205,7 @@ describe('the metrics', () => {
   });
 
   it('start at 0 with every series that the configuration makes known, so that the first one is seen as an increase', async () => {
-    const samples = await scrape(openMetrics().metrics);
+    const samples = await scrape(openMetrics({ isShown: false }).metrics);
     const hosts = ['example.com', 'example.org', 'other'];
     const outcomes = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'refused', 'reset', 'dns', 'tls', 'other'];
     const callbacks = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'];
@@ -217,7 +226,29 @@ describe('the metrics', () => {
       event_pusher_jid_preparation_failures_total: [{}],
       event_pusher_ledger_mismatches_total: [{}],
       event_pusher_internal_errors_total: faultPlaces.map((where) => ({ where })),
+      event_pusher_component_disconnects_total: disconnectReasons.map((reason) => ({ reason })),
+      event_pusher_second_component_pings_total: [{}],
+      event_pusher_component_connected: [{}],
+      event_pusher_notifications_total: ['chats', 'alerts'].flatMap((backend) =>
+        ['accepted', 'delivered', 'dead', 'dropped'].map((state) => ({ backend, state })),
+      ),
+      event_pusher_declined_total: ['chats', 'alerts'].map((backend) => ({ backend })),
+      event_pusher_outbox_writable: [{}],
+      event_pusher_dead_letters: [{}],
+      ...Object.fromEntries(
+        ['outbox_depth', 'outbox_oldest_age_seconds', 'outbox_unwritten', 'in_flight'].map((name) => [
+          `event_pusher_${name}`,
+          ['http_pool', 'http_pool@example.com'].map((pool) => ({ pool })),
+        ]),
+      ),
     };
+    const constant = ['event_pusher_outbox_capacity', 'event_pusher_pool_workers', 'event_pusher_build_info'];
+    const counted = contract.flatMap(([name, type]) =>
+      type === 'histogram' ? [`${name}_count`, `${name}_sum`] : [name],
+    );
+    expect(Object.keys(known).toSorted()).toEqual(
+      counted.filter((name) => !constant.includes(name)).toSorted(),
+    );
     for (const [name, labels] of Object.entries(known)) {
       expect(samples.get(name), name).toEqual(labels.map((each) => ({ labels: each, value: 0 })));
     }
@@ -326,12 +357,13 @@ describe('the metrics', () => {
 
   it('show the ledger, every backend and state from 0 on', async () => {
     const { metrics, ledger } = openMetrics();
-    ledger.entry('chats');
     expect((await scrape(metrics)).get('event_pusher_notifications_total')).toEqual(
-      ['accepted', 'delivered', 'dead', 'dropped'].map((state) => ({
-        labels: { backend: 'chats', state },
-        value: 0,
-      })),
+      ['chats', 'alerts'].flatMap((backend) =>
+        ['accepted', 'delivered', 'dead', 'dropped'].map((state) => ({
+          labels: { backend, state },
+          value: 0,
+        })),
+      ),
     );
     ledger.count('chats', 'accepted');
     ledger.count('alerts', 'dropped');
@@ -488,19 +520,21 @@ async function openBusySidecar(server: string, pools: readonly string[]) {
   };
   const lanes: { readonly outbox: Outbox; readonly ended: Promise<void> }[] = [];
   const metrics = createMetrics({
+    version: '1.2.3',
+    node: process.version,
     trustedDomains: ['example.com'],
     taps: [],
-    pools,
+    pools: new Map(),
     backends: [],
-    version: '1.2.3',
-    ledger,
-    outboxes: () => lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
-    limits: [],
-    declined: () => [['chats', 0]],
-    isWritable: () => true,
-    deadLetters: () => 0,
-    nowMs: clock.now,
   });
+  metrics.show(() => ({
+    nowMs: clock.now(),
+    outboxes: lanes.map(({ outbox }, index) => [pools[index]!, outbox.counts()] as const),
+    ledger: [...ledger.entries()],
+    declined: [],
+    isWritable: true,
+    deadLetters: 0,
+  }));
   const { observe } = metrics;
   for (const [index, label] of pools.entries()) {
     const whenFull = index === 0 ? 'drop_newest' : 'drop_oldest';

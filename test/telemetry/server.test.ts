@@ -1,7 +1,7 @@
 import net from 'node:net';
 import http from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { oneAtATime } from '../../src/telemetry/one-at-a-time.ts';
+import { oneAtATime } from '../../src/telemetry/metrics.ts';
 import { serveTelemetry, type TelemetryServerOptions } from '../../src/telemetry/server.ts';
 import { once } from '../support/wait.ts';
 

@@ -1,6 +1,6 @@
 import { Chain, type Linked } from '../../core/chain.ts';
 import type { Clock } from '../../core/clock.ts';
-import { afterReading } from '../../core/late.ts';
+import { afterReading } from '../../node/clock.ts';
 
 /** A time limit that has begun. */
 interface Deadline extends Linked<Deadline> {

@@ -6,8 +6,7 @@ import { list } from '../../../src/commands/dead-letters/list.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { problemCodes } from '../../../src/schema/problem-codes.ts';
 import { callbackNames, discardReasons, disconnectReasons } from '../../../src/core/observation.ts';
-import { Ledger } from '../../../src/core/ledger.ts';
-import { logEvents } from '../../../src/telemetry/log.ts';
+import { levelsOf, logEvents } from '../../../src/telemetry/log-events.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { serveTelemetry } from '../../../src/telemetry/server.ts';
 import { taps } from '../../../src/xmpp/taps/index.ts';
@@ -180,16 +179,22 @@ function namesTheOptions(source: string): TableCheck {
   };
 }
 
+const logged = Object.entries(logEvents).map(
+  ([code, event]) => [code, levelsOf(event).toSorted(byText)] as const,
+);
+
 function namesTheEvents({ rows }: Table): void {
-  expect(rows.map(([event]) => event).toSorted(byText)).toEqual(logEvents().toSorted(byText));
-  for (const [event = '', level] of rows)
-    expect(level?.split(' or ').toSorted(byText), event).toEqual(levelsOf(event).toSorted(byText));
+  expect(rows.map(([event]) => event).toSorted(byText)).toEqual(
+    logged.map(([code]) => code).toSorted(byText),
+  );
+  const shown = new Map(rows.map(([event, level]) => [event, level?.split(' or ').toSorted(byText)]));
+  for (const [code, levels] of logged) expect(shown.get(code), code).toEqual(levels);
 }
 
 function namesTheSevereEvents({ rows }: Table): void {
-  const severe = logEvents().filter((event) =>
-    levelsOf(event).some((level) => ['warn', 'error', 'fatal'].includes(level)),
-  );
+  const severe = logged
+    .filter(([, levels]) => levels.some((level) => ['warn', 'error', 'fatal'].includes(level)))
+    .map(([code]) => code);
   expect(severe.length).toBeGreaterThan(5);
   expect(rows.map(([event]) => event).toSorted(byText)).toEqual(severe.toSorted(byText));
   for (const row of rows)
@@ -197,19 +202,6 @@ function namesTheSevereEvents({ rows }: Table): void {
       row.filter((cell) => cell !== ''),
       row[0],
     ).toHaveLength(4);
-}
-
-/** The levels that a line of this event may have, as its entry in the table of lines names them. */
-function levelsOf(event: string): string[] {
-  const [, entry = ''] =
-    new RegExp(`^  '${event}':([^]*?)(?=^  '[a-z-]+':|^};)`, 'm').exec(readPage('src/telemetry/log.ts')) ??
-    [];
-  const levels = Array.from(
-    entry.matchAll(/'(trace|debug|info|warn|error|fatal)'/g),
-    ([, level = '']) => level,
-  );
-  expect(levels, `log.ts names a level for ${event}`).not.toEqual([]);
-  return [...new Set(levels)];
 }
 
 /** Each path is served, and "/" is not. */
@@ -246,22 +238,13 @@ async function namesTheMetrics(table: Table): Promise<void> {
 
 /** A scrape in which every metric has a sample. */
 export function scrapeOfEverything(): Promise<string> {
-  const ledger = new Ledger();
-  ledger.count('chats', 'accepted');
-  const counts = { waiting: 1, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 };
   const metrics = createMetrics({
+    version: '0',
+    node: '0',
     trustedDomains: [],
     taps: ['direct'],
-    pools: ['http_pool'],
+    pools: new Map([['http_pool', { capacity: 1, workers: 1 }]]),
     backends: ['chats'],
-    version: '0',
-    ledger,
-    outboxes: () => [['http_pool', counts]],
-    limits: [['http_pool', { capacity: 1, workers: 1 }]],
-    declined: () => [['chats', 0]],
-    isWritable: () => true,
-    deadLetters: () => 0,
-    nowMs: () => 0,
   });
   return metrics.scrape();
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { watchClock } from '../../src/core/clock-watch.ts';
+import { watchClock } from '../../src/node/clock.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { SettableClock } from '../support/zoo.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StallJudge } from '../../src/core/stall.ts';
+import { StallJudge } from '../../src/watchdog/stall.ts';
 
 const LIMIT = 10_000;
 const INTERVAL = 1000;

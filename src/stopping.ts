@@ -1,0 +1,65 @@
+import type { OutboxStore } from './core/outbox-store.ts';
+import type { Observe } from './core/observation.ts';
+import type { Router } from './backends/router.ts';
+import type { Lane } from './delivery/lanes.ts';
+import { afterReading, systemClock as clock } from './node/clock.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
+import type { Session } from './xmpp/session.ts';
+
+/** When `shutdown_timeout` is over, the outbox may take so long to close, in milliseconds: it needs a moment. */
+const CLOSING_MS = 1000;
+/** The most by which a stop takes longer after a pause of the process, to read the responses that came meanwhile. */
+const READING_MS = 1000;
+
+/** What runs, in the order of the stanza's way. */
+export interface RunningParts {
+  readonly session: Session;
+  readonly router: Router;
+  readonly lanes: ReadonlyMap<string, Lane>;
+  readonly store: OutboxStore;
+  readonly telemetry: Telemetry;
+  readonly observe: Observe;
+  /** Ends the watch of the machine's clock. */
+  readonly endWatch: () => void;
+}
+
+/** Takes nothing in any more, delivers what it can within the time, and ends all parts, whatever the outbox does. */
+export async function stopParts(parts: RunningParts, timeoutMs: number): Promise<void> {
+  const { observe, telemetry, router, endWatch } = parts;
+  endWatch();
+  observe({ kind: 'sidecar-stopping' });
+  await endWay(parts, timeoutMs);
+  await telemetry.close();
+  observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
+}
+
+/** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
+async function endWay(parts: RunningParts, timeoutMs: number): Promise<void> {
+  let cancel = (): void => undefined;
+  const timeIsUp = new Promise<void>((resolve) => {
+    cancel = afterReading(clock, timeoutMs, resolve, Math.min(timeoutMs, READING_MS));
+  });
+  parts.store.stopRedelivering();
+  await Promise.race([drain(parts), timeIsUp]);
+  await Promise.race([close(parts), timeIsUp.then(() => pause(CLOSING_MS))]);
+  cancel();
+}
+
+async function drain({ session, router, lanes: all, store }: RunningParts): Promise<void> {
+  const lanes = [...all.values()];
+  // What is kept waits for the next run; only what is in flight has to end.
+  const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
+  await session.stop();
+  await router.settled();
+  if (!store.keepsWhatIsLeft) await Promise.all(lanes.map(({ outbox }) => outbox.drained()));
+  await Promise.all([...ended, ...lanes.map((lane) => lane.stop())]);
+}
+
+async function close({ lanes, store }: RunningParts): Promise<void> {
+  await Promise.all([...lanes.values()].map((lane) => lane.close()));
+  await store.close();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}

@@ -1,0 +1,296 @@
+import type { Level } from 'pino';
+import type { Attempt, Notification } from '../core/delivery.ts';
+import { PlainError } from '../core/errors.ts';
+import type { AttemptFacts, Observation } from '../core/observation.ts';
+import { adviceOn } from './advice.ts';
+
+const MOST_FRAMES = 5;
+
+type Kind = Observation['kind'];
+
+/** How an observation becomes a log line. */
+export interface LogEvent<O> {
+  /** The level; of several the first whose condition is met, and if none is there is no line. */
+  readonly level: Level | readonly (readonly [Level, (observation: O) => boolean])[];
+  readonly text: string | ((observation: O) => string);
+  /** What of the observation the line has under the same name. */
+  readonly fields?: readonly (keyof O & string)[];
+  /** What else the line has, by name; undefined is left out. */
+  readonly made?: Readonly<Record<string, (observation: O) => unknown>>;
+  /** It can happen for every stanza, so that only some of its lines are written. */
+  readonly isFrequent?: true;
+}
+
+type LogEvents = { readonly [K in Kind]?: LogEvent<Extract<Observation, { kind: K }>> };
+
+/**
+ * All log events, each under the kind of its observation, which is its stable `event` code. What happens for every
+ * stanza has none: metrics count it. A line holds no addresses of people and no text of theirs.
+ */
+export const logEvents: LogEvents = {
+  'configuration-problem': {
+    level: [
+      ['warn', ({ severity }) => severity === 'warning'],
+      ['error', always],
+    ],
+    text: ({ message }) => message,
+    fields: ['file', 'line', 'column', 'code'],
+  },
+  'sidecar-starting': {
+    level: 'info',
+    text: 'starting',
+    fields: ['node', 'file', 'outbox', 'pools', 'backends'],
+  },
+  'start-failed': { level: 'error', text: 'cannot start', fields: ['reason'] },
+  'telemetry-listening': {
+    level: 'info',
+    text: 'metrics and health are served',
+    fields: ['address', 'port'],
+  },
+  'proxy-unused': {
+    level: 'warn',
+    text: 'the environment names a proxy, which this version does not use: receivers must be reachable directly',
+    fields: ['variables'],
+  },
+  'component-connecting': {
+    level: [
+      ['debug', ({ isRepeat }) => isRepeat],
+      ['info', always],
+    ],
+    text: 'connecting to the XMPP server',
+    fields: ['endpoint', 'domain'],
+  },
+  'component-online': {
+    level: [
+      ['debug', ({ isRepeat }) => isRepeat],
+      ['info', always],
+    ],
+    text: 'the component is online',
+    fields: ['domain'],
+  },
+  'component-offline': {
+    level: [
+      ['info', ({ code }) => code === 'stopped'],
+      ['debug', ({ isRepeat }) => isRepeat],
+      ['warn', always],
+    ],
+    text: 'the component is offline',
+    fields: ['code', 'reason', 'retryInMs'],
+  },
+  'second-component': {
+    level: [['warn', ({ isFirst }) => isFirst]],
+    text: 'a second component is connected for this domain, and the server gives each of the two only some of the stanzas: stop one of them',
+    fields: ['domain'],
+  },
+  'untrusted-copy': {
+    level: 'warn',
+    text: ({ isLast }) =>
+      `copies from this server are discarded, because component.trusted_domains does not name it: if it is yours, add it as written here${isLast ? '; further domains are not named' : ''}`,
+    fields: ['domain'],
+  },
+  'tap-not-configured': {
+    level: 'warn',
+    text: ({ tap }) =>
+      `copies from a trusted server are taken as messages to the component, or are discarded: add the tap ${tap} to component.taps, before direct`,
+    fields: ['tap', 'domain'],
+  },
+  'callback-failed': {
+    level: 'error',
+    text: 'a callback failed: its backend sends no notification for this stanza',
+    fields: ['backend', 'callback'],
+    made: { error: ({ error }) => describeError(error) },
+    isFrequent: true,
+  },
+  'callback-stalled': {
+    level: 'fatal',
+    text: 'a callback has not given the main thread back: the process ends, for its supervisor to start it again',
+    fields: ['backend', 'callback', 'stack'],
+    made: { stalled_ms: ({ stalledMs }) => stalledMs },
+  },
+  'callback-not-true': {
+    level: 'warn',
+    text: 'shouldMakeReq returned something that is not true: no notification, because only true sends one',
+    fields: ['backend', 'gave'],
+  },
+  'answer-cut': {
+    level: 'warn',
+    text: 'a response is longer than 64 KiB: its connection was closed, and its worker stays taken for a while; let the receiver respond with little or nothing',
+    made: { ...ofNotification(), ...ofAttempt() },
+    isFrequent: true,
+  },
+  'notification-accepted': { level: 'trace', text: 'accepted', made: ofNotification() },
+  'notification-delivered': {
+    level: 'debug',
+    text: 'delivered',
+    made: { ...ofNotification(), ...ofAttempt() },
+  },
+  'notification-retried': {
+    level: 'warn',
+    text: 'an attempt failed and will be retried',
+    made: {
+      ...ofNotification(),
+      ...ofAttempt(),
+      ...ofFailure(),
+      afterMs: ({ afterMs }) => Math.round(afterMs),
+    },
+    isFrequent: true,
+  },
+  'notification-dead': {
+    level: 'error',
+    text: 'a notification failed for good',
+    fields: ['reason'],
+    made: { ...ofNotification(), ...ofAttempt(), ...ofFailure() },
+    isFrequent: true,
+  },
+  'notification-dropped': {
+    level: 'error',
+    text: 'a notification was dropped',
+    fields: ['reason'],
+    made: ofNotification(),
+    isFrequent: true,
+  },
+  'clock-jumped': {
+    level: 'warn',
+    text: "the machine's clock was set, or the machine slept: what waits keeps its age and its due time",
+    fields: ['byMs'],
+  },
+  'outbox-orphaned': {
+    level: 'warn',
+    text: 'notifications wait for a pool that is no longer configured',
+    fields: ['pool', 'depth'],
+  },
+  'outbox-unwritable': { level: 'error', text: 'the outbox takes no notifications', fields: ['problem'] },
+  'outbox-writable': { level: 'info', text: 'the outbox takes notifications again' },
+  'ledger-mismatched': {
+    level: 'error',
+    text: 'the ledger on disk did not balance at startup; it was corrected',
+    fields: ['pool', 'backend', 'off'],
+  },
+  'internal-error': {
+    level: 'error',
+    text: 'a bug of the sidecar, or of a callback module: the stack shows where',
+    fields: ['where'],
+    made: { error: ({ error }) => describeError(error) },
+    isFrequent: true,
+  },
+  'supervisor-unreachable': {
+    level: 'warn',
+    text: 'systemd cannot be told that the sidecar is up, and will end it',
+    fields: ['reason'],
+  },
+  'sidecar-stopping': { level: 'info', text: 'stopping: what is in flight is finished first' },
+  'sidecar-stopped': { level: 'info', text: 'stopped', fields: ['unfinished'] },
+};
+
+/** One line of the log. */
+export interface Line {
+  readonly level: Level;
+  readonly text: string;
+  readonly fields: object;
+  readonly isFrequent: boolean;
+}
+
+/** The line that an observation makes, if it makes one. */
+export function lineOf<O extends Observation>(observation: O): Line | undefined {
+  // The compiler does not see that the entry of a kind is for the observations of that kind.
+  const event = logEvents[observation.kind] as LogEvent<O> | undefined;
+  const level = event && levelOf(event, observation);
+  if (event === undefined || level === undefined) return undefined;
+  const { text, fields = [], made = {}, isFrequent = false } = event;
+  return {
+    level,
+    text: typeof text === 'string' ? text : text(observation),
+    fields: Object.fromEntries([
+      ...fields.map((name) => [name, observation[name]] as const),
+      ...Object.entries(made).map(([name, make]) => [name, make(observation)] as const),
+    ]),
+    isFrequent,
+  };
+}
+
+function levelOf<O>({ level }: LogEvent<O>, observation: O): Level | undefined {
+  if (typeof level === 'string') return level;
+  return level.find(([, isMet]) => isMet(observation))?.[0];
+}
+
+/** Every level that a line of this event can have. */
+export function levelsOf({ level }: Pick<LogEvent<never>, 'level'>): Level[] {
+  return typeof level === 'string' ? [level] : level.map(([each]) => each);
+}
+
+function always(): boolean {
+  return true;
+}
+
+interface OfNotification {
+  readonly notification: Notification;
+}
+
+interface OfAttempt {
+  readonly attempt?: Attempt | undefined;
+}
+
+interface OfFailure extends OfAttempt {
+  readonly facts?: AttemptFacts | undefined;
+}
+
+/** Only what finds the notification again. */
+function ofNotification() {
+  return {
+    webhook_id: ({ notification }: OfNotification) => notification.id,
+    backend: ({ notification }: OfNotification) => notification.backend,
+    pool: ({ notification }: OfNotification) => notification.pool,
+  };
+}
+
+function ofAttempt() {
+  return {
+    outcome: ({ attempt }: OfAttempt) => attempt?.outcome,
+    status: ({ attempt }: OfAttempt) => attempt?.status,
+    errorCode: ({ attempt }: OfAttempt) => attempt?.errorCode,
+  };
+}
+
+/** Where a notification went that was not delivered, and what to look at. */
+function ofFailure() {
+  return {
+    receiver: ({ facts }: OfFailure) => facts?.receiver,
+    attempt: ({ facts }: OfFailure) => facts?.number,
+    age_ms: ({ facts }: OfFailure) => facts && Math.round(facts.ageMs),
+    advice: ({ attempt }: OfFailure) => attempt && adviceOn(attempt),
+  };
+}
+
+/**
+ * Class, code and place of an error, not its message: a callback's may quote the stanza, and an HTTP error's properties
+ * hold headers and body.
+ */
+function describeError(error: unknown): object {
+  try {
+    if (!(error instanceof Error)) return { name: typeof error };
+    const { name, message } = error;
+    const { code } = error as NodeJS.ErrnoException;
+    return {
+      name: isWord(name) ? name : 'Error',
+      ...(isWord(code) && { code }),
+      ...(error instanceof PlainError && { message }),
+      stack: framesOf(error),
+    };
+  } catch {
+    // Its properties may be getters that throw, and logging must not become the next fault.
+    return { name: 'Error' };
+  }
+}
+
+/** Names and codes are set by whoever throws: one word is no text. */
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && /^\w+$/.test(value);
+}
+
+/** The stack begins with the message as it was at first: where that is not found, any line may be a part of it. */
+function framesOf({ message, stack }: Error): string[] {
+  const start = typeof stack === 'string' ? stack.indexOf(message) : -1;
+  if (start === -1) return [];
+  const frames = stack!.slice(start + message.length).match(/^ +at .*:\d+:\d+\)?$/gm) ?? [];
+  return frames.slice(0, MOST_FRAMES).map((frame) => frame.trim());
+}
