@@ -8,6 +8,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithServer } from './support/servers/availability.ts';
+import { allow } from './support/limits.ts';
+
+allow('servers');
 
 const demoFile = fileURLToPath(new URL('demo/demo.mjs', import.meta.url));
 

@@ -6,6 +6,9 @@ import { blocks } from './support/docs/blocks.ts';
 import { scrapeOfEverything, tables } from './support/docs/tables.ts';
 import { blocksOf, linksOf, pages, placesOf, readPage, tablesOf } from './support/pages.ts';
 import { sentencesOf, unplainIn, wordsIn } from './support/prose.ts';
+import { allow } from './support/limits.ts';
+
+allow('processes');
 
 const root = new URL('..', import.meta.url);
 const MOST_WORDS_OF_README = 1500;

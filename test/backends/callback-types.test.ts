@@ -37,6 +37,9 @@ function project(sources: Record<string, string>): string {
 
 const typed = `
 import type { CallbackModule, CallbackOptions, Direction, Jid, Stanza, StanzaEvent } from 'xmpp-event-pusher';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 export const shouldMakeReq: CallbackModule['shouldMakeReq'] = async ({ dir, packet, acc }) =>
   dir === 'in' && packet.is('message') && !acc.has('seen');

@@ -9,6 +9,9 @@ import { defaultCallback } from '../../src/backends/default-callback.ts';
 import { loadBackends } from '../../src/backends/load.ts';
 import type { Backend } from '../../src/backends/request.ts';
 import { eventOf } from '../support/stanza.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const folder = mkdtempSync(join(tmpdir(), 'callback-modules-'));
 afterAll(() => rmSync(folder, { recursive: true }));

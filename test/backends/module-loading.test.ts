@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkModules, startCallbackProcess } from '../support/callback-process.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const canLoadTypeScript = Boolean((process.features as { typescript?: unknown }).typescript);
 

@@ -5,6 +5,9 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { folderWith, good, linesOf, load, problemsOf, spoilt } from './load-text.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 function utf16(text: string): Buffer {
   return Buffer.from(text, 'utf16le');

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nameprep, nodeprep, resourceprep } from '../../src/core/stringprep.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const profiles = { nodeprep, nameprep, resourceprep };
 const names = ['nodeprep', 'nameprep', 'resourceprep'] as const;

@@ -8,6 +8,9 @@ import { type LogLine, startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
 import { testReceiver } from './bench.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const secret = 's3cr3t';
 /** Linux sends the first packet of a connection (SYN) again after a second. */

@@ -17,6 +17,9 @@ import { folderWith } from '../config/load-text.ts';
 import { blocksOf, readPage } from '../support/pages.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const isRoot = process.getuid?.() === 0;

@@ -6,6 +6,9 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { folderWith } from '../config/load-text.ts';
+import { allow } from '../support/limits.ts';
+
+allow('servers');
 
 // What can be said without an engine; `npm run test:containers` is for the rest.
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { placesOf } from '../support/pages.ts';
 import { watch } from '../support/watch.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };

@@ -10,6 +10,9 @@ import { exitCodes } from '../../src/commands/command.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { folderWith } from '../config/load-text.ts';
 import { runCli } from '../support/cli.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const ANALYZER = process.env['SYSTEMD_ANALYZE'] ?? 'systemd-analyze';
 const folder = fileURLToPath(new URL('../../config/systemd/', import.meta.url));

@@ -16,6 +16,9 @@ import { RequestLimit } from '../../src/outbox/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { leaseOne, type OutboxChanges, outboxOptions } from '../support/outbox.ts';
+import { allow } from '../support/limits.ts';
+
+allow('manyCases');
 
 type EngineName = keyof typeof engines;
 

@@ -13,6 +13,9 @@ import { damaged } from '../support/damage.ts';
 import { notification } from '../support/notification.ts';
 import { temporaryFolder } from '../support/outbox-folder.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const DAMAGES = Number(process.env['SOAK_DAMAGES'] ?? 54);
 /** What was once not noticed: a later transaction in a page's header, and texts that are no JSON any more. */

@@ -24,6 +24,9 @@ import { openFolder, temporaryFolder } from '../support/outbox-folder.ts';
 import { startPutter } from '../support/putter.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 /** The user `nobody`: some user who is not root. */
 const SERVICE = 65_534;

@@ -8,6 +8,9 @@ import { packLastAttempt, unpackLastAttempt } from '../../src/outbox/last-attemp
 import { decodeSummary, encodeSummary } from '../../src/outbox/lmdb/encoding.ts';
 import { whatTheNextFinds } from '../support/dead-letters.ts';
 import { readFolder, temporaryFolder } from '../support/outbox-folder.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 /**
  * A folder as version 0.1.0 left it, before summaries said anything of the last attempt: two notifications that wait (one

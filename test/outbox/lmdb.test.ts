@@ -26,6 +26,9 @@ import { type Said, startPutter } from '../support/putter.ts';
 import { seededRandom } from '../support/random.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;

@@ -11,6 +11,9 @@ import {
 import { expectKept, temporaryFolder } from '../support/outbox-folder.ts';
 import { saidIn, startPutter } from '../support/putter.ts';
 import { seededRandom } from '../support/random.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 /*
  * A power failure loses what the system holds and the disk does not. A process is traced (strace) while it puts and

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { dieWithParent } from '../support/sidecar.ts';
 import { watch } from '../support/watch.ts';
+import { allow } from '../support/limits.ts';
+
+allow('servers');
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

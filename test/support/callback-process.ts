@@ -4,6 +4,9 @@ import { closedPort } from './closed-port.ts';
 import { type CliResult, type RunningCli, runCli, startCli } from './cli.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 import { startXmppServer } from './xmpp-server.ts';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 export interface CallbackProcessOptions {
   /** Source of each backend's callback module by the backend's name; '' for the default callback. */

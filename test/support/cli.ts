@@ -3,6 +3,9 @@ import { existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { watch } from './watch.ts';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 const ours = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 /** System calls that change a file or make changes safe, and those by which their file is known. */
 export const TRACED_CALLS =

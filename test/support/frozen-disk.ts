@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
 import { once } from './wait.ts';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 const BYTES = 64 * 1024 * 1024;
 

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
 import { locate } from './servers/availability.ts';
 import { ServerProcess } from './servers/server-process.ts';
+import { allow } from './limits.ts';
+
+allow('servers');
 
 /** The folder of the configuration and the alerts that operators use. */
 export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../../config/prometheus/', import.meta.url));

@@ -3,6 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { waitFor } from './wait.ts';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 const program = fileURLToPath(new URL('../outbox/putter.mjs', import.meta.url));
 

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 

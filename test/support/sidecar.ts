@@ -7,6 +7,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectBalanced, parseMetrics, type Samples, sumOf } from './ledger.ts';
 import { watch } from './watch.ts';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 /** A line of the log. */
 export interface LogLine {

@@ -3,6 +3,9 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
+import { allow } from './limits.ts';
+
+allow('processes');
 
 /** A small file system of its own, in memory. */
 export interface SmallDisk {

@@ -4,6 +4,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { oneAtATime } from '../../src/telemetry/metrics.ts';
 import { serveTelemetry, type TelemetryServerOptions } from '../../src/telemetry/server.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', scrape: async () => 'up 1\n' };
 

@@ -6,6 +6,9 @@ import { folderWith, spoilt } from '../config/load-text.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { watch } from '../support/watch.ts';
 import { once } from '../support/wait.ts';
+import { allow } from '../support/limits.ts';
+
+allow('processes');
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** Gives a program a terminal (util-linux). */

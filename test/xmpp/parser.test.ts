@@ -6,6 +6,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StanzaParser } from '../../src/xmpp/parser.ts';
 import type { XmlError } from '../../src/xmpp/xml-text.ts';
+import { allow } from '../support/limits.ts';
+
+allow('manyCases');
 
 const HEADER =
   "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>";

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { Client } from './client.ts';
 import { Component } from './component.ts';
 import { ServerProcess, type Command } from './server-process.ts';
+import { allow } from '../limits.ts';
+
+allow('servers');
 
 export const HOST = 'localhost';
 export const ROOMS = 'conference.localhost';
