@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Backend } from './backends/request.ts';
+import type { Backend } from './backends/backend.ts';
 import { Router } from './backends/router.ts';
 import type { Configuration } from './config/configuration.ts';
 import { secretReader } from './config/secret.ts';

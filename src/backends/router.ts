@@ -1,113 +1,121 @@
-import type { DeadLetter } from '../core/dead-letter.ts';
+import { isPromise } from '../core/awaitable.ts';
+import type { Clock } from '../core/clock.ts';
+import type { DeadLetter, DeadLetters } from '../core/dead-letter.ts';
 import { roughBytes } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { CallbackName, Observe } from '../core/observation.ts';
+import type { Outbox } from '../core/outbox.ts';
 import { UnderWay } from '../core/under-way.ts';
-import { defaultCallback } from './default-callback.ts';
-import { isThenable } from './eventually.ts';
-import { bareText, letterOf, notificationOf } from './letters.ts';
-import { ownText } from './own-copy.ts';
-import { ownView } from './own-view.ts';
-import {
-  type AskSettings,
-  askSettings,
-  type Backend,
-  CallbackError,
-  type Prepared,
-  type PreparedRequest,
-  prepareRequest,
-} from './request.ts';
-import { Room } from './room.ts';
-import type { RouterOptions, RouterSurroundings } from './router-options.ts';
-import { SenderOrder } from './sender-order.ts';
-import { weightOf } from './weight.ts';
+import { MemoryShare, weightOf } from './admission.ts';
+import type { Backend } from './backend.ts';
+import { BackendCaller, CallbackError, type RequestContent } from './callbacks/caller.ts';
+import { detachedText } from './detached.ts';
+import { letterOf, notificationOf, senderOf } from './notification.ts';
+import { SenderOrder } from './order.ts';
 
-/** A backend and what the router keeps of it. */
-interface Place {
+export interface RouterOptions {
+  readonly backends: readonly Backend[];
+  readonly callbackTimeoutMs: number;
+  /** The pool of the sender's host with that tag, else the global one. */
+  readonly destinationOf: (tag: string, host: string) => Destination | undefined;
+}
+
+/** The outbox of one outgoing pool, under the pool's label. */
+export interface Destination {
+  readonly pool: string;
+  readonly outbox: Outbox;
+}
+
+/** What the router needs from outside. */
+export interface RouterPorts {
+  readonly clock: Clock;
+  readonly observe: Observe;
+  readonly ledger: Ledger;
+  readonly deadLetters: DeadLetters;
+  readonly makeId: () => string;
+  /** Called before each call of a callback module; `backend` is the index of its backend. */
+  readonly entered: (backend: number, callback: CallbackName) => void;
+}
+
+/** A backend, and what belongs to it while the sidecar runs. */
+interface RunningBackend {
   readonly backend: Backend;
-  readonly settings: AskSettings;
-  /** Whether its callbacks are all ours. */
-  readonly isTrusted: boolean;
+  readonly caller: BackendCaller;
+  readonly order: SenderOrder;
+  readonly memory: MemoryShare;
   /** How many events it did not want. */
   declined: number;
 }
 
-/** An event for which a backend has not said no. */
+/** An event that a backend perhaps wants. */
 interface Offer {
-  readonly place: Place;
+  readonly running: RunningBackend;
   readonly event: StanzaEvent;
-  /** The event as the callbacks of this backend get it. */
-  readonly view: StanzaEvent;
   /** The `webhook-id`. */
   readonly id: string;
-  /** What `shouldMakeReq` gave: perhaps a promise. */
-  readonly answer: unknown;
 }
 
-/** What became of an offer, and about what it takes in memory until it is as safe as its outbox promises. */
-type Given = { readonly written: Promise<unknown> | undefined; readonly bytes: number };
+/** Something that is being written, and about what it takes in memory until it is as safe as its outbox promises. */
+interface Writing {
+  readonly written: Promise<unknown>;
+  readonly bytes: number;
+}
 
-const NOTHING: Given = { written: undefined, bytes: 0 };
-const NO_ROOM = 'too much waits for its callbacks and its outbox';
-/** What callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
-const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
+const NO_MEMORY = 'too much waits for its callbacks and its outbox';
 
 /** Offers each event to every backend, in configuration order, and puts what they want into outboxes. */
 export class Router {
   readonly #options: RouterOptions;
-  readonly #surroundings: RouterSurroundings;
-  readonly #places: readonly Place[];
-  readonly #order = new SenderOrder();
+  readonly #ports: RouterPorts;
+  readonly #running: readonly RunningBackend[];
   readonly #open = new UnderWay();
-  readonly #room: Room<Backend>;
 
-  constructor(options: RouterOptions, surroundings: RouterSurroundings) {
+  constructor(options: RouterOptions, ports: RouterPorts) {
     this.#options = options;
-    this.#surroundings = surroundings;
-    this.#room = new Room(MOST_UNDER_WAY_BYTES / options.backends.length);
-    this.#places = options.backends.map((backend, index) => this.#placeOf(backend, index));
-    for (const { name } of options.backends) surroundings.ledger.entry(name);
+    this.#ports = ports;
+    this.#running = options.backends.map((backend, index) => this.#run(backend, index));
+    for (const { name } of options.backends) ports.ledger.entry(name);
   }
 
-  #placeOf(backend: Backend, index: number): Place {
-    const { clock, observe, entered } = this.#surroundings;
-    const isTrusted = backend.callback === defaultCallback;
-    const settings = askSettings(this.#options.callbackTimeoutMs, clock, {
-      onEnter: isTrusted ? () => undefined : (callback) => entered(index, callback),
+  #run(backend: Backend, index: number): RunningBackend {
+    const { clock, observe, entered } = this.#ports;
+    const caller = new BackendCaller(backend, {
+      clock,
+      limitMs: this.#options.callbackTimeoutMs,
+      onEnter: (callback) => entered(index, callback),
       onNotTrue: (gave) => observe({ kind: 'callback-not-true', backend: backend.name, gave: typeof gave }),
     });
-    return { backend, settings, isTrusted, declined: 0 };
+    const memory = new MemoryShare(this.#options.backends.length);
+    return { backend, caller, order: new SenderOrder(), memory, declined: 0 };
   }
 
-  /** How many callbacks and outboxes have not done yet with an event. */
+  /** How many offers of events to backends are not done yet. */
   get underWay(): number {
     return this.#open.count;
   }
 
   /** For each backend, how many events it did not want. */
   declined(): [backend: string, events: number][] {
-    return this.#places.map(({ backend, declined }) => [backend.name, declined]);
+    return this.#running.map(({ backend, declined }) => [backend.name, declined]);
   }
 
   /** False while every backend has as much under way as memory allows. */
   hasRoom(): boolean {
-    const { backends } = this.#options;
-    return backends.length === 0 || backends.some((backend) => this.#room.isThereFor(backend));
+    return this.#running.length === 0 || this.#running.some(({ memory }) => memory.isLeft);
+  }
+
+  /** Resolves once nothing is under way any more. */
+  settled(): Promise<void> {
+    return this.#open.settled();
   }
 
   /** Offers an event to all backends; `size` is what its stanza took on the wire. */
   take(event: StanzaEvent, size: number): void {
-    for (const place of this.#places) {
-      try {
-        const view = viewOf(event, place);
-        const answer = this.#ask(place, view);
-        // Most stanzas end here: a refusal that is known at once costs no promise.
-        if (answer === undefined) continue;
-        void this.#offer({ place, event, view, answer, id: ownText(this.#surroundings.makeId()) }, size);
-      } catch (error) {
-        // Whatever it was, the other backends get their turn.
-        this.#observeFailure(place.backend, new CallbackError('shouldMakeReq', error));
-      }
+    for (const running of this.#running) {
+      if (running.memory.isLeft) void this.#offer(running, event, size);
+      else this.#tellFailure(running, new CallbackError('shouldMakeReq', new PlainError(NO_MEMORY)));
     }
   }
 
@@ -117,14 +125,10 @@ export class Router {
    */
   async redeliver(event: StanzaEvent, letter: DeadLetter): Promise<void> {
     const { id, backend: name } = letter.notification;
-    const place = this.#places.find(({ backend }) => backend.name === name);
-    if (place === undefined) return this.#bury(letter);
-    if (!this.#room.isThereFor(place.backend)) throw new PlainError(NO_ROOM);
-    const view = viewOf(event, place);
-    const answer = this.#ask(place, view);
-    if (answer !== undefined) {
-      await this.#offer({ place, event, view, answer, id }, letter.stanza?.xml.length ?? 0);
-    }
+    const running = this.#running.find(({ backend }) => backend.name === name);
+    if (running === undefined) return this.#bury(letter);
+    if (!running.memory.isLeft) throw new PlainError(NO_MEMORY);
+    await this.#offer(running, event, letter.stanza?.xml.length ?? 0, id);
   }
 
   /**
@@ -138,110 +142,95 @@ export class Router {
     const destination = destinationOf(tag, notification.host);
     if (destination === undefined) return this.#bury({ ...letter, reason: 'no-pool' });
     if (!destination.outbox.hasRoom()) throw new PlainError(`the outbox of ${destination.pool} is full`);
-    const acceptedAtMs = this.#surroundings.clock.now();
+    const acceptedAtMs = this.#ports.clock.now();
     const result = await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
     if (result === 'dropped') throw new PlainError(`the outbox of ${destination.pool} has dropped it`);
   }
 
-  /** Resolves once nothing is under way any more. */
-  settled(): Promise<void> {
-    return this.#open.settled();
-  }
-
-  /** What `shouldMakeReq` says; undefined if that is no. */
-  #ask(place: Place, view: StanzaEvent): unknown {
-    const { backend, settings } = place;
-    if (!this.#room.isThereFor(backend)) {
-      this.#observeFailure(backend, new CallbackError('shouldMakeReq', new PlainError(NO_ROOM)));
+  /**
+   * The way of one event through one backend: asked, prepared, in its sender's turn given to an outbox, written.
+   * Undefined, without a promise made, if the backend does not want it: most offers end so.
+   */
+  #offer(running: RunningBackend, event: StanzaEvent, size: number, id?: string): Promise<void> | undefined {
+    const { caller, order, memory } = running;
+    const view = caller.viewOf(event);
+    const wanted = caller.wants(view);
+    if (wanted === false) {
+      running.declined += 1;
       return undefined;
     }
-    try {
-      settings.enter('shouldMakeReq');
-      const answer: unknown = backend.callback.shouldMakeReq(view, backend.options);
-      if (isThenable(answer) || settings.isTrue(answer)) return answer;
-      place.declined += 1;
-      return undefined;
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  }
-
-  /** Resolves once what came of the offer is safe; an offer with a slow callback holds up its sender's next ones. */
-  #offer(offer: Offer, size: number): Promise<void> {
-    const { event } = offer;
-    const { backend, settings, isTrusted } = offer.place;
-    const kind = (): string => `${backend.name}\n${bareText(event.from)}`;
-    const prepared = prepareRequest(backend, offer.view, offer.answer, settings);
-    const given = this.#order.inTurn(kind, prepared, (there) => this.#give(offer, there));
-    return this.#open.track(
-      isThenable(given)
-        ? this.#whilePrepared(backend, weightOf(event.packet, size, isTrusted ? 1 : 2), given)
-        : this.#whileWritten(backend, given),
+    const offer = { running, event, id: id ?? detachedText(this.#ports.makeId()) };
+    const request = caller.request(view, wanted, offer.id);
+    const writing = order.inTurn(
+      () => senderOf(event),
+      request,
+      (made) => this.#write(offer, made),
     );
+    if (!isPromise(writing)) return this.#open.track(this.#whileWritten(memory, writing));
+    const weight = weightOf(event.packet, size, caller.copies);
+    memory.take(weight);
+    const written = writing.then((there) => {
+      // The stanza can go: only the notification waits for the disk.
+      memory.giveBack(weight);
+      return this.#whileWritten(memory, there);
+    });
+    return this.#open.track(written);
   }
 
-  async #whilePrepared(backend: Backend, weight: number, turn: Promise<Given>): Promise<void> {
-    this.#room.take(backend, weight);
-    const given = await turn;
-    // The stanza can go; only the notification waits for the disk.
-    this.#room.giveBack(backend, weight);
-    await this.#whileWritten(backend, given);
-  }
-
-  #whileWritten(backend: Backend, { written, bytes }: Given): Promise<void> {
-    if (written === undefined) return Promise.resolve();
-    this.#room.take(backend, bytes);
-    return written.then(
-      () => this.#room.giveBack(backend, bytes),
-      (error: unknown) => {
-        this.#room.giveBack(backend, bytes);
-        this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
-      },
-    );
-  }
-
-  #give(offer: Offer, prepared: Prepared): Given {
+  async #whileWritten(memory: MemoryShare, writing: Writing | undefined): Promise<void> {
+    if (writing === undefined) return;
+    const { written, bytes } = writing;
+    memory.take(bytes);
     try {
-      if (prepared !== undefined) return this.#accept(offer, prepared);
-      offer.place.declined += 1;
-      return NOTHING;
+      await written;
     } catch (error) {
-      this.#surroundings.observe({ kind: 'internal-error', where: 'router', error });
-      return NOTHING;
+      this.#tellError(error);
     }
+    memory.giveBack(bytes);
   }
 
-  /** Gives what was prepared to the outbox; from then on its place in the order is sure. */
-  #accept(offer: Offer, prepared: PreparedRequest | CallbackError): Given {
-    const { event, id } = offer;
-    const { backend } = offer.place;
+  /** Writes what came of an offer; undefined if it was not wanted. Nothing here throws. */
+  #write(offer: Offer, made: RequestContent | CallbackError | undefined): Writing | undefined {
+    try {
+      if (made === undefined) offer.running.declined += 1;
+      else return made instanceof CallbackError ? this.#buryFailed(offer, made) : this.#put(offer, made);
+    } catch (error) {
+      this.#tellError(error);
+    }
+    return undefined;
+  }
+
+  #buryFailed({ running, event, id }: Offer, failure: CallbackError): Writing {
+    this.#tellFailure(running, failure);
+    const { backend } = running;
+    const pool = this.#options.destinationOf(backend.poolName, event.host)?.pool ?? backend.poolName;
+    const letter = letterOf(backend, event, { id, pool, acceptedAtMs: this.#ports.clock.now() });
+    return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
+  }
+
+  /** Gives a request to the outbox of its pool: from then on its turn is sure. */
+  #put({ running: { backend }, event, id }: Offer, content: RequestContent): Writing {
     const destination = this.#options.destinationOf(backend.poolName, event.host);
-    const acceptedAtMs = this.#surroundings.clock.now();
-    const frame = { id, pool: destination?.pool ?? backend.poolName, acceptedAtMs };
-    if (prepared instanceof CallbackError) {
-      this.#observeFailure(backend, prepared);
-      const letter = letterOf(backend, event, frame);
-      return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
-    }
-    const notification = notificationOf(backend, event, prepared, frame);
-    const bytes = roughBytes(notification);
-    if (destination !== undefined) return { written: destination.outbox.put(notification), bytes };
-    const end = { reason: 'no-pool', diedAtMs: acceptedAtMs, attempts: 0 } as const;
-    return { written: this.#bury({ notification, ...end }), bytes };
+    const pool = destination?.pool ?? backend.poolName;
+    const acceptedAtMs = this.#ports.clock.now();
+    const notification = notificationOf(backend, event, content, { id, pool, acceptedAtMs });
+    const written: Promise<unknown> =
+      destination?.outbox.put(notification) ??
+      this.#bury({ notification, reason: 'no-pool', diedAtMs: acceptedAtMs, attempts: 0 });
+    return { written, bytes: roughBytes(notification) };
   }
 
   #bury(letter: DeadLetter): Promise<void> {
-    const { deadLetters, observe } = this.#surroundings;
+    const { deadLetters, observe } = this.#ports;
     observe({ kind: 'notification-dead', notification: letter.notification, reason: letter.reason });
     return deadLetters.bury(letter);
   }
 
-  #observeFailure({ name }: Backend, { callback, cause }: CallbackError): void {
-    this.#surroundings.observe({ kind: 'callback-failed', backend: name, callback, error: cause });
+  #tellFailure({ backend }: RunningBackend, { callback, cause }: CallbackError): void {
+    this.#ports.observe({ kind: 'callback-failed', backend: backend.name, callback, error: cause });
   }
-}
 
-/** The default callback, which changes nothing, gets the event itself: one that nobody wants costs no copy. */
-function viewOf(event: StanzaEvent, { isTrusted }: Place): StanzaEvent {
-  return isTrusted ? event : ownView(event);
+  #tellError(error: unknown): void {
+    this.#ports.observe({ kind: 'internal-error', where: 'router', error });
+  }
 }

@@ -1,7 +1,6 @@
-import { loadBackends } from '../backends/load.ts';
-import { keepProcess } from '../backends/process-end.ts';
-import type { Backend } from '../backends/request.ts';
-import { offerStanzaPackage } from '../backends/stanza-package.ts';
+import { loadBackends } from '../backends/callbacks/load.ts';
+import type { Backend } from '../backends/backend.ts';
+import { keepProcess, offerStanzaPackage } from '../backends/callbacks/environment.ts';
 import type { BackendConfiguration, Configuration, Problem } from '../config/configuration.ts';
 import { loadConfiguration, problemAt } from '../config/load.ts';
 import { nearest } from '../config/nearest.ts';

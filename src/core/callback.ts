@@ -1,29 +1,41 @@
+import type { Awaitable } from './awaitable.ts';
 import type { StanzaEvent } from './event.ts';
 
 export type { Direction, Stanza, StanzaEvent } from './event.ts';
 export type { Jid } from './jid.ts';
 
-type Awaitable<T> = T | Promise<T>;
-
 /** What every callback gets beside the event: the backend's pool and path, and its `options` as configured. */
 export interface CallbackOptions {
+  /** Tag of the backend's outgoing pool. */
   readonly pool_name: string;
+  /** The backend's path; '' if it has none. */
   readonly path: string;
+  /** What stands under the backend's `options`, with YAML's types: look at it before you use it. */
   readonly [option: string]: unknown;
 }
 
 /**
- * MongooseIM's three callbacks, complete. Each may be sync or async; one that throws, rejects or does not settle
- * within `callback_timeout` harms only its own backend's notification for that stanza.
+ * What a module at `callback_module` exports: any of MongooseIM's three callbacks, by name or in one default object.
+ * Each may give its result at once or as a promise.
+ *
+ * A callback fails when it throws, when its promise rejects or does not settle within `callback_timeout`, and when it gives
+ * something that cannot be sent. Then its backend's notification of that stanza is kept as a dead letter; other backends
+ * and other stanzas go on.
  */
-export interface CompleteCallbackModule {
-  /** Decides whether this event deserves a request: only `true` sends. */
-  shouldMakeReq(event: StanzaEvent, options: CallbackOptions): Awaitable<unknown>;
-  /** Gives the headers of the request: names and values as HTTP allows them (RFC 9110, section 5). */
-  prepareHeaders(event: StanzaEvent, options: CallbackOptions): Awaitable<Record<string, string>>;
-  /** Gives the body of the request. */
-  prepareBody(event: StanzaEvent, options: CallbackOptions): Awaitable<string | Uint8Array>;
+export interface CallbackModule {
+  /**
+   * Whether the backend sends a notification of this event: only `true` sends.
+   * Without it: messages of type chat with a text that a local user sends.
+   */
+  shouldMakeReq?(event: StanzaEvent, options: CallbackOptions): Awaitable<unknown>;
+  /**
+   * Headers of the request: names and values as HTTP allows them (RFC 9110, section 5). Those that frame the request
+   * (`content-length`, `connection`, …) and `webhook-id` are left out. Without it: the `content-type` of the default body.
+   */
+  prepareHeaders?(event: StanzaEvent, options: CallbackOptions): Awaitable<Record<string, string>>;
+  /**
+   * Body of the request: text, sent as UTF-8, or bytes.
+   * Without it: a form with the fields author, server, receiver and message.
+   */
+  prepareBody?(event: StanzaEvent, options: CallbackOptions): Awaitable<string | Uint8Array>;
 }
-
-/** What a module at `callback_module` may export, by name or as one default object; defaults fill the rest. */
-export type CallbackModule = Partial<CompleteCallbackModule>;

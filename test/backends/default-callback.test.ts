@@ -1,15 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaultCallback } from '../../src/backends/default-callback.ts';
-import { formOf } from '../../src/backends/form.ts';
+import { isSentChat } from '../../src/backends/match/default.ts';
+import { form } from '../../src/backends/payloads/form.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { eventOf } from '../support/stanza.ts';
 
-const options = { pool_name: 'http_pool', path: '/notifications' };
 const chat = eventOf("<message from='a@x.example' to='b@y.example' type='chat'><body>Hi</body></message>");
 
-const sends = (event: StanzaEvent) => defaultCallback.shouldMakeReq(event, options);
-const bodyOf = (event: Partial<StanzaEvent>) => formOf({ ...chat, ...event });
+const bodyOf = (event: Partial<StanzaEvent>) => form.body({ ...chat, ...event }, 'id');
 
 function message(attributes: string, children = '<body>Hi</body>'): string {
   return `<message from='a@x.example' to='b@y.example' ${attributes}>${children}</message>`;
@@ -17,8 +15,8 @@ function message(attributes: string, children = '<body>Hi</body>'): string {
 
 describe('the default callback', () => {
   it('sends a chat with a text that a local user sent', () => {
-    expect(sends(eventOf(message("type='chat'")))).toBe(true);
-    expect(sends(eventOf(message("type='chat'", '<body> </body>')))).toBe(true);
+    expect(isSentChat(eventOf(message("type='chat'")))).toBe(true);
+    expect(isSentChat(eventOf(message("type='chat'", '<body> </body>')))).toBe(true);
   });
 
   it.each([
@@ -39,19 +37,16 @@ describe('the default callback', () => {
     ['is no message', eventOf("<presence from='a@x.example' type='chat'><body>Hi</body></presence>")],
     ['is an iq', eventOf("<iq from='a@x.example' to='b@y.example' type='chat'><body>Hi</body></iq>")],
   ])('sends nothing that %s', (_what, event) => {
-    expect(sends(event)).toBe(false);
+    expect(isSentChat(event)).toBe(false);
   });
 
   it('says what it sends', () => {
-    expect(defaultCallback.prepareHeaders(chat, options)).toEqual({
-      'content-type': 'application/x-www-form-urlencoded',
-    });
+    expect(form).toMatchObject({ contentType: 'application/x-www-form-urlencoded' });
+    expect(form.headers).toBeUndefined();
   });
 
   it('gives author, server, receiver and message, in this order', () => {
-    expect(defaultCallback.prepareBody(chat, options)).toBe(
-      'author=a&server=x.example&receiver=b&message=Hi',
-    );
+    expect(bodyOf({})).toBe('author=a&server=x.example&receiver=b&message=Hi');
     expect(bodyOf({ sender: 'alice', host: 'localhost', receiver: 'bob', message: 'Hi, Bob!' })).toBe(
       'author=alice&server=localhost&receiver=bob&message=Hi%2C+Bob%21',
     );
@@ -84,9 +79,9 @@ describe('the default callback', () => {
       fc.property(
         fc.array(fc.string({ unit: 'binary' }), { minLength: 3, maxLength: 3 }),
         ([from = '', to = '', text = '']) => {
-          const form = bodyOf({ sender: from, host: 'h', receiver: to, message: text });
-          expect(form).toMatch(/^[\w.+%=&-]*$/);
-          expect([...new URLSearchParams(form)]).toEqual([
+          const body = String(bodyOf({ sender: from, host: 'h', receiver: to, message: text }));
+          expect(body).toMatch(/^[\w.+%=&-]*$/);
+          expect([...new URLSearchParams(body)]).toEqual([
             ['author', from],
             ['server', 'h'],
             ['receiver', to],

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadBackends } from '../../src/backends/load.ts';
-import type { Backend } from '../../src/backends/request.ts';
+import { loadBackends } from '../../src/backends/callbacks/load.ts';
+import type { Backend } from '../../src/backends/backend.ts';
 import { Router } from '../../src/backends/router.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';

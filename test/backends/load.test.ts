@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defaultCallback } from '../../src/backends/default-callback.ts';
-import { loadBackends } from '../../src/backends/load.ts';
-import type { Backend } from '../../src/backends/request.ts';
+import { loadBackends } from '../../src/backends/callbacks/load.ts';
+import { payloads } from '../../src/backends/payloads/index.ts';
+import { callBackend, type Made } from '../support/backend.ts';
 import { eventOf } from '../support/stanza.ts';
 import { allow } from '../support/limits.ts';
 
@@ -37,33 +37,35 @@ function sourceOf(text: string, ending = 'mjs') {
 
 type Source = ReturnType<typeof sourceOf>;
 
-/** What Node makes of each module: the answers of its backend, or why there is none. */
+/** What Node makes of each module: what its backend makes of an event, or why there is none. */
 interface Loaded {
-  readonly answers: Record<string, { should: unknown; headers: unknown; body: unknown }>;
+  readonly made: Record<string, Made>;
   readonly failures: Record<string, string>;
 }
 
 const script = `
-const [, loader, sources, event] = process.argv;
-const { loadBackends } = await import(loader);
+const [, folder, sources, event] = process.argv;
+const { loadBackends } = await import(folder + 'load.js');
+const { BackendCaller } = await import(folder + 'caller.js');
 const { backends, failures } = await loadBackends(JSON.parse(sources));
-const answers = backends.map(async ({ name, callback, options }) => {
-  const ask = (callbackName) => callback[callbackName](JSON.parse(event), options);
-  return [name, { should: await ask('shouldMakeReq'), headers: await ask('prepareHeaders'), body: await ask('prepareBody') }];
+const made = backends.map(async (backend) => {
+  const caller = new BackendCaller(backend, { onEnter: () => undefined, clock: { after: () => () => undefined, monotonic: () => 0 } });
+  const isWanted = await caller.wants(JSON.parse(event));
+  return [backend.name, { isWanted, ...(await caller.request(JSON.parse(event), true, 'id')) }];
 });
 console.log(JSON.stringify({
-  answers: Object.fromEntries(await Promise.all(answers)),
+  made: Object.fromEntries(await Promise.all(made)),
   failures: Object.fromEntries(failures.map(({ source, message }) => [source.name, message])),
 }));
 `;
 
 /** Loads with the build, because vitest imports modules in another way than Node does. */
 async function loadInNode(sources: readonly Source[]): Promise<Loaded> {
-  const loader = new URL('../../dist/backends/load.js', import.meta.url);
-  if (!existsSync(loader)) throw new Error('dist is missing: run `npm run build` first');
+  const compiled = new URL('../../dist/backends/callbacks/', import.meta.url);
+  if (!existsSync(compiled)) throw new Error('dist is missing: run `npm run build` first');
   const { dir, host, sender, receiver, message } = chat;
   const event = JSON.stringify({ dir, host, sender, receiver, message, packet: { attrs: {} } });
-  const parameters = ['--input-type=module', '-e', script, loader.href, JSON.stringify(sources), event];
+  const parameters = ['--input-type=module', '-e', script, compiled.href, JSON.stringify(sources), event];
   const { stdout } = await promisify(execFile)(process.execPath, parameters);
   return JSON.parse(stdout) as Loaded;
 }
@@ -214,22 +216,22 @@ describe('a callback module', () => {
 
   it.each(good)('may be %s', (title) => {
     expect(loaded.failures[nameOf(title)]).toBeUndefined();
-    expect(loaded.answers[nameOf(title)]).toEqual({
-      should: false,
+    expect(loaded.made[nameOf(title)]).toEqual({
+      isWanted: false,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: 'mine',
     });
   });
 
   it.each(bad)('is refused that %s', (title, _ending, _text, message) => {
-    expect(loaded.answers[nameOf(title)]).toBeUndefined();
+    expect(loaded.made[nameOf(title)]).toBeUndefined();
     expect(loaded.failures[nameOf(title)]).toMatch(message);
   });
 });
 
 describe('what a callback module lacks', () => {
   it.each([
-    ['everything but shouldMakeReq', 'export const shouldMakeReq = () => 1;', [1, 'form', defaultBody]],
+    ['everything but shouldMakeReq', 'export const shouldMakeReq = () => 1;', [false, 'form', defaultBody]],
     [
       'everything but prepareHeaders',
       'export const prepareHeaders = () => ({});',
@@ -239,25 +241,19 @@ describe('what a callback module lacks', () => {
     [
       'what it exports as undefined',
       'export const prepareBody = undefined; export const shouldMakeReq = () => 1;',
-      [1, 'form', defaultBody],
+      [false, 'form', defaultBody],
     ],
   ])('is filled with the defaults: %s', async (_what, text, expected) => {
     const { backends } = await loadBackends([sourceOf(text)]);
-    const { callback, options } = backends[0]!;
-    const { 'content-type': type } = (await callback.prepareHeaders(chat, options)) as {
-      'content-type'?: string;
-    };
-    const answers = [
-      await callback.shouldMakeReq(chat, options),
-      type === 'application/x-www-form-urlencoded' ? 'form' : type,
-      await callback.prepareBody(chat, options),
-    ];
-    expect(answers).toEqual(expected);
+    const { isWanted, headers, body } = await callBackend(backends[0]!, chat);
+    const type = headers['content-type'];
+    const form = 'application/x-www-form-urlencoded';
+    expect([isWanted, type === form ? 'form' : type, body]).toEqual(expected);
   });
 
   it('is everything where no module is named', async () => {
     const { backends } = await loadBackends([{ name: 'b', poolName: 'p', path: '', options: {} }]);
-    expect(backends[0]?.callback).toBe(defaultCallback);
+    expect(backends[0]).toMatchObject({ callbacks: {}, payload: payloads.form });
   });
 });
 
@@ -277,8 +273,8 @@ describe('loading backends', () => {
       },
       { name: 'b', poolName: 'q', path: '', options: { pool_name: 'q', path: '', threshold: 4 } },
     ]);
-    const bodyOf = ({ callback, options }: Backend) => callback.prepareBody(chat, options);
-    expect(backends.map(bodyOf)).toEqual(['over 3', 'over 4']);
+    const made = await Promise.all(backends.map((backend) => callBackend(backend, chat)));
+    expect(made.map(({ body }) => body)).toEqual(['over 3', 'over 4']);
   });
 
   it('gives no backend what another can change in its options', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { headerCheck } from '../../src/backends/headers.ts';
-import { CallbackError, prepareRequest } from '../../src/backends/request.ts';
-import type { StanzaEvent } from '../../src/core/event.ts';
+import { payloads } from '../../src/backends/payloads/index.ts';
+import { callBackend } from '../support/backend.ts';
 import { onRawRequest, startReceiver } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
+import { chat } from '../support/router.ts';
 import { testPool, testRawReceiver, testReceiver } from './bench.ts';
 
 describe('the request', () => {
@@ -159,19 +159,15 @@ describe('headers from a callback', () => {
 
 /** What is left of a callback's headers when they have been checked. */
 async function headersOfCallback(headers: Record<string, string>): Promise<Record<string, string>> {
+  const options = { pool_name: 'http_pool', path: '' };
+  const callbacks = { prepareHeaders: () => headers };
   const backend = {
     name: 'chats',
     poolName: 'http_pool',
     path: '',
-    options: { pool_name: 'http_pool', path: '' },
-    callback: { shouldMakeReq: () => true, prepareHeaders: () => headers, prepareBody: () => '' },
+    options,
+    callbacks,
+    payload: payloads.form,
   };
-  const prepared = await prepareRequest(backend, {} as StanzaEvent, true, {
-    limit: (value) => value,
-    enter: () => undefined,
-    isTrue: (value) => value === true,
-    checkHeaders: headerCheck(),
-  });
-  if (prepared instanceof CallbackError) throw prepared;
-  return prepared!.headers;
+  return (await callBackend(backend, chat('Hi'))).headers;
 }

@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest';
-import { defaultCallback } from '../../src/backends/default-callback.ts';
+import { payloads } from '../../src/backends/payloads/index.ts';
+import type { Payload } from '../../src/backends/payloads/payload.ts';
 import { Router } from '../../src/backends/router.ts';
 import type { CallbackModule } from '../../src/core/callback.ts';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
@@ -17,6 +18,8 @@ export interface BackendSetting extends CallbackModule {
   readonly name?: string;
   readonly pool?: string;
   readonly path?: string;
+  /** Default: the form. */
+  readonly payload?: Payload;
 }
 
 interface Setting {
@@ -60,12 +63,18 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
   const router = new Router(
     {
       backends: backends.map(
-        ({ name = 'chats', pool = 'http_pool', path = '/notifications', ...callback }) => ({
+        ({
+          name = 'chats',
+          pool = 'http_pool',
+          path = '/notifications',
+          payload = payloads.form,
+          ...callbacks
+        }) => ({
           name,
           poolName: pool,
           path,
-          callback:
-            Object.keys(callback).length === 0 ? defaultCallback : { ...defaultCallback, ...callback },
+          callbacks,
+          payload,
           options: { pool_name: pool, path, extra: name },
         }),
       ),

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { defaultCallback } from '../../../src/backends/default-callback.ts';
-import { loadBackends } from '../../../src/backends/load.ts';
+import { loadBackends } from '../../../src/backends/callbacks/load.ts';
+import { payloads } from '../../../src/backends/payloads/index.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { loadConfiguration } from '../../../src/config/load.ts';
 import type { Configuration } from '../../../src/config/configuration.ts';
 import { FORMAT } from '../../../src/outbox/lmdb/database.js';
+import { callBackend } from '../backend.ts';
 import { leftBehind } from '../dead-letters.ts';
 import { notification } from '../notification.ts';
 import { type Block, blocksOf, readPage } from '../pages.ts';
@@ -130,23 +131,23 @@ async function isLoadedWithTheNext({ text: module }: Block, path: string): Promi
   const [chats, alerts] = backends;
   expect(chats?.path).toBe('/notifications');
   expect(alerts?.options).toEqual({ pool_name: 'http_pool', path: '/alerts', word: 'urgent' });
-  expect(alerts?.callback.shouldMakeReq(chat('urgent!'), alerts.options)).toBe(true);
-  expect(alerts?.callback.shouldMakeReq(chat('calm'), alerts.options)).toBe(false);
-  expect(alerts?.callback.prepareBody(chat('urgent!'), alerts.options)).toBe(
-    '{"sender":"alice","receiver":"bob","message":"urgent!"}',
-  );
+  expect(await callBackend(alerts!, chat('urgent!'))).toMatchObject({
+    isWanted: true,
+    headers: { 'content-type': 'application/json' },
+    body: '{"sender":"alice","receiver":"bob","message":"urgent!"}',
+  });
+  expect(await callBackend(alerts!, chat('calm'))).toMatchObject({ isWanted: false });
 }
 
-/** What the default callback makes of "Hi, Bob!". */
-function isTheDefaultRequest({ language, text }: Block): void {
+/** What a backend without a callback module makes of "Hi, Bob!". */
+async function isTheDefaultRequest({ language, text }: Block): Promise<void> {
   expect(language).toBe('http');
-  const event = chat('Hi, Bob!');
   const options = { pool_name: 'http_pool', path: '/notifications' };
-  const headers = Object.entries(defaultCallback.prepareHeaders(event, options)).map(
-    ([name, value]) => `${name}: ${value}`,
-  );
+  const backend = { name: 'chats', poolName: 'http_pool', path: '/notifications', callbacks: {}, options };
+  const made = await callBackend({ ...backend, payload: payloads.form }, chat('Hi, Bob!'));
+  const headers = Object.entries(made.headers).map(([name, value]) => `${name}: ${value}`);
   expect(text).toBe(
-    `POST /webservice/notifications HTTP/1.1\n${headers.join('\n')}\n\n${defaultCallback.prepareBody(event, options) as string}\n`,
+    `POST /webservice/notifications HTTP/1.1\n${headers.join('\n')}\n\n${String(made.body)}\n`,
   );
 }
 

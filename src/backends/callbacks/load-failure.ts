@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 /** Node parses a file of a megabyte in less; then it says nothing. */
 const CHECK_LIMIT_MS = 5000;
@@ -7,8 +8,29 @@ const CHECK_LIMIT_MS = 5000;
 /** What Node puts before an error: the place, the line, and a mark below the column. */
 const PLACE = /^(\/.+|\[stdin\]):(\d+)$/;
 
+/** Says in words for an operator why a callback module could not be loaded. */
+export function messageOf(error: unknown, fileUrl = ''): string {
+  try {
+    return error instanceof Error ? errorMessage(error, fileUrl) : String(error);
+  } catch {
+    // Modules may throw anything, even what throws when it is looked at.
+    return 'it threw something that cannot be shown';
+  }
+}
+
+function errorMessage(error: NodeJS.ErrnoException, fileUrl: string): string {
+  const { message, code } = error;
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(message)) {
+    return `Node ${process.versions.node} cannot load TypeScript (${message}): compile it to JavaScript, or run Node 22.18 or later`;
+  }
+  // An export that is not there Node names, with its module.
+  return error instanceof SyntaxError && !message.includes('requested module')
+    ? syntaxErrorMessage(error, fileURLToPath(fileUrl))
+    : message;
+}
+
 /** Says where a syntax error is, in `file` or in what it imports; else how to find that out. */
-export function syntaxErrorMessage(error: SyntaxError, file: string): string {
+function syntaxErrorMessage(error: SyntaxError, file: string): string {
   const place = placeIn(error.stack ?? '', file) ?? placeIn(checkAsModule(error, file), file);
   return `${error.message} (${place ?? `"node ${file}" shows where`})`;
 }

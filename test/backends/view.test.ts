@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import xml from '@xmpp/xml';
 import { describe, expect, it } from 'vitest';
-import { ownView } from '../../src/backends/own-view.ts';
+import { privateView } from '../../src/backends/callbacks/view.ts';
 import type { CallbackModule } from '../../src/core/callback.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { chat, openRouter } from '../support/router.ts';
@@ -36,7 +36,7 @@ const changes: readonly [what: string, change: (event: any) => void][] = [
 it("a callback gets a stanza's attributes as they are, whatever they are called", () => {
   const odd = "xmlns:y='__proto__' __proto__='1' hasOwnProperty='2' y:a='3'";
   const event = eventOf(`<message from='alice@example.com' ${odd}><x y:a='4'/></message>`);
-  const { packet } = ownView(event);
+  const { packet } = privateView(event);
   expect(packet.toString()).toBe(event.packet.toString());
   expect(packet.toString()).toContain('__proto__="1"');
   expect(packet.attrs['__proto__']).toBe('1');
@@ -44,7 +44,7 @@ it("a callback gets a stanza's attributes as they are, whatever they are called"
     '3',
     '4',
   ]);
-  const { attrs } = ownView(eventOf("<message from='alice@example.com'/>")).packet;
+  const { attrs } = privateView(eventOf("<message from='alice@example.com'/>")).packet;
   expect([attrs['__proto__'], attrs['constructor'], attrs['hasOwnProperty']]).toEqual([
     undefined,
     undefined,
@@ -190,7 +190,7 @@ describe("a backend's own view of an event", () => {
   const event = eventOf(parseStanza(inner));
 
   it('shows all that the event has, and only that', () => {
-    const { packet, ...rest } = ownView(event);
+    const { packet, ...rest } = privateView(event);
     const { packet: original, ...originalRest } = event;
     expect(rest).toEqual(originalRest);
     expect(rest.acc).toBe(event.acc);
@@ -199,7 +199,7 @@ describe("a backend's own view of an event", () => {
   });
 
   it('has a copy of the stanza that is an Element, and stays the same one', () => {
-    const { packet } = ownView(event);
+    const { packet } = privateView(event);
     expect(packet).toBeInstanceOf(xml.Element);
     expect(packet.getChild('x', 'urn:x')).toBe(packet.getChildElements()[1]);
     expect(packet.getChild('x')?.parent).toBe(packet);
@@ -217,7 +217,7 @@ describe("a backend's own view of an event", () => {
   });
 
   it('can be put into another element, and be cloned as the library does it', () => {
-    const { packet } = ownView(event);
+    const { packet } = privateView(event);
     const outer = xml('outer', {}, packet);
     expect(packet.parent).toBe(outer);
     expect(outer.toString()).toBe(`<outer>${event.packet.toString()}</outer>`);
@@ -232,7 +232,7 @@ describe("a backend's own view of an event", () => {
       envelope("from='example.com' to='sent@push.invalid'", `<delay xmlns='urn:xmpp:delay'/>${inner}`),
     );
     const original = outer.getChild('forwarded')!.getChild('message')!;
-    const { packet } = ownView({ ...event, packet: original });
+    const { packet } = privateView({ ...event, packet: original });
     expect(packet.parent?.toString()).toBe(original.parent?.toString());
     expect(packet.root().toString()).toBe(original.root().toString());
     expect(packet.parent?.getChild('message')).toBe(packet);
@@ -240,7 +240,7 @@ describe("a backend's own view of an event", () => {
     expect(packet.root().parent).toBeNull();
     expect(packet.root()).not.toBe(original.root());
     const bare = parseStanza("<message from='a@example.com'><body>Hi</body></message>");
-    const direct = ownView({ ...event, packet: bare });
+    const direct = privateView({ ...event, packet: bare });
     expect(direct.packet.getNS()).toBe('jabber:component:accept');
     expect(direct.packet.getChild('body')?.getNS()).toBe('jabber:component:accept');
   });

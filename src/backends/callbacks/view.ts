@@ -1,13 +1,30 @@
 import xml from '@xmpp/xml';
-import { Attributes, prefixesOf } from '../core/attributes.ts';
-import type { Stanza } from '../core/event.ts';
+import { Attributes, prefixesOf } from '../../core/attributes.ts';
+import type { Stanza, StanzaEvent } from '../../core/event.ts';
+import { Jid } from '../../core/jid.ts';
 
 /**
- * A copy of a stanza and of what stands around it (its envelope, the stream's header) that shares nothing with them.
- * Each part is copied when it is first looked at: a copy of the whole made an event that nobody wants a fifth dearer.
+ * The event as the callback module of one backend gets it. Whatever the module does to it, the event itself stays as it is;
+ * only `acc` is shared.
  */
-export function ownStanza(stanza: Stanza): Stanza {
-  return new OwnElement(stanza, NOT_COPIED, undefined) as unknown as Stanza;
+export function privateView(event: StanzaEvent): StanzaEvent {
+  const { acc, dir, packet, from, to, host, sender, receiver, message, receivedAtMs } = event;
+  return {
+    acc,
+    dir,
+    packet: new PrivateElement(packet, NOT_COPIED, undefined) as unknown as Stanza,
+    from: copyOf(from),
+    to: copyOf(to),
+    host,
+    sender,
+    receiver,
+    message,
+    receivedAtMs,
+  };
+}
+
+function copyOf({ local, domain, resource }: Jid): Jid {
+  return new Jid(local, domain, resource);
 }
 
 const NOT_COPIED = Symbol('not copied');
@@ -17,16 +34,16 @@ type Lazy<T> = T | typeof NOT_COPIED;
  * An Element, but by its prototype only: Element's constructor would fill at once what is lazy here. What a callback
  * writes takes the place of the copy.
  */
-class OwnElement {
+class PrivateElement {
   readonly name: string;
   readonly #original: Stanza;
   /** The child for whose sake this copy was made. */
-  readonly #child: OwnElement | undefined;
+  readonly #child: PrivateElement | undefined;
   #parent: Lazy<unknown>;
   #attrs: Lazy<unknown> = NOT_COPIED;
   #children: Lazy<unknown> = NOT_COPIED;
 
-  constructor(original: Stanza, parent: Lazy<OwnElement>, child: OwnElement | undefined) {
+  constructor(original: Stanza, parent: Lazy<PrivateElement>, child: PrivateElement | undefined) {
     this.name = original.name;
     this.#original = original;
     this.#parent = parent;
@@ -43,7 +60,7 @@ class OwnElement {
   }
 
   get children(): unknown {
-    if (this.#children === NOT_COPIED) this.#children = this.#original.children.map((one) => this.#own(one));
+    if (this.#children === NOT_COPIED) this.#children = this.#original.children.map((one) => this.#copy(one));
     return this.#children;
   }
 
@@ -54,7 +71,7 @@ class OwnElement {
   get parent(): unknown {
     if (this.#parent === NOT_COPIED) {
       const { parent } = this.#original;
-      this.#parent = parent ? new OwnElement(parent, NOT_COPIED, this) : null;
+      this.#parent = parent ? new PrivateElement(parent, NOT_COPIED, this) : null;
     }
     return this.#parent;
   }
@@ -69,13 +86,15 @@ class OwnElement {
     return prefixesOf(this.attrs as Stanza['attrs'], parent?.getXmlns());
   }
 
-  #own(node: Stanza['children'][number]): unknown {
+  #copy(node: Stanza['children'][number]): unknown {
     if (typeof node !== 'object') return node;
     const child = this.#child;
-    return child !== undefined && node === child.#original ? child : new OwnElement(node, this, undefined);
+    return child !== undefined && node === child.#original
+      ? child
+      : new PrivateElement(node, this, undefined);
   }
 }
 
-Object.setPrototypeOf(OwnElement.prototype, xml.Element.prototype);
+Object.setPrototypeOf(PrivateElement.prototype, xml.Element.prototype);
 // `clone` of ltx makes copies with it.
-Object.defineProperty(OwnElement.prototype, 'constructor', { value: xml.Element });
+Object.defineProperty(PrivateElement.prototype, 'constructor', { value: xml.Element });

@@ -1,5 +1,24 @@
-import module, { createRequire } from 'node:module';
+import module, { createRequire, syncBuiltinESMExports } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { PlainError } from '../../core/errors.ts';
+
+/** What ends the process on the spot, other notifications included; Node 22.15 and later have `execve`. */
+const endings = ['exit', 'abort', 'execve'] as const;
+
+/**
+ * From now on these functions throw, so that a callback module that calls one has failed. Who needs the true ones takes
+ * them before. A signal that a callback sends to its own process cannot be told from one that comes from outside.
+ */
+export function keepProcess(): void {
+  for (const name of endings) {
+    if (!(name in process)) continue;
+    Reflect.set(process, name, () => {
+      throw new PlainError(`it called process.${name}, which would have ended all other notifications too`);
+    });
+  }
+  // Else `import { exit } from 'node:process'` would still be the true one.
+  syncBuiltinESMExports();
+}
 
 /** What stanzas are made of. */
 const PACKAGE = '@xmpp/xml';

@@ -1,14 +1,11 @@
-import type { StanzaEvent } from '../core/event.ts';
-
-export const FORM_CONTENT_TYPE = 'application/x-www-form-urlencoded';
+import type { Payload } from './payload.ts';
 
 /** MongooseIM's default body: author, server, receiver, message, in this order. */
-export function formOf(event: StanzaEvent): string {
-  const author = encode(event.sender);
-  const server = encode(event.host);
-  const receiver = encode(event.receiver);
-  return `author=${author}&server=${server}&receiver=${receiver}&message=${encode(event.message)}`;
-}
+export const form: Payload = {
+  contentType: 'application/x-www-form-urlencoded',
+  body: ({ sender, host, receiver, message }) =>
+    `author=${encode(sender)}&server=${encode(host)}&receiver=${encode(receiver)}&message=${encode(message)}`,
+};
 
 /**
  * Encodes as cowlib's cow_qs does: UTF-8, space as `+`, only `A-Z a-z 0-9 - . _` bare, upper-case hex. URLSearchParams

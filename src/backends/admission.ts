@@ -1,10 +1,36 @@
 import type { Stanza } from '../core/event.ts';
 
+/** All that callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
+const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
 /** Beside its stanza, what an event takes that waits for a callback or an outbox. */
 const EVENT_BYTES = 2048;
 /** `<a/>` is four bytes on the wire, and 160 as an Element. */
 const ELEMENT_BYTES = 200;
 const ATTRIBUTE_BYTES = 100;
+
+/** The memory that one backend may take for what it has under way: a slow backend takes none from the others. */
+export class MemoryShare {
+  readonly #bytes: number;
+  #taken = 0;
+
+  /** @param backends How many backends there are. */
+  constructor(backends: number) {
+    this.#bytes = MOST_UNDER_WAY_BYTES / backends;
+  }
+
+  /** Whether more may come in; the last thing to come in may take more than is left. */
+  get isLeft(): boolean {
+    return this.#taken < this.#bytes;
+  }
+
+  take(bytes: number): void {
+    this.#taken += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}
 
 /** What an event takes in memory, roughly, whose stanza took `size` bytes on the wire; copies share the texts. */
 export function weightOf(stanza: Stanza, size: number, copies: number): number {

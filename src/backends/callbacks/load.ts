@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url';
-import type { CallbackModule, CompleteCallbackModule } from '../core/callback.ts';
-import { callbackNames } from '../core/observation.ts';
-import { defaultCallback } from './default-callback.ts';
-import type { Backend } from './request.ts';
-import { syntaxErrorMessage } from './syntax-error.ts';
+import type { CallbackModule } from '../../core/callback.ts';
+import { callbackNames } from '../../core/observation.ts';
+import type { Backend } from '../backend.ts';
+import { type PayloadName, payloads } from '../payloads/index.ts';
+import { messageOf } from './load-failure.ts';
 
 /** A module may read files or ask a service while it is loaded, but not for longer. */
 const LOADING_LIMIT_MS = 10_000;
@@ -13,8 +12,9 @@ export interface BackendSource {
   readonly name: string;
   readonly poolName: string;
   readonly path: string;
-  /** URL of the callback module; none: the default callback. */
+  /** URL of the callback module; none: the defaults alone. */
   readonly callbackModule?: string;
+  readonly payload?: PayloadName;
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -24,7 +24,7 @@ export interface LoadFailure<Source> {
   readonly message: string;
 }
 
-/** Functions that a callback module exports and that are no callbacks: perhaps one is misspelt. */
+/** Functions that a callback module exports and that are no callbacks: perhaps a misspelt one. */
 export interface OtherFunctions<Source> {
   readonly source: Source;
   readonly names: readonly string[];
@@ -48,15 +48,15 @@ export async function loadBackends<Source extends BackendSource>(
   const failures: LoadFailure<Source>[] = [];
   const others: OtherFunctions<Source>[] = [];
   for (const [index, source] of sources.entries()) {
-    const { name, poolName, path, callbackModule, options } = source;
+    const { name, poolName, path, callbackModule, payload = 'form', options } = source;
     try {
-      const { callback, otherFunctions } =
+      const { callbacks, otherFunctions } =
         callbackModule === undefined
-          ? { callback: defaultCallback, otherFunctions: [] }
+          ? { callbacks: {}, otherFunctions: [] }
           : await guard(index, () => loadCallbackModule(callbackModule));
       // A copy for each backend: YAML's aliases would let two have the same objects.
       const ownOptions = structuredClone({ pool_name: poolName, path, ...options });
-      backends.push({ name, poolName, path, callback, options: ownOptions });
+      backends.push({ name, poolName, path, callbacks, payload: payloads[payload], options: ownOptions });
       others.push({ source, names: otherFunctions });
     } catch (error) {
       failures.push({ source, message: messageOf(error, callbackModule) });
@@ -66,21 +66,21 @@ export async function loadBackends<Source extends BackendSource>(
 }
 
 /**
- * Imports a callback module, ES or CommonJS, and fills what it lacks with the defaults.
+ * Imports a callback module, ES or CommonJS.
  * @throws Error saying what is wrong with the module.
  */
 async function loadCallbackModule(
   fileUrl: string,
-): Promise<{ callback: CompleteCallbackModule; otherFunctions: string[] }> {
+): Promise<{ callbacks: CallbackModule; otherFunctions: string[] }> {
   const exported = (await withinLimit(import(fileUrl))) as Record<string, unknown>;
-  const found: CallbackModule = {};
-  for (const name of callbackNames) Object.assign(found, callbackOf(exported, name));
-  if (Object.keys(found).length === 0) {
+  const callbacks: CallbackModule = {};
+  for (const name of callbackNames) Object.assign(callbacks, callbackOf(exported, name));
+  if (Object.keys(callbacks).length === 0) {
     throw new Error(
       `it exports none of ${callbackNames.join(', ')}, neither by name nor in a default object`,
     );
   }
-  return { callback: { ...defaultCallback, ...found }, otherFunctions: otherFunctionsOf(exported) };
+  return { callbacks, otherFunctions: otherFunctionsOf(exported) };
 }
 
 /** Else a module that waits for what never comes would keep the process from starting without a word. */
@@ -122,24 +122,4 @@ function otherFunctionsOf(exported: Record<string, unknown>): string[] {
       .map(([name]) => name),
   );
   return [...new Set(names)].filter((name) => !callbackNames.some((callback) => callback === name));
-}
-
-function messageOf(error: unknown, fileUrl = ''): string {
-  try {
-    return error instanceof Error ? errorMessage(error, fileUrl) : String(error);
-  } catch {
-    // Modules may throw anything, even what throws when it is looked at.
-    return 'it threw something that cannot be shown';
-  }
-}
-
-function errorMessage(error: NodeJS.ErrnoException, fileUrl: string): string {
-  const { message, code } = error;
-  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(message)) {
-    return `Node ${process.versions.node} cannot load TypeScript (${message}): compile it to JavaScript, or run Node 22.18 or later`;
-  }
-  // An export that is not there Node names, with its module.
-  return error instanceof SyntaxError && !message.includes('requested module')
-    ? syntaxErrorMessage(error, fileURLToPath(fileUrl))
-    : message;
 }

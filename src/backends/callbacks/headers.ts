@@ -1,8 +1,8 @@
-import { PlainError } from '../core/errors.ts';
-import { http } from '../node/http.ts';
-import { ownText } from './own-copy.ts';
+import { PlainError } from '../../core/errors.ts';
+import { http } from '../../node/http.ts';
+import { detachedText } from '../detached.ts';
 
-/** Headers that frame the message or name the notification are ours: a wrong one would break the connection. */
+/** These frame the request or name the notification. We make them ourselves: a wrong one would break the connection. */
 const reservedHeaders = new Set([
   'connection',
   'content-length',
@@ -15,12 +15,12 @@ const reservedHeaders = new Set([
 ]);
 
 /**
- * Checks what `prepareHeaders` gave: names in lower case, without those that are ours.
+ * Checks headers: gives them with their names in lower case, without those that we make ourselves.
  * @throws PlainError, TypeError
  */
 export type HeaderCheck = (headers: unknown) => Readonly<Record<string, string>>;
 
-/** Makes the check of one backend. Most callbacks give the same headers each time, which then are checked once. */
+/** Makes the check of one backend. Most backends give the same headers each time, which then are checked once. */
 export function headerCheck(): HeaderCheck {
   let last: readonly [string, unknown][] = [];
   let checked: Readonly<Record<string, string>> = {};
@@ -49,7 +49,7 @@ function checkAll(entries: readonly [string, unknown][]): Record<string, string>
     http.validateHeaderName(name);
     if (typeof value !== 'string') throw new PlainError(`header ${name} is not a string`);
     http.validateHeaderValue(name, value);
-    if (!reservedHeaders.has(lowerCaseName)) checked[ownText(lowerCaseName)] = ownText(value);
+    if (!reservedHeaders.has(lowerCaseName)) checked[detachedText(lowerCaseName)] = detachedText(value);
   }
   return checked;
 }

@@ -1,10 +1,11 @@
 import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Notification } from '../core/delivery.ts';
 import type { StanzaEvent } from '../core/event.ts';
-import { ownText } from './own-copy.ts';
-import type { Backend, PreparedRequest } from './request.ts';
+import type { Backend } from './backend.ts';
+import type { RequestContent } from './callbacks/caller.ts';
+import { detachedText } from './detached.ts';
 
-/** What the router adds to a request: its place in the order of things. */
+/** What the router adds to a request. */
 export interface NotificationFrame {
   readonly id: string;
   /** Label of the outgoing pool. */
@@ -13,20 +14,20 @@ export interface NotificationFrame {
   readonly acceptedAtMs: number;
 }
 
-/** Frames what a backend's callbacks made of an event. */
+/** The notification of what a backend made from an event. */
 export function notificationOf(
   backend: Backend,
   event: StanzaEvent,
-  { headers, body }: PreparedRequest,
+  { headers, body }: RequestContent,
   { id, pool, acceptedAtMs }: NotificationFrame,
 ): Notification {
   return {
     id,
     backend: backend.name,
     pool,
-    sender: bareText(event.from),
-    receiver: bareText(event.to),
-    host: ownText(event.host),
+    sender: senderOf(event),
+    receiver: detachedText(event.to.bare().toString()),
+    host: detachedText(event.host),
     path: backend.path,
     headers,
     body,
@@ -34,7 +35,7 @@ export function notificationOf(
   };
 }
 
-/** A letter for an event of which a callback could make no request. */
+/** The dead letter of an event from which a callback could make no request: it holds the stanza. */
 export function letterOf(backend: Backend, event: StanzaEvent, frame: NotificationFrame): DeadLetter {
   const { packet, dir, from, to, receivedAtMs } = event;
   return {
@@ -53,7 +54,7 @@ export function letterOf(backend: Backend, event: StanzaEvent, frame: Notificati
   };
 }
 
-/** Text of a bare JID that keeps no stanza alive. */
-export function bareText(jid: StanzaEvent['from']): string {
-  return ownText(jid.bare().toString());
+/** Bare JID of the sender, by which order is kept. */
+export function senderOf({ from }: StanzaEvent): string {
+  return detachedText(from.bare().toString());
 }

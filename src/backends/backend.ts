@@ -1,0 +1,16 @@
+import type { CallbackModule, CallbackOptions } from '../core/callback.ts';
+import type { Payload } from './payloads/payload.ts';
+
+/** A configured backend with its callback module loaded. */
+export interface Backend {
+  readonly name: string;
+  /** Tag of the outgoing pool. */
+  readonly poolName: string;
+  readonly path: string;
+  /** The functions of its callback module; defaults take the place of those that it has not. */
+  readonly callbacks: CallbackModule;
+  /** Makes what no callback makes. */
+  readonly payload: Payload;
+  /** What callbacks get beside the event. */
+  readonly options: CallbackOptions;
+}
