@@ -1,22 +1,11 @@
 import type { Attempt, DeathReason, Notification } from './delivery.ts';
+import type { DiscardReason } from './discard-reasons.ts';
+import type { DisconnectReason } from './disconnect-reasons.ts';
 import type { Direction } from './event.ts';
 
 /** How important a log line is, the least first; `silent` as a limit: no line is written. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
-
-/** Why a stanza became no event. */
-export const discardReasons = [
-  'iq',
-  'copy-of-direct',
-  'duplicate',
-  'untrusted',
-  'malformed',
-  'error',
-  'too-large',
-  'overload',
-] as const;
-export type DiscardReason = (typeof discardReasons)[number];
 
 /** What an operator asks about an attempt that did not deliver. */
 export interface AttemptFacts {
@@ -27,27 +16,6 @@ export interface AttemptFacts {
   /** The age of the notification, in milliseconds. */
   readonly ageMs: number;
 }
-
-/** Why a connection to the XMPP server, or a try to make one, ended. */
-export const disconnectReasons = [
-  'stopped',
-  'connect-failed',
-  'tls-failed',
-  'handshake-timeout',
-  'not-authorized',
-  'host-unknown',
-  'conflict',
-  'policy-violation',
-  'wrong-port',
-  'system-shutdown',
-  'stream-error',
-  'malformed',
-  'closed',
-  'broken',
-  'silent',
-  'route-lost',
-] as const;
-export type DisconnectReason = (typeof disconnectReasons)[number];
 
 /** The callbacks of a module, in the order in which they are asked. */
 export const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;

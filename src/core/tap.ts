@@ -1,6 +1,6 @@
+import type { DiscardReason } from './discard-reasons.ts';
 import type { Direction, Stanza, StanzaEvent } from './event.ts';
 import type { Jid } from './jid.ts';
-import type { DiscardReason } from './observation.ts';
 
 /**
  * What became of an event. `safe`: every notification that a backend wanted is as safe as its outbox promises (on disk

@@ -1,13 +1,9 @@
 import { outcomes } from '../core/delivery.ts';
+import { discardReasons } from '../core/discard-reasons.ts';
+import { disconnectReasons } from '../core/disconnect-reasons.ts';
 import { directions } from '../core/event.ts';
 import { type LedgerEntry, ledgerStates } from '../core/ledger.ts';
-import {
-  callbackNames,
-  discardReasons,
-  disconnectReasons,
-  faultPlaces,
-  type Readers,
-} from '../core/observation.ts';
+import { callbackNames, faultPlaces, type Readers } from '../core/observation.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
 
 /** What is known of the sidecar before it runs: the values that labels can have, and constant metrics. */

@@ -3,7 +3,7 @@ import type { StoredStanza } from '../core/dead-letter.ts';
 import type { Stanza, StanzaEvent } from '../core/event.ts';
 import type { Jid } from '../core/jid.ts';
 import type { TappedStanza } from '../core/tap.ts';
-import { StanzaParser } from './parser.ts';
+import { StanzaParser } from './xml/parser.ts';
 
 /** The event of a stanza that a tap has found. */
 export function eventOf({ dir, packet, from, to }: TappedStanza, receivedAtMs: number): StanzaEvent {

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
+import type { DiscardReason } from '../core/discard-reasons.ts';
 import type { Stanza } from '../core/event.ts';
-import type { DiscardReason, Observe } from '../core/observation.ts';
+import type { Observe } from '../core/observation.ts';
 import {
   type Acceptance,
   type EventSink,
@@ -14,8 +15,7 @@ import {
 } from '../core/tap.ts';
 import { eventOf } from './event.ts';
 import type { SessionHandlers } from './session.ts';
-import { type TapName, taps } from './taps/index.ts';
-import { watchUnaskedTaps } from './unasked-taps.ts';
+import { type TapName, tapNames, taps } from './taps/index.ts';
 
 /** Most domains that are named in the log as untrusted: it bounds lines and memory. */
 const MOST_NAMED = 100;
@@ -150,5 +150,35 @@ function nameOnce(observe: Observe): TapOptions['onUntrustedCopy'] {
     if (named.has(domain) || named.size === MOST_NAMED) return;
     named.add(domain);
     observe({ kind: 'untrusted-copy', domain, isLast: named.size === MOST_NAMED });
+  };
+}
+
+/**
+ * Tells once of each tap that is not configured, or comes after `direct`, when a trusted server hands over a copy for it:
+ * such copies become messages to the component, or untrusted, and nobody would know why. To be given what `direct` or no
+ * tap takes.
+ */
+function watchUnaskedTaps(
+  configured: readonly TapName[],
+  options: TapOptions,
+  observe: Observe,
+): (stanza: Stanza, receivedAtMs: number) => void {
+  const asked = configured.includes('direct')
+    ? configured.slice(0, configured.indexOf('direct'))
+    : configured;
+  const unasked = new Map(
+    tapNames
+      .filter((name) => name !== 'direct' && !asked.includes(name))
+      .map((name) => [name, taps[name](options)]),
+  );
+  return (stanza, receivedAtMs) => {
+    const { from: domain } = stanza.attrs;
+    if (!options.trustedDomains.has(domain)) return;
+    for (const [tap, wouldTake] of unasked) {
+      const found = wouldTake.read(stanza, receivedAtMs);
+      if (found === undefined || found === 'malformed') continue;
+      unasked.delete(tap);
+      observe({ kind: 'tap-not-configured', tap, domain });
+    }
   };
 }

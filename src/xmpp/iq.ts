@@ -1,6 +1,6 @@
-import type { Component } from '@xmpp/component';
 import xml from '@xmpp/xml';
 import type { Stanza } from '../core/event.ts';
+import type { ComponentStream } from './library.ts';
 
 const NAME = 'xmpp-event-pusher';
 const DISCO_INFO = 'http://jabber.org/protocol/disco#info';
@@ -44,38 +44,31 @@ function describeUs(query: Stanza): Stanza {
   );
 }
 
-export interface ReplierOptions extends ReplyContext {
-  /** The component's own, in lower case. */
-  readonly domain: string;
-  readonly send: (reply: Stanza) => void;
-}
-
 /**
- * Replies to every iq of type get or set to which a reply is possible (RFC 6120, 8.2.3): to those of the table, and with
- * an error to any other. Gives the function that takes each received iq; it throws nothing.
+ * Has the stream reply to the iqs of the table. Gives the function that takes each received iq: one of type get or set
+ * gets its reply, or an error (RFC 6120, 8.2.3), if a reply is possible.
  */
-export function iqReplier(
-  entity: Component,
-  { domain, send, ...context }: ReplierOptions,
+export function replyToIqs(
+  stream: ComponentStream,
+  { domain, ...context }: ReplyContext & { readonly domain: string },
 ): (iq: Stanza) => void {
-  // What the library does with an element: on its own way it would do so with every stanza, and throw.
-  const [route] = entity.listeners('element') as ((stanza: Stanza) => unknown)[];
-  entity.send = async (reply) => send(withoutQuery(reply));
   for (const [namespace, { child, reply }] of Object.entries(iqHandlers)) {
-    entity.iqCallee.get(namespace, child, ({ element }) => reply(element, context));
+    stream.onGet(namespace, child, (query) => reply(query, context));
   }
   return (iq) => {
-    if (!isReplyPossible(iq, domain)) return;
-    try {
-      route?.(iq);
-    } catch {
-      // Its `from` is no JID, so there is nobody to reply to.
-    }
+    if (isReplyPossible(iq, domain)) stream.takeIq(iq);
   };
 }
 
+/** The reply to an iq of type get or set: a result, or an error if that is its child (RFC 6120, 8.2.3 and 8.3). */
+export function replyTo(iq: Stanza, child?: Stanza): Stanza {
+  const { id, from, to } = iq.attrs;
+  const type = child?.is('error') === true ? 'error' : 'result';
+  return xml('iq', { id, to: from, from: to, type }, ...(child === undefined ? [] : [child]));
+}
+
 /** @param type `cancel`, `wait`, `modify` or `auth` (RFC 6120, 8.3.2); `condition` is one of its section 8.3.3. */
-function errorOf(type: string, condition: string): Stanza {
+export function errorOf(type: string, condition: string): Stanza {
   return xml('error', { type }, xml(condition, { xmlns: STANZA_ERRORS }));
 }
 
@@ -89,10 +82,4 @@ function isReplyPossible({ attrs }: Stanza, domain: string): boolean {
 export function isAddressOf(domain: string, address: string): boolean {
   const [bare = ''] = address.split('/', 1);
   return bare.slice(bare.indexOf('@') + 1).toLowerCase() === domain;
-}
-
-/** An error reply without the query in it: that may be long, or use prefixes that were declared elsewhere. */
-function withoutQuery(reply: Stanza): Stanza {
-  if (reply.attrs['type'] === 'error') reply.children = reply.children.slice(-1);
-  return reply;
 }

@@ -1,12 +1,12 @@
+import { refusalOf } from '../core/disconnect-reasons.ts';
 import type { Stanza } from '../core/event.ts';
 import type { OutgoingStream } from '../core/tap.ts';
 import { sharedLookup } from '../node/lookup.ts';
-import { BackOff, type BackOffTiming } from './back-off.ts';
-import { Connection, type ConnectionTiming, type Surroundings } from './connection.ts';
-import { type Ending, isRefusal, seconds, STOPPED } from './ending.ts';
-import { News } from './news.ts';
-import { Pings } from './pings.ts';
-import { type Endpoint, parseService, serviceOf } from './socket.ts';
+import { Connection, type ConnectionTiming, type SessionContext } from './stream/connection.ts';
+import { type Disconnect, seconds, STOPPED } from './stream/disconnect.ts';
+import { Pings } from './stream/liveness.ts';
+import { BackOff, type BackOffTiming, RepeatFilter } from './stream/outages.ts';
+import { type Endpoint, parseService, serviceOf } from './stream/socket.ts';
 
 /** Milliseconds. */
 export interface SessionTiming extends ConnectionTiming, BackOffTiming {
@@ -36,18 +36,19 @@ export interface SessionOptions {
   readonly timeouts: SessionTimeouts;
 }
 
+/** Who takes what the server sends. What `onStanza` and `onTooLarge` throw is observed as an internal error. */
 export interface SessionHandlers {
   /**
-   * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where one
-   * belongs. True: it is an iq, and the handler sends the reply; else the session replies to iqs. `size` is in bytes
-   * (UTF-8, line ends as LF). What it throws is observed as an internal error.
+   * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where a
+   * stanza belongs. `size` is in bytes (UTF-8, line ends as LF). True: it is an iq, and the handler sends the reply; to
+   * any other iq the session replies.
    */
   onStanza(stanza: Stanza, size: number): boolean;
   /** A stanza was skipped: larger than `maxStanzaSize`, or nested deeper than 256 elements. */
   onTooLarge(): void;
-  /** The server has let us in. */
+  /** The server has let us in. Throws nothing. */
   onStreamStart(stream: OutgoingStream): void;
-  /** The connection has ended; once for each `onStreamStart`. */
+  /** The connection has ended; once for each `onStreamStart`. Throws nothing. */
   onStreamEnd(): void;
 }
 
@@ -70,45 +71,45 @@ export interface Session {
 export function openSession(
   options: SessionOptions,
   handlers: SessionHandlers,
-  surroundings: Surroundings,
+  context: SessionContext,
 ): Session {
-  return new ReconnectingSession(options, handlers, surroundings);
+  return new ReconnectingSession(options, handlers, context);
 }
 
 class ReconnectingSession implements Session {
   readonly #options: SessionOptions;
   readonly #handlers: SessionHandlers;
-  readonly #surroundings: Surroundings;
+  readonly #context: SessionContext;
   readonly #endpoint: Endpoint;
   readonly #timing: SessionTiming;
   readonly #domain: string;
   readonly #pings: Pings;
   readonly #lookup = sharedLookup();
   readonly #backOff: BackOff;
-  readonly #news = new News();
+  readonly #repeats = new RepeatFilter();
   #connection: Connection | undefined;
   #onlineAt: number | undefined;
   #cancelRetry: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #onStopped: (() => void) | undefined;
   /** Why the last connection ended, and when the next one begins; undefined at first and once online. */
-  #last: { readonly ending: Ending; readonly retryAtMs: number } | undefined;
-  /** Whether the last failure was no news. */
+  #last: { readonly disconnect: Disconnect; readonly retryAtMs: number } | undefined;
+  /** Whether the last failure was a repeat. */
   #isRepeat = false;
   /** Tries that did not get us in: the next one begins with the host's next address. */
   #failures = 0;
   #hasSecond = false;
 
-  constructor(options: SessionOptions, handlers: SessionHandlers, surroundings: Surroundings) {
+  constructor(options: SessionOptions, handlers: SessionHandlers, context: SessionContext) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#surroundings = surroundings;
+    this.#context = context;
     this.#endpoint = parseService(options.service);
     this.#timing = { ...TIMING, ...options.timeouts };
     // Servers compare it with the name in their configuration, which they hold in lower case.
     this.#domain = options.domain.toLowerCase();
-    this.#pings = new Pings(this.#domain, surroundings.random);
-    this.#backOff = new BackOff(this.#timing, surroundings.random);
+    this.#pings = new Pings(this.#domain, context.random);
+    this.#backOff = new BackOff(this.#timing, context.random);
   }
 
   start(): void {
@@ -128,7 +129,7 @@ class ReconnectingSession implements Session {
   stop(): Promise<void> {
     this.#stopped ??= new Promise((resolve) => {
       this.#cancelRetry?.();
-      this.#surroundings.observe({ kind: 'component-offline', ...STOPPED, isRepeat: false });
+      this.#context.observe({ kind: 'component-offline', ...STOPPED, isRepeat: false });
       if (this.#connection === undefined) return resolve();
       this.#onStopped = resolve;
       this.#connection.close();
@@ -139,22 +140,23 @@ class ReconnectingSession implements Session {
   /** Its codes are ours and Node's: of what the server said, the log has the words. */
   #whyOffline(): string {
     if (this.#stopped !== undefined) return 'stopping';
-    const ending = this.#connection?.ending ?? this.#last?.ending;
-    if (ending === undefined) return 'connecting for the first time';
-    const codes = ending.errorCode === undefined ? ending.code : `${ending.code}, ${ending.errorCode}`;
+    const disconnect = this.#connection?.disconnect ?? this.#last?.disconnect;
+    if (disconnect === undefined) return 'connecting for the first time';
+    const { code, errorCode } = disconnect;
+    const codes = errorCode === undefined ? code : `${code}, ${errorCode}`;
     return `${codes} (${this.#nextTry()}); the log's component-offline line says what to do`;
   }
 
   #nextTry(): string {
-    if (this.#connection?.ending !== undefined) return 'the connection is being closed';
+    if (this.#connection?.disconnect !== undefined) return 'the connection is being closed';
     if (this.#connection !== undefined || this.#last === undefined) return 'the next try is under way';
-    const waitMs = this.#last.retryAtMs - this.#surroundings.clock.monotonic();
+    const waitMs = this.#last.retryAtMs - this.#context.clock.monotonic();
     return `the next try comes in ${seconds(Math.max(0, waitMs))}`;
   }
 
   #connect(): void {
     const { maxStanzaSize } = this.#options;
-    this.#surroundings.observe({
+    this.#context.observe({
       kind: 'component-connecting',
       endpoint: serviceOf(this.#endpoint),
       domain: this.#domain,
@@ -176,39 +178,40 @@ class ReconnectingSession implements Session {
         stanza: (stanza, bytes) => this.#handlers.onStanza(stanza, bytes),
         tooLarge: () => this.#handlers.onTooLarge(),
         secondComponent: () => this.#secondComponent(),
-        closed: (ending) => this.#closed(ending),
+        closed: (disconnect) => this.#closed(disconnect),
       },
-      this.#surroundings,
+      this.#context,
     );
   }
 
   #online(stream: OutgoingStream): void {
-    const { clock, observe } = this.#surroundings;
+    const { clock, observe } = this.#context;
     this.#onlineAt = clock.monotonic();
     this.#last = undefined;
-    observe({ kind: 'component-online', domain: this.#domain, isRepeat: !this.#news.online() });
+    observe({ kind: 'component-online', domain: this.#domain, isRepeat: this.#repeats.isRepeatedOnline() });
     this.#handlers.onStreamStart(stream);
   }
 
   #secondComponent(): void {
     const isFirst = !this.#hasSecond;
     this.#hasSecond = true;
-    this.#surroundings.observe({ kind: 'second-component', domain: this.#domain, isFirst });
+    this.#context.observe({ kind: 'second-component', domain: this.#domain, isFirst });
   }
 
-  #closed(ending: Ending): void {
-    const { clock, observe } = this.#surroundings;
+  #closed(disconnect: Disconnect): void {
+    const { clock, observe } = this.#context;
     const nowMs = clock.monotonic();
+    const wasOnline = this.#onlineAt !== undefined;
     this.#connection = undefined;
-    if (this.#onlineAt !== undefined) this.#handlers.onStreamEnd();
+    if (wasOnline) this.#handlers.onStreamEnd();
     if (this.#onStopped !== undefined) return this.#onStopped();
-    this.#isRepeat = !this.#news.failure(ending.reason, this.#onlineAt !== undefined, nowMs);
+    this.#isRepeat = this.#repeats.isRepeatedFailure(disconnect.reason, wasOnline, nowMs);
     if (this.#onlineAt === undefined) this.#failures += 1;
     else if (nowMs - this.#onlineAt >= this.#timing.stableAfter) this.#backOff.reset();
     this.#onlineAt = undefined;
-    const retryInMs = this.#backOff.next(isRefusal(ending));
-    this.#last = { ending, retryAtMs: nowMs + retryInMs };
-    const { code, reason } = ending;
+    const { code, reason } = disconnect;
+    const retryInMs = this.#backOff.next(refusalOf(code) !== undefined);
+    this.#last = { disconnect, retryAtMs: nowMs + retryInMs };
     observe({ kind: 'component-offline', code, reason, isRepeat: this.#isRepeat, retryInMs });
     this.#cancelRetry = clock.after(retryInMs, () => this.#connect());
   }

@@ -1,11 +1,18 @@
 import { expect, onTestFinished, vi } from 'vitest';
 import type { Stanza } from '../../src/core/event.ts';
-import type { Observation } from '../../src/core/observation.ts';
-import { openSession, type Session, type SessionOptions } from '../../src/xmpp/session.ts';
+import type { Observation, Observe } from '../../src/core/observation.ts';
+import {
+  openSession,
+  type Session,
+  type SessionHandlers,
+  type SessionOptions,
+} from '../../src/xmpp/session.ts';
+import type { SessionContext } from '../../src/xmpp/stream/connection.ts';
 import { ManualClock } from './clock.ts';
-import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
 import { waitFor } from './wait.ts';
+import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
 
+const MOST_TOLD = 10;
 const MEBIBYTE = 1024 * 1024;
 export const DOMAIN = 'push.example.com';
 export const TIMEOUTS = { handshake: 10_000, ping: 10_000, silence: 30_000 };
@@ -24,7 +31,16 @@ export class Subject {
   readonly session: Session;
   readonly #watchers = new Set<() => void>();
 
-  constructor(options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>) {
+  /** @param handlers Get what the session gives them, after the subject. */
+  constructor(
+    options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>,
+    handlers?: (context: Pick<SessionContext, 'clock' | 'observe'>) => SessionHandlers,
+  ) {
+    const observe: Observe = (observation) => {
+      this.observations.push(observation);
+      this.#tell();
+    };
+    const inner = handlers?.({ clock: this.clock, observe });
     this.session = openSession(
       {
         domain: DOMAIN,
@@ -38,23 +54,20 @@ export class Subject {
           this.stanzas.push(stanza);
           this.sizes.push(size);
           this.#tell();
-          return this.onStanza(stanza) === true;
+          return inner?.onStanza(stanza, size) ?? this.onStanza(stanza) === true;
         },
         onTooLarge: () => {
           this.tooLarge += 1;
           this.#tell();
         },
-        onStreamStart: () => undefined,
-        onStreamEnd: () => undefined,
+        onStreamStart: (stream) => inner?.onStreamStart(stream),
+        onStreamEnd: () => inner?.onStreamEnd(),
       },
       {
         clock: this.clock,
         random: () => 0.5,
         version: '1.2.3',
-        observe: (observation) => {
-          this.observations.push(observation);
-          this.#tell();
-        },
+        observe,
       },
     );
     this.session.start();
@@ -65,8 +78,9 @@ export class Subject {
     });
   }
 
-  async until(condition: () => boolean): Promise<void> {
-    const met = new Promise<void>((resolve) => {
+  /** @param what What the test waits for, for the report of a failure: completes "it waits for …". */
+  async until(what: string, condition: () => boolean): Promise<void> {
+    const wait = new Promise<void>((resolve) => {
       const check = (): void => {
         if (!condition()) return;
         this.#watchers.delete(check);
@@ -75,7 +89,7 @@ export class Subject {
       this.#watchers.add(check);
       check();
     });
-    await waitFor(String(condition), met, () => this.observations.slice(-10));
+    await waitFor(what, wait, () => this.#story());
   }
 
   of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {
@@ -84,29 +98,45 @@ export class Subject {
 
   /** Waits until the session has been online this many times. */
   async online(times = 1): Promise<void> {
-    await this.until(() => this.of('component-online').length >= times);
+    await this.until(
+      `the session to be online, ${times} in all`,
+      () => this.of('component-online').length >= times,
+    );
   }
 
   /** Waits until the session has been offline this many times, and gives the last time. */
   async offline(times = 1): Promise<Offline> {
-    await this.until(() => this.of('component-offline').length >= times);
+    await this.until(
+      `the session to be offline, ${times} in all`,
+      () => this.of('component-offline').length >= times,
+    );
     return this.of('component-offline')[times - 1] as Offline;
   }
 
   async received(count: number): Promise<Stanza[]> {
-    await this.until(() => this.stanzas.length >= count);
+    await this.until(`${count} stanzas`, () => this.stanzas.length >= count);
     return this.stanzas;
   }
 
   /** Resolves when the session has read something from its socket: it looks at the clock then. */
   nextRead(): Promise<void> {
     const now = this.clock.monotonic();
-    return new Promise((resolve) => {
+    const read = new Promise<void>((resolve) => {
       vi.spyOn(this.clock, 'monotonic').mockImplementationOnce(() => {
         resolve();
         return now;
       });
     });
+    return waitFor('the session to read', read, () => this.#story());
+  }
+
+  /** The last that it told, for the report of a failure. */
+  #story(): string {
+    const last = this.observations.slice(-MOST_TOLD).map((observation) => JSON.stringify(observation));
+    return [
+      `${this.stanzas.length} stanzas; the last of ${this.observations.length} observations:`,
+      ...last,
+    ].join('\n');
   }
 
   #tell(): void {

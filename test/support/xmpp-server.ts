@@ -44,7 +44,7 @@ export interface XmppPeer {
   flush(data: string | Uint8Array): Promise<void>;
   /** Resolves once the component has written something, after what was seen before, that matches. */
   sees(pattern: RegExp): Promise<string>;
-  /** Answers the component's stream header with one. */
+  /** Opens the stream from the server's side, once the component has opened its own. */
   openStream(id?: string): Promise<void>;
   /** Opens the stream, checks the handshake (SHA-1 of id and secret) and accepts it; throws if the digest is wrong. */
   welcome(): Promise<void>;
@@ -198,7 +198,11 @@ function makePeer(socket: net.Socket, secret: string): XmppPeer {
     },
     end: () => void socket.end(),
     cut: () => void socket.resetAndDestroy(),
-    ended,
-    closed,
+    get ended() {
+      return waitFor('the component to end its side', ended, () => received.slice(seen));
+    },
+    get closed() {
+      return waitFor('the connection to be gone', closed, () => received.slice(seen));
+    },
   };
 }

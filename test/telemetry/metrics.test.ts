@@ -2,13 +2,10 @@ import assert from 'node:assert';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Attempt, Outcome } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
+import { discardReasons } from '../../src/core/discard-reasons.ts';
+import { disconnectReasons } from '../../src/core/disconnect-reasons.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import {
-  discardReasons,
-  disconnectReasons,
-  faultPlaces,
-  type Observation,
-} from '../../src/core/observation.ts';
+import { faultPlaces, type Observation } from '../../src/core/observation.ts';
 import type { OutboxCounts } from '../../src/core/outbox.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import { memoryOutbox, outboxOptions } from '../support/outbox.ts';

@@ -44,7 +44,7 @@ describe('a ping', () => {
 
   test.each([
     ['that is routed back', routedBack],
-    ['that is answered with a result', result],
+    ['that gets a result', result],
   ])('%s keeps the session alive, and nobody hears of it', async (_what, answer) => {
     const scene = await online();
     for (let pings = 0; pings < 10; pings += 1) {
@@ -229,7 +229,7 @@ describe('a process that did not run for a while', () => {
 });
 
 describe('a second component', () => {
-  test('of our domain is told of once, counted with each of its pings, and answered', async () => {
+  test('of our domain is told of once, counted with each of its pings, and gets replies', async () => {
     const scene = await online();
     for (const id of ['alive-other-1', 'alive-other-2', 'alive-other-3']) {
       scene.peer.write(routedBack(id));

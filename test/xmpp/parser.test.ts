@@ -4,8 +4,8 @@ import xml from '@xmpp/xml';
 import type { Element, Node } from '@xmpp/xml';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { StanzaParser } from '../../src/xmpp/parser.ts';
-import type { XmlError } from '../../src/xmpp/xml-text.ts';
+import { StanzaParser } from '../../src/xmpp/xml/parser.ts';
+import type { XmlError } from '../../src/xmpp/xml/text.ts';
 import { allow } from '../support/limits.ts';
 
 allow('manyCases');

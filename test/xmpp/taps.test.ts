@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseJid } from '../../src/core/jid.ts';
 import { type TapName, taps } from '../../src/xmpp/taps/index.ts';
-import { RecentlySeen } from '../../src/xmpp/taps/recently-seen.ts';
+import { RecentlySeen } from '../../src/xmpp/taps/service-log.ts';
 import { envelope, parseStanza } from '../support/stanza.ts';
 
 const TRUSTED = 'example.com';

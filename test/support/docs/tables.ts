@@ -5,7 +5,9 @@ import { exitCodes } from '../../../src/commands/command.ts';
 import { list } from '../../../src/commands/dead-letters/list.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { problemCodes } from '../../../src/schema/problem-codes.ts';
-import { callbackNames, discardReasons, disconnectReasons } from '../../../src/core/observation.ts';
+import { callbackNames } from '../../../src/core/observation.ts';
+import { discardReasons } from '../../../src/core/discard-reasons.ts';
+import { type DisconnectReason, disconnectReasons, refusalOf } from '../../../src/core/disconnect-reasons.ts';
 import { levelsOf, logEvents } from '../../../src/telemetry/log-events.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { serveTelemetry } from '../../../src/telemetry/server.ts';
@@ -48,7 +50,9 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
   'config/log.md': {
     'event | level | says': namesTheEvents,
     'code | what ended the connection, or the attempt to connect | next attempt after': (table) =>
-      expect(firstCells(table)).toEqual([...disconnectReasons]),
+      expect(table.rows.map(([code, , next]) => [code, next])).toEqual(
+        disconnectReasons.map((reason) => [reason, nextAttemptAfter(reason)]),
+      ),
   },
   'config/metrics.md': { 'path | response': namesThePaths, 'metric | labels | counts': namesTheMetrics },
   'config/mongooseim/README.md': {
@@ -93,6 +97,12 @@ function isFilled({ rows }: Table): void {
       row.filter((cell) => cell === ''),
       row[0],
     ).toEqual([]);
+}
+
+/** When a session tries again after this end of a connection: the longest waits are those after a refusal. */
+function nextAttemptAfter(reason: DisconnectReason): string {
+  if (reason === 'stopped') return 'never';
+  return refusalOf(reason) === undefined ? '0.1 to 1 s' : '0.5 s, doubled up to 60 s';
 }
 
 /** The test for links follows them. */

@@ -14,7 +14,7 @@ declare module '@xmpp/component' {
     Parser: new () => EventEmitter & { write(chunk: string): void };
     readonly reconnect: { stop(): void };
     readonly iqCallee: {
-      /** Answers iq of type get with this child; a false answer is service-unavailable, `true` an empty result. */
+      /** Replies to iqs of type get with this child: false means service-unavailable, `true` an empty result. */
       get(
         namespace: string,
         name: string,

@@ -1,5 +1,5 @@
-import { Attributes } from '../core/attributes.ts';
-import { decodeAttribute, XmlError } from './xml-text.ts';
+import { Attributes } from '../../core/attributes.ts';
+import { decodeAttribute, XmlError } from './text.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;

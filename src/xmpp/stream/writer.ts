@@ -1,5 +1,5 @@
-import type { Clock } from '../core/clock.ts';
-import { afterReading } from '../node/clock.ts';
+import type { Clock } from '../../core/clock.ts';
+import { afterReading } from '../../node/clock.ts';
 
 /** Where so much was read in one turn of the event loop, more is waiting. */
 const BEHIND_BYTES = 16 * 1024;
@@ -8,13 +8,25 @@ const CALM_AFTER_MS = 100;
 /** What is to be written waits so long at most. */
 const LONGEST_WAIT_MS = 5000;
 
+/** Prosody ends the stream of a component that sends a stanza of more than 512 KiB. */
+const LONGEST_STANZA = 64 * 1024;
+/** A server that does not read must not fill our memory. */
+const MOST_UNSENT_BYTES = 1024 * 1024;
+
+/** The socket, as far as writing is concerned. */
+export interface WritableSocket {
+  /** Bytes that were written and are not sent yet. */
+  readonly writableLength: number;
+  write(text: string): unknown;
+}
+
 /**
  * Writes while nothing more waits to be read. What a server had sent before it went away still comes, megabytes if we
- * are behind; but at the first byte that we write, its kernel forgets the rest, since nobody is there to read that byte.
+ * are behind. At the first byte that we write, its kernel forgets the rest, since nobody is there to read that byte.
  */
-export class PatientWriter {
+export class StreamWriter {
   readonly #clock: Clock;
-  readonly #write: (text: string) => void;
+  readonly #socket: WritableSocket;
   #bytes = 0;
   #isTurnAwaited = false;
   /** When more was waiting, if that may still be so. */
@@ -23,14 +35,9 @@ export class PatientWriter {
   #heldSinceMs: number | undefined;
   #cancelWait: (() => void) | undefined;
 
-  constructor(clock: Clock, write: (text: string) => void) {
+  constructor(clock: Clock, socket: WritableSocket) {
     this.#clock = clock;
-    this.#write = write;
-  }
-
-  /** Characters that are not written yet. */
-  get held(): number {
-    return this.#held.length;
+    this.#socket = socket;
   }
 
   /** So many bytes were read. */
@@ -39,6 +46,15 @@ export class PatientWriter {
     this.#awaitTurn();
   }
 
+  /** Writes a stanza. False: not this one, which is too long, or comes while too much waits for the server. */
+  writeStanza(text: string): boolean {
+    const unsent = this.#socket.writableLength + this.#held.length;
+    if (text.length > LONGEST_STANZA || unsent > MOST_UNSENT_BYTES) return false;
+    this.write(text);
+    return true;
+  }
+
+  /** Writes in any case. */
   write(text: string): void {
     this.#held += text;
     this.#awaitTurn();
@@ -77,7 +93,7 @@ export class PatientWriter {
     this.#held = '';
     this.#behindAtMs = undefined;
     this.#heldSinceMs = undefined;
-    this.#write(text);
+    this.#socket.write(text);
   }
 
   #waitMs(): number {

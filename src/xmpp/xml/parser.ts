@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import type { Element } from '@xmpp/xml';
-import { ParsedElement } from './parsed-element.ts';
+import xml, { type Element } from '@xmpp/xml';
+import { Attributes, prefixesOf } from '../../core/attributes.ts';
 import { Tokenizer } from './tokenizer.ts';
-import { LONGEST_SKIPPED_NAME } from './xml-tags.ts';
-import type { StartTag } from './xml-tags.ts';
-import { XmlError } from './xml-text.ts';
+import { LONGEST_SKIPPED_NAME } from './tags.ts';
+import type { StartTag } from './tags.ts';
+import { XmlError } from './text.ts';
 
 const DEEPEST = 256;
 
@@ -143,5 +143,20 @@ export class StanzaParser extends EventEmitter<ParserEvents> {
     this.#skipped = undefined;
     this.#tokenizer.leave();
     this.emit('skipped');
+  }
+}
+
+/**
+ * An Element of @xmpp/xml that keeps every attribute, whatever its name is. The library's own way to copy attributes and
+ * to find namespaces loses one that is called `__proto__`, and fails at `hasOwnProperty`.
+ */
+class ParsedElement extends xml.Element {
+  override setAttrs(attributes?: string | Readonly<Record<string, unknown>>): void {
+    if (typeof attributes === 'object') this.attrs = Object.assign(new Attributes(), this.attrs, attributes);
+    else super.setAttrs(attributes as string);
+  }
+
+  override getXmlns(): Record<string, string> {
+    return prefixesOf(this.attrs, this.parent?.getXmlns());
   }
 }

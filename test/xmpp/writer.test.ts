@@ -1,18 +1,27 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PatientWriter } from '../../src/xmpp/patient-writer.ts';
+import { StreamWriter } from '../../src/xmpp/stream/writer.ts';
 import { ManualClock } from '../support/clock.ts';
 
 const MUCH = 64 * 1024;
+const MEBIBYTE = 1024 * 1024;
 
 describe('what is to be written to a server', () => {
   let clock: ManualClock;
   let written: string[];
-  let writer: PatientWriter;
+  /** Bytes that the server has not taken yet. */
+  let unsent: number;
+  let writer: StreamWriter;
 
   beforeEach(() => {
     clock = new ManualClock();
     written = [];
-    writer = new PatientWriter(clock, (text) => written.push(text));
+    unsent = 0;
+    writer = new StreamWriter(clock, {
+      get writableLength() {
+        return unsent;
+      },
+      write: (text) => written.push(text),
+    });
   });
 
   /** Lets time pass, and the turn that follows. */
@@ -30,10 +39,8 @@ describe('what is to be written to a server', () => {
   it('is written in the next turn of the event loop, all at once', async () => {
     writer.write('a');
     writer.write('b');
-    expect(writer.held).toBe(2);
     await read(100);
     expect(written).toEqual(['ab']);
-    expect(writer.held).toBe(0);
   });
 
   it('waits while more is to be read, also if that comes in small pieces (TLS), until nothing came for 100 ms', async () => {
@@ -82,6 +89,23 @@ describe('what is to be written to a server', () => {
     expect(written).toEqual([]);
     await pass(100);
     expect(written).toEqual(['a']);
+  });
+
+  it('is a stanza of at most 65,536 characters, and none while 1 MiB waits for the server', async () => {
+    const longest = 'x'.repeat(65_536);
+    expect(writer.writeStanza(`${longest}x`)).toBe(false);
+    for (let waiting = 0; waiting <= MEBIBYTE; waiting += longest.length) {
+      expect(writer.writeStanza(longest)).toBe(true);
+    }
+    expect(writer.writeStanza('a')).toBe(false);
+    await nextTurn();
+    expect(written.join('')).toHaveLength(MEBIBYTE + longest.length);
+    unsent = MEBIBYTE + 1;
+    expect(writer.writeStanza('a')).toBe(false);
+    unsent = MEBIBYTE;
+    expect(writer.writeStanza('a')).toBe(true);
+    await nextTurn();
+    expect(written.at(-1)).toBe('a');
   });
 
   it('is forgotten when the connection ends', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BackOff } from '../../src/xmpp/back-off.ts';
+import { BackOff } from '../../src/xmpp/stream/outages.ts';
 
 const TIMING = { backOffFirst: 1000, backOffMax: 60_000 };
 

@@ -1,12 +1,14 @@
-import type { Clock } from '../core/clock.ts';
-import type { Stanza } from '../core/event.ts';
-import { afterReading } from '../node/clock.ts';
-import { type Ending, routeLostEnding, seconds, silentEnding } from './ending.ts';
-import type { Pings } from './pings.ts';
+import xml from '@xmpp/xml';
+import type { Clock, Random } from '../../core/clock.ts';
+import type { Stanza } from '../../core/event.ts';
+import { afterReading } from '../../node/clock.ts';
+import { afterLostRoute, afterSilence, type Disconnect, seconds } from './disconnect.ts';
+
+const PING = 'urn:xmpp:ping';
 
 /** Milliseconds. */
 export interface LivenessTiming {
-  /** The server is pinged so often, whatever else comes. */
+  /** Between two pings to the server, whatever else comes. */
   readonly ping: number;
   /** After so long without a byte the connection counts as dead. */
   readonly silence: number;
@@ -15,16 +17,16 @@ export interface LivenessTiming {
 /** What a liveness check does to its connection. */
 export interface LivenessEffects {
   send(text: string): void;
-  onDead(ending: Ending): void;
+  onDead(disconnect: Disconnect): void;
   onSecondComponent(): void;
 }
 
-/** So many intervals without a ping that came back, although something came, and the route is lost. */
+/** After so many intervals without a ping that came back, although something came, the route is lost. */
 const INTERVALS = 2;
 
 /**
  * Where two components share a domain (ejabberd), one ping in four is lost although all is well: the server gives it to
- * the other one, and the response too. After an unanswered ping so many are sent, so that a healthy pair is not lost.
+ * the other one, and the reply too. After a ping without a reply so many are sent, so that a healthy pair is not lost.
  */
 const PINGS_IN_DOUBT = 16;
 
@@ -33,8 +35,8 @@ const BUSY_BYTES = 64 * 1024;
 
 /**
  * Notices a connection that is of no use any more although TCP says nothing: the server is silent, or it routes nothing
- * to us. The proof of the latter is a ping (XEP-0199) to our own domain that comes back, or that the server or another
- * component of our domain answers.
+ * to us. The proof of the latter is a ping (XEP-0199) to our own domain that comes back, or to which the server or another
+ * component of our domain replies.
  */
 export class Liveness {
   readonly #pings: Pings;
@@ -77,12 +79,12 @@ export class Liveness {
     this.#cancelSilence?.();
   }
 
-  /** Takes an iq if it is one of our pings coming back, or the response to one: no stanza that anybody sent us. */
+  /** Takes an iq if it is one of our pings that comes back, or the reply to one: no stanza that anybody sent us. */
   take(iq: Stanza): boolean {
     const number = this.#pings.numberOf(iq);
     const { type } = iq.attrs;
     if (number === undefined) {
-      if (this.#pings.isStranger(iq)) this.#effects.onSecondComponent();
+      if (this.#pings.isOfOtherComponent(iq)) this.#effects.onSecondComponent();
       return false;
     }
     if (type === 'get' || type === 'result') this.#isProven = true;
@@ -90,7 +92,7 @@ export class Liveness {
     else if (type === 'error' && number > this.#pingsBefore) {
       const [condition] = iq.getChild('error')?.getChildElements() ?? [];
       this.#effects.onDead(
-        routeLostEnding(`our ping came back with the error ${condition?.getName() ?? 'unknown'}`),
+        afterLostRoute(`our ping came back with the error ${condition?.getName() ?? 'unknown'}`),
       );
     }
     return true;
@@ -108,7 +110,7 @@ export class Liveness {
     if (this.#unproven >= INTERVALS) {
       const ms = this.#timing.ping;
       const how = `none of our pings came back in ${INTERVALS} intervals of ${seconds(ms)}, though other bytes did`;
-      return this.#effects.onDead(routeLostEnding(how));
+      return this.#effects.onDead(afterLostRoute(how));
     }
     const count = this.#isProven ? 1 : PINGS_IN_DOUBT;
     this.#isProven = false;
@@ -120,9 +122,46 @@ export class Liveness {
     const { silence, ping } = this.#timing;
     const check = (): void => {
       const silentMs = this.#clock.monotonic() - this.#heardAtMs;
-      if (silentMs >= silence) this.#effects.onDead(silentEnding(silentMs));
+      if (silentMs >= silence) this.#effects.onDead(afterSilence(silentMs));
       else this.#waitForSilence(silence - silentMs);
     };
     this.#cancelSilence = afterReading(this.#clock, ms, check, ping);
+  }
+}
+
+/** The liveness pings (XEP-0199) of one session, over all its connections: numbered after a name that nobody can guess. */
+export class Pings {
+  readonly #domain: string;
+  readonly #prefix: string;
+  #made = 0;
+
+  constructor(domain: string, random: Random) {
+    this.#domain = domain;
+    this.#prefix = `alive-${random().toString(36).slice(2)}-`;
+  }
+
+  /** How many were made so far. */
+  get made(): number {
+    return this.#made;
+  }
+
+  /** From and to the component's own domain, the only address that the server is sure to know. */
+  next(): string {
+    this.#made += 1;
+    const address = { from: this.#domain, to: this.#domain };
+    const id = `${this.#prefix}${this.#made}`;
+    return xml('iq', { type: 'get', id, ...address }, xml('ping', { xmlns: PING })).toString();
+  }
+
+  /** Which of our pings this iq is, or is the reply to, from 1 on; undefined: none. */
+  numberOf({ attrs }: Stanza): number | undefined {
+    const id = String(attrs['id']);
+    return id.startsWith(this.#prefix) ? Number(id.slice(this.#prefix.length)) : undefined;
+  }
+
+  /** Whether this iq, which is none of ours, is a ping from our own domain: only another component can send it. */
+  isOfOtherComponent(iq: Stanza): boolean {
+    const { type, from } = iq.attrs as Record<string, unknown>;
+    return type === 'get' && from === this.#domain && iq.getChild('ping', PING) !== undefined;
   }
 }

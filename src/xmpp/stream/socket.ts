@@ -15,8 +15,8 @@ export interface Endpoint {
 }
 
 /**
- * Reads `xmpp://HOST[:PORT]` or `xmpps://HOST[:PORT]` (TLS from the first byte), an IPv6 address in brackets. Throws an
- * Error in words for the operator.
+ * Reads `xmpp://HOST[:PORT]` or `xmpps://HOST[:PORT]` (TLS from the first byte), an IPv6 address in brackets.
+ * @throws Error in words for the operator.
  */
 export function parseService(service: string): Endpoint {
   const scheme = /^(xmpps?):\/\//.exec(service)?.[1];
@@ -41,12 +41,12 @@ export function serviceOf({ host, port, secure }: Endpoint): string {
 
 /**
  * Of a host with several addresses each gets this part of the limit, the last one the rest: Node's own 250 ms would never
- * reach a server that is further away than that.
+ * reach a server that is farther away than that.
  */
 const PART_FOR_AN_ADDRESS = 1 / 4;
 
 /** How to connect. */
-export interface Approach {
+export interface ConnectOptions {
   /** The caller gives up after so many milliseconds. */
   readonly limitMs: number;
   /** The address of the host's name that is tried first, counted from 0 and on from the first one behind the last. */
@@ -61,7 +61,7 @@ export interface Approach {
  */
 export function openSocket(
   { host, port, secure }: Endpoint,
-  { limitMs, firstAddress, lookup }: Approach,
+  { limitMs, firstAddress, lookup }: ConnectOptions,
   onReady: () => void,
 ): net.Socket {
   const autoSelectFamilyAttemptTimeout = Math.ceil(limitMs * PART_FOR_AN_ADDRESS);

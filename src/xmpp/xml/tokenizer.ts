@@ -1,7 +1,6 @@
-import { ByteCounter } from './byte-counter.ts';
-import { endTagName, readStartTag, shortenTag, skippedTag, TagEndFinder, wholeTag } from './xml-tags.ts';
-import type { StartTag } from './xml-tags.ts';
-import { closingBrackets, decodeText, forbiddenAt, LineEnds, declarationEnd, XmlError } from './xml-text.ts';
+import { endTagName, readStartTag, shortenTag, skippedTag, TagEndFinder, wholeTag } from './tags.ts';
+import type { StartTag } from './tags.ts';
+import { closingBrackets, decodeText, forbiddenAt, LineEnds, declarationEnd, XmlError } from './text.ts';
 
 const CDATA = '![CDATA[';
 const BANG = 0x21;
@@ -190,5 +189,32 @@ export class Tokenizer {
     this.#at = end;
     this.#state = 'text';
     this.#atStart = false;
+  }
+}
+
+/** Counts the UTF-8 bytes of one stanza in a stream of strings; each character is counted once. */
+class ByteCounter {
+  #chunk = '';
+  #from = 0;
+  #ascii = true;
+  #bytes = 0;
+
+  /** Goes on with the next chunk of the stream. */
+  next(chunk: string): void {
+    this.#chunk = chunk;
+    this.#from = 0;
+    this.#ascii = Buffer.byteLength(chunk) === chunk.length;
+  }
+
+  /** Bytes from the last `restart` up to this index of the chunk. */
+  upTo(index: number): number {
+    this.#bytes += this.#ascii ? index - this.#from : Buffer.byteLength(this.#chunk.slice(this.#from, index));
+    this.#from = index;
+    return this.#bytes;
+  }
+
+  restart(index: number): void {
+    this.#from = index;
+    this.#bytes = 0;
   }
 }
