@@ -10,7 +10,6 @@ import type { CallbackName, Observe } from './core/observation.ts';
 import { unusedProxies } from './delivery/http/proxy.ts';
 import { labelledPools, laneFor, openLanes } from './delivery/lanes.ts';
 import { systemClock as clock, watchClock } from './node/clock.ts';
-import { engines } from './outbox/engines/index.ts';
 import { type RunningParts, stopParts } from './stopping.ts';
 import type { Log } from './telemetry/log.ts';
 import { openTelemetry, type StartingTelemetry } from './telemetry/telemetry.ts';
@@ -65,7 +64,7 @@ async function startParts(
 ): Promise<RunningParts> {
   const { observe } = starting;
   const ledger = new Ledger();
-  const store = await engines[configuration.outbox.engine](configuration.outbox, { clock, observe, ledger });
+  const store = await configuration.outbox.engine.open(configuration.outbox, { clock, observe, ledger });
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, version });
   const { callbackTimeoutMs } = configuration;
   const router = new Router(

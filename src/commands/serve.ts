@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Configuration, Problem, TelemetryConfiguration } from '../config/configuration.ts';
+import type { Problem, TelemetryConfiguration } from '../config/configuration.ts';
 import { problemCodes } from '../schema/problem-codes.ts';
 import type { Observation, Observe } from '../core/observation.ts';
 import { labelledPools } from '../delivery/lanes.ts';
@@ -94,11 +94,12 @@ function problemObservation({ file, line, column, code, message }: Problem): Obs
 }
 
 function startingObservation(file: string, { configuration, backends }: Prepared): Observation {
+  const { engine } = configuration.outbox;
   return {
     kind: 'sidecar-starting',
     node: process.version,
     file: resolve(file),
-    outbox: outboxFacts(configuration),
+    outbox: { engine: engine.name, ...engine.place },
     // The path of a server may be a secret.
     pools: [...labelledPools(configuration)].map(([pool, { server }]) => ({
       pool,
@@ -106,10 +107,6 @@ function startingObservation(file: string, { configuration, backends }: Prepared
     })),
     backends: backends.map(({ name }) => name),
   };
-}
-
-function outboxFacts({ outbox: { engine, folder } }: Configuration) {
-  return engine === 'memory' ? { engine } : { engine, folder };
 }
 
 /** Starts the sidecar, or says why that is not possible. */

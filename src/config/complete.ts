@@ -6,6 +6,7 @@ import type {
   OutboxConfiguration,
   Position,
 } from './configuration.ts';
+import { engines } from '../outbox/engines/index.ts';
 import type { CheckedFile } from './schema.ts';
 import { retryPolicy } from './schema-retry.ts';
 
@@ -55,12 +56,12 @@ function completeComponent(
   };
 }
 
-/** The section `outbox`, its path resolved from `folder`, that of the file. */
+/** The section `outbox`, paths resolved from `folder`, that of the file. */
 export function completeOutbox(
-  { path, ...outbox }: CheckedFile['outbox'],
+  { engine, path, ...outbox }: CheckedFile['outbox'],
   folder: string,
 ): OutboxConfiguration {
-  return { ...outbox, folder: resolve(folder, path) };
+  return { ...outbox, engine: engines[engine].schema(folder).parse({ path }) };
 }
 
 type CheckedBackend = CheckedFile['mod_event_pusher']['backends'][number]['http'];

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../core/retry-policy.ts';
+import type { ChosenEngine } from '../outbox/engines/index.ts';
 import type { ProblemCode } from '../schema/problem-codes.ts';
 
 /** Where something stands in a file; both count from 1. */
@@ -82,9 +83,8 @@ export interface BackendConfiguration {
 }
 
 export interface OutboxConfiguration {
-  readonly engine: 'lmdb' | 'memory';
-  /** Absolute. */
-  readonly folder: string;
+  /** With its own options. */
+  readonly engine: ChosenEngine;
   /** Most dead letters kept. */
   readonly deadLetterCapacity: number;
   /** Most notifications waiting, per pool. */

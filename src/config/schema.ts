@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultEngine, type EngineName, engines } from '../outbox/engines/index.ts';
 import { nameForm, preparedDomainForm } from '../schema/forms.ts';
 import { section } from '../schema/section.ts';
 import type { ComponentConfiguration } from './configuration.ts';
@@ -161,14 +162,18 @@ const modEventPusher = z.strictObject({
     ),
 });
 
+function engineSummaries(): string {
+  return Object.values(engines)
+    .map(({ name, summary }) => `${name} (${summary})`)
+    .join(' or ');
+}
+
 const outbox = z
   .strictObject({
     engine: z
-      .enum(['lmdb', 'memory'])
-      .default('lmdb')
-      .describe(
-        'What keeps notifications until they are delivered: lmdb (on disk) or memory (lost when the process dies).',
-      ),
+      .enum(Object.keys(engines) as EngineName[])
+      .default(defaultEngine)
+      .describe(`What keeps notifications until they are delivered: ${engineSummaries()}.`),
     options: z
       .strictObject({
         path: text(nameForm)

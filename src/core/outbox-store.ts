@@ -5,10 +5,8 @@ import type { Observe } from './observation.ts';
 import type { Outbox, OutboxCounts } from './outbox.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 
-/** What the engine itself is told: the section `outbox` of the configuration, as far as it concerns all pools. */
-export interface EngineOptions {
-  /** Where engines that write to disk keep everything. */
-  readonly folder: string;
+/** What every store is told, whatever its engine, of what concerns all pools. */
+export interface StoreOptions {
   /** Most dead letters kept; beyond it the oldest go. */
   readonly deadLetterCapacity: number;
 }
@@ -62,9 +60,3 @@ export interface OutboxStore extends DeadLetters {
   /** To be called after its outboxes are closed. */
   close(): Promise<void>;
 }
-
-/**
- * Opens a store.
- * @throws PlainError if it cannot be opened: what is wrong, where, and what to do.
- */
-export type OutboxEngine = (options: EngineOptions, surroundings: OutboxSurroundings) => Promise<OutboxStore>;

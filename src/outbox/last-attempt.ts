@@ -5,7 +5,8 @@ import type { NextAttemptCause } from '../core/operator.ts';
 type RetryCause = Extract<NextAttemptCause, 'back-off' | 'retry-after'>;
 
 /** What is kept of the last attempt of a notification that waits for its next one. */
-export interface LastAttempt extends Pick<Attempt, 'outcome' | 'status'> {
+export interface LastAttempt {
+  readonly attempt: Pick<Attempt, 'outcome' | 'status'>;
   readonly cause: RetryCause;
 }
 
@@ -18,7 +19,7 @@ const OUTCOMES = 32;
 /**
  * As one small whole number, because a million of them wait in memory and on disk. 0 is left for "nothing is known".
  */
-export function packLastAttempt({ outcome, status = 0, cause }: LastAttempt): number {
+export function packLastAttempt({ attempt: { outcome, status = 0 }, cause }: LastAttempt): number {
   const place = outcomes.indexOf(outcome);
   return 1 + causes.indexOf(cause) + CAUSES * (place + OUTCOMES * status);
 }
@@ -31,5 +32,5 @@ export function unpackLastAttempt(packed: number): LastAttempt | undefined {
   const outcome = outcomes[rest % OUTCOMES];
   const status = Math.floor(rest / OUTCOMES);
   if (cause === undefined || outcome === undefined) return undefined;
-  return { outcome, ...(status > 0 && { status }), cause };
+  return { attempt: { outcome, ...(status > 0 && { status }) }, cause };
 }

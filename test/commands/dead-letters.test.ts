@@ -7,10 +7,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Notification } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
-import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { folderWith, good, spoilt } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { commandsFor, jsonLines, leftBehind, store, whatTheNextFinds } from '../support/dead-letters.ts';
+import { operatorOf } from '../support/outbox-folder.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
@@ -374,14 +374,17 @@ describe('dead-letters redeliver', () => {
     const { folder, ids } = await leftBehind(
       Array.from({ length: 1000 }, (_, index) => letter(`id-${index}`)),
     );
-    const letters = await DeadLetterFile.open(folder, 'write');
+    const operator = await operatorOf(folder);
     const died: Promise<void>[] = [];
-    const whileOneDies = (): boolean => {
-      if (died.length === 0) died.push(store(folder, [letter('id-new')], []));
-      return true;
+    const choice = {
+      /** Asked for with each letter. */
+      get sinceMs() {
+        if (died.length === 0) died.push(store(folder, [letter('id-new')], []));
+        return 0;
+      },
     };
-    expect(await letters?.settleAll(whileOneDies, 'redeliver')).toBe(1000);
-    await Promise.all([...died, letters?.close()]);
+    expect(await operator.redeliver({ choice })).toEqual({ count: 1000, unknown: [] });
+    await Promise.all([...died, operator.close()]);
     expect(await ids()).toEqual(['id-new']);
   });
 

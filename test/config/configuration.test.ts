@@ -46,8 +46,7 @@ describe('a small file', () => {
       callbackTimeoutMs: 5000,
       callbackStallLimitMs: 10_000,
       outbox: {
-        engine: 'lmdb',
-        folder: expect.stringMatching(/^\/.*[^.]\/data$/),
+        engine: { name: 'lmdb', place: { folder: expect.stringMatching(/^\/.*[^.]\/data$/) } },
         capacity: 1_000_000,
         whenFull: 'drop_newest',
         deadLetterCapacity: 100_000,
@@ -139,8 +138,7 @@ shutdown_timeout: 0
       callbackTimeoutMs: 100,
       callbackStallLimitMs: 60_000,
       outbox: {
-        engine: 'memory',
-        folder: '/var/x',
+        engine: { name: 'memory', place: {} },
         capacity: 5,
         whenFull: 'drop_oldest',
         deadLetterCapacity: 7,

@@ -18,7 +18,7 @@ function openRuns() {
   const folder = temporaryFolder();
   const run = async (clock: SettableClock) => {
     const surroundings = { clock, observe: () => undefined, ledger: new Ledger() };
-    const store = await engines.lmdb({ folder, deadLetterCapacity: 10 }, surroundings);
+    const store = await engines.lmdb.with({ folder }).open({ deadLetterCapacity: 10 }, surroundings);
     const outbox = store.outbox(outboxOptions());
     await store.start(() => Promise.resolve());
     let isOpen = true;

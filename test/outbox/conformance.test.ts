@@ -11,16 +11,14 @@ import type { Observation } from '../../src/core/observation.ts';
 import type { Lease, Outbox, OutboxCounts } from '../../src/core/outbox.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import type { OutboxStore } from '../../src/core/outbox-store.ts';
-import { engines } from '../../src/outbox/engines/index.ts';
+import { type EngineName, engines } from '../../src/outbox/engines/index.ts';
 import { RequestLimit } from '../../src/outbox/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
-import { leaseOne, type OutboxChanges, outboxOptions } from '../support/outbox.ts';
+import { chosenFor, leaseOne, type OutboxChanges, outboxOptions } from '../support/outbox.ts';
 import { allow } from '../support/limits.ts';
 
 allow('manyCases');
-
-type EngineName = keyof typeof engines;
 
 /** What the suite must know of an engine: one entry each, and everything below runs with it. */
 const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean; readonly runs: number }> = {
@@ -54,8 +52,8 @@ class Bench {
       this.dropped.push({ id: observation.notification.id, reason: observation.reason });
     };
     const { clock, ledger } = this;
-    this.store = await engines[this.#engine](
-      { folder: this.#folder, deadLetterCapacity: 10 },
+    this.store = await chosenFor(this.#engine, this.#folder).open(
+      { deadLetterCapacity: 10 },
       { clock, observe, ledger },
     );
     this.outbox = this.store.outbox(outboxOptions(this.#options));

@@ -18,10 +18,16 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { openDatabase } from '../../src/outbox/lmdb/database.js';
-import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { own } from '../../src/outbox/lmdb/owner.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
-import { expectKept, idsIn, openFolder, readFolder, temporaryFolder } from '../support/outbox-folder.ts';
+import {
+  expectKept,
+  idsIn,
+  openFolder,
+  operatorOf,
+  readFolder,
+  temporaryFolder,
+} from '../support/outbox-folder.ts';
 import { type Said, startPutter } from '../support/putter.ts';
 import { seededRandom } from '../support/random.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
@@ -375,9 +381,9 @@ describe('the count of dead letters', () => {
       await first.store.bury({ notification: notification(id), ...end });
       expect(first.store.deadLetters()).toBe(4);
     }
-    const file = (await DeadLetterFile.open(folder, 'write'))!;
-    await file.settle(['alice2'], 'drop');
-    await file.close();
+    const operator = await operatorOf(folder);
+    await operator.dropDead({ ids: ['alice2'] });
+    await operator.close();
     first.clock.advance(500);
     await expect.poll(() => first.store.deadLetters(), { timeout: 20_000 }).toBe(3);
     await first.close();
@@ -456,8 +462,8 @@ async function complaintOfOpening(folder: string, uid: number): Promise<string> 
     process.setgid?.(${uid === 0 ? 0 : NOBODY});
     process.setuid?.(${uid});
     try {
-      const store = await engines.lmdb(
-        { folder: ${JSON.stringify(folder)}, deadLetterCapacity: 10 },
+      const store = await engines.lmdb.with({ folder: ${JSON.stringify(folder)} }).open(
+    { deadLetterCapacity: 10 },
         { clock, observe: () => undefined, ledger: new Ledger() },
       );
       store.outbox(${JSON.stringify(outboxOptions({ workers: 1 }))});
@@ -657,15 +663,15 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     }
     disk.fill();
     for (let index = 1; store.problem() === undefined; index += 1) await outbox.put(large(`full${index}`));
-    const file = (await DeadLetterFile.open(disk.folder, 'write'))!;
-    await expect(file.settleAll(() => true, 'redeliver')).rejects.toThrow('the disk is full: make room');
+    const operator = await operatorOf(disk.folder);
+    await expect(operator.redeliver({ choice: {} })).rejects.toThrow('the disk is full: make room');
     const ids: string[] = [];
-    for await (const page of file.pages(() => true)) ids.push(...page.map(({ notification: { id } }) => id));
-    await expect(file.settle(ids, 'redeliver')).rejects.toThrow('the disk is full: make room');
-    expect(await file.settle(ids.slice(0, 20), 'drop')).toEqual({ count: 20, unknown: [] });
-    expect(await file.settleAll(() => true, 'drop')).toBe(ids.length - 20);
-    expect(await file.erase('bob@example.com')).toMatchObject({ deadLetters: 0 });
-    await file.close();
+    for await (const page of operator.dead({})) ids.push(...page.map(({ notification: { id } }) => id));
+    await expect(operator.redeliver({ ids })).rejects.toThrow('the disk is full: make room');
+    expect(await operator.dropDead({ ids: ids.slice(0, 20) })).toEqual({ count: 20, unknown: [] });
+    expect(await operator.dropDead({ choice: {} })).toEqual({ count: ids.length - 20, unknown: [] });
+    expect(await operator.erase('bob@example.com')).toMatchObject({ deadLetters: 0 });
+    await operator.close();
     await opened.close();
     const { letters } = await readFolder(disk.folder);
     expect(letters).toEqual([]);

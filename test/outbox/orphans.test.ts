@@ -20,7 +20,9 @@ async function openRun(folder: string, pools: readonly string[], clock: ManualCl
     observed.push(observation);
     for (const watch of watchers) watch();
   };
-  const store = await engines.lmdb({ folder, deadLetterCapacity: 1000 }, { clock, observe, ledger });
+  const store = await engines.lmdb
+    .with({ folder })
+    .open({ deadLetterCapacity: 1000 }, { clock, observe, ledger });
   const outboxes = pools.map((pool) =>
     store.outbox(outboxOptions({ pool, retry: { maxAgeMs: MAX_AGE_MS } })),
   );

@@ -10,10 +10,9 @@ import { systemClock as clock } from '../../dist/node/clock.js';
 
 const WRITERS = 10;
 const [folder = '', prefix = '', share = '0'] = process.argv.slice(2);
-const store = await engines.lmdb(
-  { folder, deadLetterCapacity: 1_000_000 },
-  { clock, observe: () => undefined, ledger: new Ledger() },
-);
+const store = await engines.lmdb
+  .with({ folder })
+  .open({ deadLetterCapacity: 1_000_000 }, { clock, observe: () => undefined, ledger: new Ledger() });
 const outbox = store.outbox({
   pool: 'http_pool',
   capacity: 1_000_000,

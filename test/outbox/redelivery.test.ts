@@ -3,11 +3,10 @@ import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { engines } from '../../src/outbox/engines/index.ts';
-import { DeadLetterFile } from '../../src/outbox/lmdb/dead-letter-file.ts';
 import { ManualClock } from '../support/clock.ts';
 import { store as storeIn } from '../support/dead-letters.ts';
 import { notification } from '../support/notification.ts';
-import { temporaryFolder } from '../support/outbox-folder.ts';
+import { operatorOf, temporaryFolder } from '../support/outbox-folder.ts';
 import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { describeWithSmallDisk } from '../support/small-disk.ts';
 
@@ -21,14 +20,13 @@ const letterOf = (id: string, body = id): DeadLetter => ({
 /** A store whose operator wants these letters delivered again. */
 async function storeToRedeliver(folder: string, letters: readonly DeadLetter[]) {
   await storeIn(folder, letters, []);
-  const file = (await DeadLetterFile.open(folder, 'write'))!;
-  await file.settleAll('all', 'redeliver');
-  await file.close();
+  const operator = await operatorOf(folder);
+  await operator.redeliver({ choice: {} });
+  await operator.close();
   const clock = new ManualClock();
-  const store = await engines.lmdb(
-    { folder, deadLetterCapacity: 1_000_000 },
-    { clock, observe: () => undefined, ledger: new Ledger() },
-  );
+  const store = await engines.lmdb
+    .with({ folder })
+    .open({ deadLetterCapacity: 1_000_000 }, { clock, observe: () => undefined, ledger: new Ledger() });
   const outbox = store.outbox(outboxOptions());
   onTestFinished(async () => {
     await outbox.close();

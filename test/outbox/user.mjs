@@ -6,7 +6,6 @@
 import { randomUUID } from 'node:crypto';
 import { Ledger } from '../../dist/core/ledger.js';
 import { engines } from '../../dist/outbox/engines/index.js';
-import { DeadLetterFile } from '../../dist/outbox/lmdb/dead-letter-file.js';
 import { systemClock } from '../../dist/node/clock.js';
 
 const [folder = ''] = process.argv.slice(2);
@@ -22,10 +21,9 @@ try {
 }
 
 async function use() {
-  const store = await engines.lmdb(
-    { folder, deadLetterCapacity: 500 },
-    { clock, observe: () => undefined, ledger: new Ledger() },
-  );
+  const store = await engines.lmdb
+    .with({ folder })
+    .open({ deadLetterCapacity: 500 }, { clock, observe: () => undefined, ledger: new Ledger() });
   const outbox = store.outbox({
     pool: 'http_pool',
     capacity: 1_000_000,
@@ -49,12 +47,15 @@ async function use() {
   await Promise.all(ends);
   await outbox.close();
   await store.close();
-  const letters = await DeadLetterFile.open(folder, 'write');
-  for await (const page of letters.pages(() => true)) {
-    for (const { notification } of page) await letters.find(notification.id);
+  const operator = await engines.lmdb.with({ folder }).openBeside('write');
+  for await (const page of operator.dead({})) {
+    for (const { notification } of page) await operator.findDead(notification.id);
   }
-  await letters.erase('bob@example.com');
-  await letters.settleAll('all', 'drop');
-  await letters.close();
+  for await (const page of operator.waiting({})) {
+    for (const { id } of page) await operator.findWaiting(id);
+  }
+  await operator.erase('bob@example.com');
+  await operator.dropDead({ choice: {} });
+  await operator.close();
   return waiting;
 }

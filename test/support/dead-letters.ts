@@ -108,8 +108,8 @@ export interface Found {
 export async function whatTheNextFinds(folder: string): Promise<Found> {
   const observations: Observation[] = [];
   const redelivered: string[] = [];
-  const store = await engines.lmdb(
-    { folder, deadLetterCapacity: 1_000_000 },
+  const store = await engines.lmdb.with({ folder }).open(
+    { deadLetterCapacity: 1_000_000 },
     {
       clock: new ManualClock(),
       observe: (observation) => observations.push(observation),

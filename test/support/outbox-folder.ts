@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
+import type { OperatorSession } from '../../src/core/operator.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import { type Database, openDatabase } from '../../src/outbox/lmdb/database.js';
@@ -32,10 +33,12 @@ export async function openFolder(folder: string, options: OpenOptions = {}) {
   // A minute from now, so that what another process has put aside is due.
   const clock = new ManualClock(Date.now() + 60_000);
   const observed: Observation[] = [];
-  const store = await engines.lmdb(
-    { folder, deadLetterCapacity },
-    { clock, ledger, observe: (observation) => void observed.push(observation) },
-  );
+  const store = await engines.lmdb
+    .with({ folder })
+    .open(
+      { deadLetterCapacity },
+      { clock, ledger, observe: (observation) => void observed.push(observation) },
+    );
   const outboxes = pools.map((pool) =>
     store.outbox(outboxOptions({ pool, capacity: 1_000_000, retry: { order: 'none' } })),
   );
@@ -56,6 +59,11 @@ export async function openFolder(folder: string, options: OpenOptions = {}) {
     kinds: () => observed.map(({ kind }) => kind),
     close,
   };
+}
+
+/** The operator port of a folder in which something is stored, beside whoever works on it. */
+export async function operatorOf(folder: string): Promise<OperatorSession> {
+  return (await engines.lmdb.with({ folder }).openBeside('write'))!;
 }
 
 /** The ids of all that waits in an outbox and is due, handed out. */

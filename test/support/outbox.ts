@@ -1,7 +1,7 @@
 import type { Lease, Outbox } from '../../src/core/outbox.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
 import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
-import { memory } from '../../src/outbox/engines/memory.ts';
+import { type ChosenEngine, type EngineName, engines } from '../../src/outbox/engines/index.ts';
 
 /** What a test may change about an outbox. */
 export type OutboxChanges = Partial<Omit<OutboxOptions, 'retry'>> & { readonly retry?: Partial<RetryPolicy> };
@@ -26,9 +26,14 @@ export function outboxOptions({ retry, ...changes }: OutboxChanges = {}): Outbox
   };
 }
 
+/** An engine with its default options, as a configuration file in `folder` chooses it. */
+export function chosenFor(name: EngineName, folder: string): ChosenEngine {
+  return engines[name].schema(folder).parse({});
+}
+
 /** A store of the engine memory, for tests of what works with one. */
 export function memoryStore(surroundings: OutboxSurroundings): Promise<OutboxStore> {
-  return memory({ folder: '', deadLetterCapacity: 0 }, surroundings);
+  return engines.memory.with({}).open({ deadLetterCapacity: 0 }, surroundings);
 }
 
 /** The outbox of one pool in such a store. */

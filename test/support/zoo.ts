@@ -12,12 +12,12 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import { engines } from '../../src/outbox/engines/index.ts';
+import type { EngineName } from '../../src/outbox/engines/index.ts';
 import { dispatch } from '../../src/delivery/dispatcher.ts';
 import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
-import { outboxOptions } from './outbox.ts';
+import { chosenFor, outboxOptions } from './outbox.ts';
 import { waitFor } from './wait.ts';
 
 /** A clock that stands still until it is moved, and whose Unix time can be set as an operator sets it. */
@@ -41,7 +41,7 @@ export type Judged = Extract<
 >;
 
 export interface ZooLaneOptions {
-  readonly engine: keyof typeof engines;
+  readonly engine: EngineName;
   readonly server: string;
   readonly workers: number;
   readonly requestTimeoutMs: number;
@@ -66,7 +66,7 @@ export async function openZooLane(options: ZooLaneOptions) {
     for (const look of waiters) look();
   };
   const folder = await mkdtemp(join(tmpdir(), 'zoo-'));
-  const store = await engines[engine]({ folder, deadLetterCapacity: 100 }, { clock, observe, ledger });
+  const store = await chosenFor(engine, folder).open({ deadLetterCapacity: 100 }, { clock, observe, ledger });
   const outbox = store.outbox(outboxOptions({ workers, retry }));
   await store.start(() => Promise.resolve());
   const pool = openPool(

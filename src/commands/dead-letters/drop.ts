@@ -1,5 +1,5 @@
 import { type Command, type CommandContext, UsageError } from '../command.ts';
-import { choiceOptions, counted, settleChosen, told } from './choice.ts';
+import { changeChosen, choiceOptions, counted, told } from './choice.ts';
 import { bareJid, hasFilters } from './filters.ts';
 import { withDeadLetters } from './open.ts';
 
@@ -17,7 +17,7 @@ export const drop: Command = {
   run(context) {
     const { jid } = context.options;
     if (typeof jid === 'string') return erase(context, jid);
-    return settleChosen(context, 'drop', 'dropped');
+    return changeChosen(context, (operator, which) => operator.dropDead(which), 'dropped');
   },
 };
 
@@ -28,8 +28,8 @@ function erase(context: CommandContext, text: string): Promise<number> {
   }
   const jid = bareJid(text);
   if (jid === '') throw new UsageError('--jid needs a JID');
-  return withDeadLetters(context, 'write', async (letters) => {
-    const { deadLetters, redeliveries, notifications } = await letters.erase(jid);
+  return withDeadLetters(context, 'write', async (operator) => {
+    const { deadLetters, redeliveries, notifications } = await operator.erase(jid);
     return told(
       `of ${jid}: ${counted(deadLetters, 'dead letter')}, ${counted(redeliveries, 'letter')} waiting for redelivery, ` +
         `${counted(notifications, 'waiting notification')} dropped`,

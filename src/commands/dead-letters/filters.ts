@@ -1,6 +1,6 @@
-import type { DeadLetter } from '../../core/dead-letter.ts';
 import { outcomes } from '../../core/delivery.ts';
 import { parseJid, prepareDomain } from '../../core/jid.ts';
+import type { DeadChoice } from '../../core/operator.ts';
 import { type Option, type OptionValues, UsageError } from '../command.ts';
 
 /** How the last attempt of a dead letter can have ended. */
@@ -24,7 +24,6 @@ export const filterOptions = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 type FilterName = keyof typeof filterOptions;
-type Filter = (letter: DeadLetter) => boolean;
 
 /** Whether any filter was given. */
 export function hasFilters(options: OptionValues): boolean {
@@ -32,44 +31,32 @@ export function hasFilters(options: OptionValues): boolean {
 }
 
 /**
- * Whether a letter passes all filters that were given.
+ * What all filters that were given choose together.
  * @throws UsageError if one makes no sense.
  */
-export function filterOf(options: OptionValues, nowMs: number): Filter {
-  const filters: Filter[] = [];
+export function choiceOf(options: OptionValues, nowMs: number): DeadChoice {
+  let choice: DeadChoice = {};
   for (const name of Object.keys(filterOptions) as FilterName[]) {
     const value = options[name];
-    if (typeof value === 'string') filters.push(makers[name](value, nowMs));
+    if (typeof value === 'string') choice = { ...choice, ...makers[name](value, nowMs) };
   }
-  return (letter) => filters.every((passes) => passes(letter));
+  return choice;
 }
 
-const makers: Readonly<Record<FilterName, (value: string, nowMs: number) => Filter>> = {
-  backend:
-    (name) =>
-    ({ notification }) =>
-      notification.backend === name,
-  host: (domain) => {
-    const prepared = prepareDomain(domain, ignore);
-    return ({ notification }) => notification.host === prepared;
-  },
-  since: (text, nowMs) => {
-    const sinceMs = timeOf(text, nowMs);
-    return ({ diedAtMs }) => diedAtMs >= sinceMs;
-  },
+const makers: Readonly<Record<FilterName, (value: string, nowMs: number) => DeadChoice>> = {
+  backend: (backend) => ({ backend }),
+  host: (domain) => ({ host: prepareDomain(domain, ignore) }),
+  since: (text, nowMs) => ({ sinceMs: timeOf(text, nowMs) }),
   status: (text) => {
-    if (/^[1-5]\d\d$/.test(text)) return ({ attempt }) => attempt?.status === Number(text);
-    const outcome = failures.find((known) => known === text.toLowerCase());
-    if (outcome === undefined) {
-      throw new UsageError(`--status ${text} is neither an HTTP status nor one of ${failures.join(', ')}`);
-    }
-    return ({ attempt }) => attempt?.outcome === outcome;
+    if (/^[1-5]\d\d$/.test(text)) return { last: Number(text) };
+    const last = failures.find((known) => known === text.toLowerCase());
+    if (last !== undefined) return { last };
+    throw new UsageError(`--status ${text} is neither an HTTP status nor one of ${failures.join(', ')}`);
   },
   receiver: (text) => {
     const jid = bareJid(text);
-    if (text.includes('@')) return ({ notification }) => notification.receiver === jid;
-    const local = `${parseJid(`${text}@localhost`, ignore).local}@`;
-    return ({ notification: { receiver } }) => receiver === jid || receiver.startsWith(local);
+    if (text.includes('@')) return { receiver: { jid } };
+    return { receiver: { jid, local: parseJid(`${text}@localhost`, ignore).local } };
   },
 };
 

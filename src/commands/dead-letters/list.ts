@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { systemClock } from '../../node/clock.ts';
 import { type Command, exitCodes } from '../command.ts';
-import { filterOf, filterOptions } from './filters.ts';
+import { choiceOf, filterOptions } from './filters.ts';
 import { withDeadLetters } from './open.ts';
 import { heading, jsonOf, recordOf, rowOf } from './print.ts';
 
@@ -11,12 +11,12 @@ export const list: Command = {
   options: { json: { summary: 'one JSON object a line' }, ...filterOptions },
   run(context) {
     const { options } = context;
-    const matches = filterOf(options, systemClock.now());
+    const choice = choiceOf(options, systemClock.now());
     const lineOf = options['json'] === true ? (letter: DeadLetter) => jsonOf(recordOf(letter)) : rowOf;
-    return withDeadLetters(context, 'read', async (letters) => {
+    return withDeadLetters(context, 'read', async (operator) => {
       // Whoever counts lines counts letters; only a person needs to be told the columns.
       if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
-      for await (const page of letters.pages(matches)) {
+      for await (const page of operator.dead(choice)) {
         if (!(await written(page.map((letter) => `${lineOf(letter)}\n`).join('')))) break;
       }
       return exitCodes.success;

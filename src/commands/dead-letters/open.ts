@@ -1,4 +1,4 @@
-import type { DeadLetterFile } from '../../outbox/lmdb/dead-letter-file.ts';
+import type { OperatorPort } from '../../core/operator.ts';
 import { type CommandContext, exitCodes } from '../command.ts';
 import { printable } from './print.ts';
 
@@ -9,27 +9,24 @@ import { printable } from './print.ts';
 export async function withDeadLetters(
   { file, operands }: CommandContext,
   access: 'read' | 'write',
-  use: (letters: DeadLetterFile) => Promise<number> | number,
+  use: (operator: OperatorPort) => Promise<number>,
 ): Promise<number> {
   // Only now, so that `--help` is quick.
   const { readOutbox } = await import('../read-section.ts');
   const outbox = await readOutbox(file);
   if (outbox === undefined) return exitCodes.badConfiguration;
-  const { engine, folder } = outbox;
-  if (engine !== 'lmdb') return complain(`outbox.engine: the engine ${engine} keeps no dead letters`);
-  // Only now, so that the native library is loaded by nobody who does not need it.
-  const { DeadLetterFile } = await import('../../outbox/lmdb/dead-letter-file.ts');
+  const { engine } = outbox;
   try {
-    const letters = await DeadLetterFile.open(folder, access);
-    if (letters === undefined) {
-      complain(`no sidecar has stored anything in ${folder} yet`);
+    const operator = await engine.openBeside(access);
+    if (operator === undefined) {
+      complain(`no sidecar has stored anything in ${Object.values(engine.place).join(' ')} yet`);
       return operands.length === 0 ? exitCodes.success : unknownIds(operands);
     }
     try {
-      const code = await use(letters);
-      return letters.unreadable > 0 ? complain(unreadable(letters.unreadable)) : code;
+      const code = await use(operator);
+      return operator.damaged > 0 ? complain(damaged(operator.damaged)) : code;
     } finally {
-      await letters.close();
+      await operator.close();
     }
   } catch (error) {
     return complain((error as Error).message);
@@ -44,7 +41,7 @@ export function unknownIds(ids: readonly string[]): number {
   );
 }
 
-function unreadable(count: number): string {
+function damaged(count: number): string {
   return `${count} more cannot be read, because their texts in data.mdb are damaged; "drop --all" removes them with all others`;
 }
 

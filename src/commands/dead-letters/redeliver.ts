@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { choiceOptions, settleChosen } from './choice.ts';
+import { changeChosen, choiceOptions } from './choice.ts';
 
 export const redeliver: Command = {
   summary:
@@ -7,5 +7,6 @@ export const redeliver: Command = {
   takesFile: true,
   options: choiceOptions,
   operands: '[ID…]',
-  run: (context) => settleChosen(context, 'redeliver', 'will be delivered again'),
+  run: (context) =>
+    changeChosen(context, (operator, which) => operator.redeliver(which), 'will be delivered again'),
 };

@@ -11,8 +11,8 @@ export const show: Command = {
     const { options, operands } = context;
     const [id, ...others] = operands;
     if (id === undefined || others.length > 0) throw new UsageError('give one id');
-    return withDeadLetters(context, 'read', async (letters) => {
-      const letter = await letters.find(id);
+    return withDeadLetters(context, 'read', async (operator) => {
+      const letter = await operator.findDead(id);
       if (letter === undefined) return unknownIds([id]);
       const text = options['json'] === true ? jsonOf(wholeRecordOf(letter)) : wholeText(letter);
       process.stdout.write(`${text}\n`);

@@ -1,8 +1,30 @@
-import type { OutboxEngine } from '../../core/outbox-store.ts';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { nameForm } from '../../schema/forms.ts';
+import { text } from '../../schema/values.ts';
+import { engine } from './engine.ts';
 
-/** Keeps deliveries on disk: what was put is there after a crash of the process or of the machine. */
-export const lmdb: OutboxEngine = async (options, surroundings) => {
-  // Only now, so that the native library is loaded by nobody who does not need it.
-  const { openLmdbStore } = await import('../lmdb/open.ts');
-  return openLmdbStore(options, surroundings);
-};
+/** Keeps what waits and dead letters on disk: what was put is there after a crash of the process or of the machine. */
+export const lmdb = engine({
+  name: 'lmdb',
+  summary: 'on disk',
+  schema: (folder) =>
+    z
+      .strictObject({
+        path: text(nameForm)
+          .default('./data')
+          .transform((path) => resolve(folder, path))
+          .describe('The folder of lmdb, relative to this file; one sidecar works on it at a time.'),
+      })
+      .transform(({ path }) => ({ folder: path })),
+  place: ({ folder }) => ({ folder }),
+  // Only when it is opened, so that the native library is loaded by nobody who does not need it.
+  open: async ({ folder }, common, surroundings) => {
+    const { openStore } = await import('../lmdb/open.ts');
+    return openStore(folder, common, surroundings);
+  },
+  openBeside: async ({ folder }, access) => {
+    const { openBeside } = await import('../lmdb/operator-beside.ts');
+    return openBeside(folder, access);
+  },
+});

@@ -1,56 +1,21 @@
-import type { OutboxEngine, OutboxStore } from '../../core/outbox-store.ts';
-import { LocalOutbox } from '../local-outbox.ts';
-import type { Records } from '../records.ts';
+import { z } from 'zod';
+import { engine } from './engine.ts';
 
-const DONE = Promise.resolve();
-
-/** Keeps deliveries in this process: fast, bounded, and gone with the process. Dead letters are counted, not kept. */
-export const memory: OutboxEngine = (_options, surroundings) => {
-  const { ledger } = surroundings;
-  const store: OutboxStore = {
-    keepsWhatIsLeft: false,
-    isShared: false,
-    outbox: (options) => new LocalOutbox(new MemoryRecords(), options, surroundings),
-    start: () => Promise.resolve(),
-    bury: ({ notification: { backend } }) => {
-      ledger.count(backend, 'accepted');
-      ledger.count(backend, 'dead');
-      return Promise.resolve();
-    },
-    stopRedelivering: () => undefined,
-    deadLetters: () => 0,
-    orphans: () => [],
-    problem: () => undefined,
-    isStuck: () => false,
-    close: () => Promise.resolve(),
-  };
-  return Promise.resolve(store);
-};
-
-/** Keeps nothing beside what its outbox has at hand. */
-class MemoryRecords implements Records {
-  readonly keepsWhatIsLeft = false;
-  readonly atHandBytes = Infinity;
-  #lastKey = 0;
-
-  add(): Promise<number> {
-    this.#lastKey += 1;
-    return Promise.resolve(this.#lastKey);
-  }
-
-  read(): Promise<readonly []> {
-    return Promise.resolve([]);
-  }
-
-  postpone(): Promise<void> {
-    return DONE;
-  }
-
-  remove(): Promise<void> {
-    return DONE;
-  }
-
-  bury(): Promise<void> {
-    return DONE;
-  }
-}
+/** Keeps what waits in this process: fast, bounded, and gone with the process. */
+export const memory = engine({
+  name: 'memory',
+  summary: 'lost when the process dies',
+  schema: () =>
+    z.strictObject({
+      path: z
+        .unknown()
+        .optional()
+        .describe('Not used: so one word changes between this engine and one that keeps files.'),
+    }),
+  place: () => ({}),
+  open: async (_options, _common, surroundings) => {
+    const { memoryStore } = await import('../memory/store.ts');
+    return memoryStore(surroundings);
+  },
+  openBeside: 'keeps no dead letters',
+});

@@ -1,22 +1,22 @@
 import { PlainError } from '../../core/errors.ts';
-import type { EngineOptions, OutboxStore, OutboxSurroundings } from '../../core/outbox-store.ts';
+import type { OutboxStore, OutboxSurroundings, StoreOptions } from '../../core/outbox-store.ts';
 import { FORMAT, openDatabase } from './database.js';
 import { cannotOpen, prepareFolder } from './folder.ts';
 import { own, type Ownership } from './owner.ts';
 import { LmdbStore } from './store.ts';
 
 /** Opens the store in a folder, as its only owner. */
-export async function openLmdbStore(
-  options: EngineOptions,
+export async function openStore(
+  folder: string,
+  options: StoreOptions,
   surroundings: OutboxSurroundings,
 ): Promise<OutboxStore> {
-  const { folder } = options;
   let ownership: Ownership | undefined;
   try {
     await prepareFolder(folder);
     ownership = await own(folder);
     await checkFormat(folder);
-    return new LmdbStore(ownership, options, surroundings);
+    return new LmdbStore({ folder, ownership, ...options }, surroundings);
   } catch (error) {
     await ownership?.abandon();
     throw cannotOpen(folder, error);

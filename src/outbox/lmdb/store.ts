@@ -2,10 +2,10 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { Outbox, OutboxCounts } from '../../core/outbox.ts';
 import type {
-  EngineOptions,
   OutboxOptions,
   OutboxStore,
   OutboxSurroundings,
+  StoreOptions,
 } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local-outbox.ts';
 import { OrphanedOutbox } from '../orphaned-outbox.ts';
@@ -17,13 +17,18 @@ import { LmdbRecords } from './records.ts';
 import { type Look, TICK_MS } from './thread.ts';
 import { type Mismatch, SelfTest } from './self-test.ts';
 
+interface LmdbStoreOptions extends StoreOptions {
+  readonly folder: string;
+  /** Of the folder. */
+  readonly ownership: Ownership;
+}
+
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
 export class LmdbStore implements OutboxStore {
   readonly keepsWhatIsLeft = true;
   readonly isShared = false;
   readonly #connection = new Connection();
-  readonly #ownership: Ownership;
-  readonly #options: EngineOptions;
+  readonly #options: LmdbStoreOptions;
   readonly #surroundings: OutboxSurroundings;
   readonly #outboxes = new Map<string, LocalOutbox>();
   readonly #orphans = new Map<string, OrphanedOutbox>();
@@ -37,8 +42,7 @@ export class LmdbStore implements OutboxStore {
   #cancelLook = (): void => undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(ownership: Ownership, options: EngineOptions, surroundings: OutboxSurroundings) {
-    this.#ownership = ownership;
+  constructor(options: LmdbStoreOptions, surroundings: OutboxSurroundings) {
     this.#options = options;
     this.#surroundings = surroundings;
   }
@@ -160,7 +164,7 @@ export class LmdbStore implements OutboxStore {
     this.#cancelLook();
     await Promise.all([...this.#orphans.values()].map((orphan) => orphan.close()));
     await this.#connection.close();
-    await this.#ownership.release();
+    await this.#options.ownership.release();
   }
 
   /** Again and again, whatever the thread is doing: its silence must be told, too. */
