@@ -32,6 +32,7 @@ export interface ShownParts {
 
 /** Telemetry while the parts are made: it is listening, has every series with 0, and is not ready. */
 export interface StartingTelemetry {
+  readonly address: AddressInfo;
   /** Where all parts say what happens: metrics and log listen. */
   readonly observe: Observe;
   /** The second step, once all parts are there: from now on it shows their state. */
@@ -58,6 +59,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Starting
   let unreadyReasons = (): readonly string[] => [STARTING];
   const server = await serveTelemetry({ ...address, metrics, unreadyReasons: () => unreadyReasons() });
   return {
+    address: server.address,
     observe: (observation) => {
       metrics.observe(observation);
       log.observe(observation);

@@ -304,7 +304,7 @@ it('ends with 1 when its telemetry address is taken, and says so', async () => {
 
 it('ends with 1 when its outbox cannot be opened, and says so in the log, too', async () => {
   const folder = await folderWith({
-    'x.yaml': `${trusting}outbox: { options: { path: file } }\n`,
+    'x.yaml': `${trusting}telemetry: { listen: "127.0.0.1:0" }\noutbox: { options: { path: file } }\n`,
     file: '',
   });
   const sidecar = startCli(['run', '-c', 'x.yaml'], { folder });
