@@ -7,7 +7,7 @@ import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';
 import type { CallbackName, Observe } from './core/observation.ts';
-import { unusedProxies } from './delivery/http/proxy.ts';
+import { unusedProxies } from './delivery/http/connections.ts';
 import { labelledPools, laneFor, openLanes } from './delivery/lanes.ts';
 import { systemClock as clock, watchClock } from './node/clock.ts';
 import { type RunningParts, stopParts } from './stopping.ts';

@@ -1,22 +1,26 @@
-/** A request that waits to be POSTed: plain data, so that any outbox engine can hold it. */
-export interface Notification {
+/** What one POST sends, the same in each attempt. */
+export interface OutgoingRequest {
   /** The `webhook-id`: the same over all attempts, so that receivers can drop duplicates by it. */
   readonly id: string;
   /** Name of the backend that made it. */
   readonly backend: string;
   /** Label of its outgoing pool: the tag, or `tag@host` for a host's own pool. */
   readonly pool: string;
+  /** The backend's path, joined to the pool's server and prefix when it is sent. */
+  readonly path: string;
+  /** Headers from the callback, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** A request that waits to be sent, and whom it is about: plain data, so that any outbox engine can hold it. */
+export interface Notification extends OutgoingRequest {
   /** Bare JID of the sender, by which outboxes keep order. */
   readonly sender: string;
   /** Bare JID of the receiver, by which dead letters are found. */
   readonly receiver: string;
   /** Domain of the sender, for metrics. */
   readonly host: string;
-  /** The backend's path, joined to the pool's server and prefix when it is sent. */
-  readonly path: string;
-  /** Headers from the callback, names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
   /** Unix time in milliseconds. */
   readonly acceptedAtMs: number;
 }
@@ -56,14 +60,14 @@ export type Outcome = (typeof outcomes)[number];
 /** What came of one POST. */
 export interface Attempt {
   readonly outcome: Outcome;
-  /** HTTP status, if there was an answer. */
+  /** HTTP status, if there was a response. */
   readonly status?: number;
-  /** The answer's `Retry-After` as it came (RFC 9110, section 10.2.3). */
+  /** The response's `Retry-After` as it came (RFC 9110, section 10.2.3). */
   readonly retryAfter?: string;
-  /** Node's error code (ECONNREFUSED, …), if there was no answer. */
+  /** Node's error code (ECONNREFUSED, …), if there was no response. */
   readonly errorCode?: string;
   readonly durationSeconds: number;
-  /** More of an answer came than is read, so that its connection was cut. */
+  /** The response was longer than what is read of it, so that its connection was cut. */
   readonly wasCut?: true;
 }
 

@@ -1,4 +1,4 @@
-import type { Attempt, DeathReason, Notification } from './delivery.ts';
+import type { Attempt, DeathReason, Notification, OutgoingRequest } from './delivery.ts';
 import type { DiscardReason } from './discard-reasons.ts';
 import type { DisconnectReason } from './disconnect-reasons.ts';
 import type { Direction } from './event.ts';
@@ -117,8 +117,8 @@ export type Observation =
       readonly gave: string;
     }
   | { readonly kind: 'notification-accepted'; readonly notification: Notification }
-  | { readonly kind: 'attempt-made'; readonly notification: Notification; readonly attempt: Attempt }
-  | { readonly kind: 'answer-cut'; readonly notification: Notification; readonly attempt: Attempt }
+  | { readonly kind: 'attempt-made'; readonly request: OutgoingRequest; readonly attempt: Attempt }
+  | { readonly kind: 'answer-cut'; readonly request: OutgoingRequest; readonly attempt: Attempt }
   | {
       readonly kind: 'notification-delivered';
       readonly notification: Notification;

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { FIRST, NAME, SECOND, startSilentNameServer, twoAddresses } from '../support/names.ts';
 import { type LogLine, startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
-import { testReceiver } from './bench.ts';
+import { testReceiver } from './pool.ts';
 import { once } from '../support/wait.ts';
 import { allow } from '../support/limits.ts';
 

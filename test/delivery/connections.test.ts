@@ -2,9 +2,9 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { onRawRequest } from '../support/receiver.ts';
 import { ManualClock } from '../support/clock.ts';
-import { LOOK_INTERVAL_MS } from '../../src/delivery/http/kept-connections.ts';
+import { LOOK_INTERVAL_MS } from '../../src/delivery/http/connections.ts';
 import { notification } from '../support/notification.ts';
-import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { responseSeen, testPool, testRawReceiver, testReceiver } from './pool.ts';
 
 const noContent = 'HTTP/1.1 204 No Content\r\n\r\n';
 /** More than the buffers between the two ends take. */
@@ -83,7 +83,7 @@ describe('connections', () => {
       }
     });
     const { pool } = testPool(receiver.url, { clock, workers: 1 });
-    void answerSeen(receiver.port).then(() => clock.advance(2000));
+    void responseSeen(receiver.port).then(() => clock.advance(2000));
     const attempt = await pool.post(notification({ body: large }));
     expect(attempt).toMatchObject({ outcome: '4xx', status: 413 });
     expect(await pool.post(notification())).toMatchObject({ outcome: '2xx' });
@@ -127,7 +127,7 @@ describe('connections', () => {
       });
       socket.once('data', () => {
         socket.pause();
-        void answerSeen(receiver.port).then(() => socket.resume());
+        void responseSeen(receiver.port).then(() => socket.resume());
         socket.write('HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n');
       });
     });

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Notification } from '../../src/core/delivery.ts';
 import { notification } from '../support/notification.ts';
 import { type Receiver, type ReceivedRequest, type Respond, startReceiver } from '../support/receiver.ts';
-import { testReceiver } from './bench.ts';
+import { testReceiver } from './pool.ts';
 import { openLane } from './lane.ts';
 
 type Lane = Awaited<ReturnType<typeof openLane>>;

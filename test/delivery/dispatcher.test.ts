@@ -4,7 +4,7 @@ import { ManualClock } from '../support/clock.ts';
 import { closedPort } from '../support/closed-port.ts';
 import type { ReceivedRequest, Respond } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
-import { testReceiver } from './bench.ts';
+import { testReceiver } from './pool.ts';
 import { openLane } from './lane.ts';
 
 const from = (sender: string, number = 1): Notification =>

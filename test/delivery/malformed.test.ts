@@ -7,7 +7,7 @@ import { ManualClock } from '../support/clock.ts';
 import { notification } from '../support/notification.ts';
 import { onRawRequest } from '../support/receiver.ts';
 import { openZooLane, trust } from '../support/zoo.ts';
-import { testPool, testRawReceiver } from './bench.ts';
+import { testPool, testRawReceiver } from './pool.ts';
 
 const retry: RetryPolicy = {
   firstDelayMs: 1000,

@@ -3,7 +3,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
-import { testReceiver } from './bench.ts';
+import { testReceiver } from './pool.ts';
 import { allow } from '../support/limits.ts';
 
 allow('processes');

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { startSidecar } from '../support/sidecar.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';
-import { testReceiver } from './bench.ts';
+import { testReceiver } from './pool.ts';
 
 const secret = 's3cr3t';
 

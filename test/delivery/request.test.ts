@@ -4,7 +4,7 @@ import { callBackend } from '../support/backend.ts';
 import { onRawRequest, startReceiver } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
 import { chat } from '../support/router.ts';
-import { testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { testPool, testRawReceiver, testReceiver } from './pool.ts';
 
 describe('the request', () => {
   it('is exactly this on the wire', async () => {
@@ -56,6 +56,17 @@ describe('the request', () => {
     await pool.post(notification({ path: '' }));
     const paths = (await receiver.received(2)).map(({ path }) => path);
     expect(paths).toEqual(['/api/v1/n?q=1&r=%20&s=a+b', '/api/v1/']);
+  });
+
+  it("carries the pool's credentials as HTTP Basic authentication, as they are", async () => {
+    const receiver = await testReceiver();
+    const credentials = { username: 'Aladdin', password: 'open sesame: 100 % ж/@' };
+    const { pool } = testPool(receiver.url, { credentials });
+    await pool.post(notification({ path: '/one' }));
+    await pool.post(notification({ path: '/two', headers: {} }));
+    const basic = `Basic ${Buffer.from('Aladdin:open sesame: 100 % ж/@').toString('base64')}`;
+    const sent = (await receiver.received(2)).map(({ headers }) => headers.authorization);
+    expect(sent).toEqual([basic, basic]);
   });
 
   it('reaches a server by its IPv6 address', async ({ skip }) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { hostAndPort, joinUrl } from '../../src/delivery/http/url.ts';
+import { joinUrl } from '../../src/delivery/http/request.ts';
+import { testPool } from './pool.ts';
 
 const server = 'http://localhost:8000';
 
@@ -63,13 +64,13 @@ describe('the URL of a request', () => {
   });
 });
 
-describe('host and port of a server', () => {
+describe('the receiver of a pool', () => {
   it.each([
     ['http://localhost:8000/webservice', 'localhost:8000'],
     ['http://push.example.com', 'push.example.com:80'],
     ['https://push.example.com/', 'push.example.com:443'],
     ['https://[::1]:8443', '[::1]:8443'],
-  ])('are both there: %s', (server, expected) => {
-    expect(hostAndPort(server)).toBe(expected);
+  ])('is named by host and port: %s', (server, expected) => {
+    expect(testPool(server).pool.receiver).toBe(expected);
   });
 });

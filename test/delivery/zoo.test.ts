@@ -16,7 +16,7 @@ import {
   watchMemory,
 } from '../support/zoo.ts';
 import { notification } from '../support/notification.ts';
-import { answerSeen, testRawReceiver, testReceiver } from './bench.ts';
+import { responseSeen, testRawReceiver, testReceiver } from './pool.ts';
 
 const MB = 1024 ** 2;
 const DAY_MS = 86_400_000;
@@ -46,7 +46,7 @@ interface Scene {
   /** It is at it, and the exchange is under way: resolves once another pool has delivered. */
   midst(): Promise<void>;
   /** The head of an answer has reached the client. */
-  answerSeen(): Promise<void>;
+  responseSeen(): Promise<void>;
   /** How many bytes of an endless answer were taken. */
   took(bytes: number): void;
 }
@@ -101,7 +101,7 @@ const explodes = (encoding: string, bomb: Buffer) => (socket: Socket) => {
 const says = (text: string) => (socket: Socket) => socket.write(text, 'latin1');
 const saysAndEnds = (text: string) => (socket: Socket) => socket.end(text, 'latin1');
 const saysAndResets = (text: string) => (socket: Socket, scene: Scene) => {
-  const seen = text.includes('\r\n\r\n') ? scene.answerSeen() : Promise.resolve();
+  const seen = text.includes('\r\n\r\n') ? scene.responseSeen() : Promise.resolve();
   socket.write(text, 'latin1', () => void seen.then(() => socket.resetAndDestroy()));
 };
 const floods = (head: string, piece: string | Buffer) => (socket: Socket, scene: Scene) => {
@@ -114,7 +114,7 @@ const floods = (head: string, piece: string | Buffer) => (socket: Socket, scene:
 };
 /** Says a piece a turn; it is at it after some pieces, and once an answer with a head was seen. */
 const drips = (head: string, piece: string) => (socket: Socket, scene: Scene) => {
-  const seen = head.includes('\r\n\r\n') ? scene.answerSeen() : Promise.resolve();
+  const seen = head.includes('\r\n\r\n') ? scene.responseSeen() : Promise.resolve();
   socket.write(head);
   let pieces = 0;
   flood(socket, piece, () => {
@@ -124,7 +124,7 @@ const drips = (head: string, piece: string) => (socket: Socket, scene: Scene) =>
 };
 /** Begins a body and says no more. */
 const stallsAfter = (head: string) => (socket: Socket, scene: Scene) => {
-  void scene.answerSeen().then(() => scene.midst());
+  void scene.responseSeen().then(() => scene.midst());
   socket.write(head);
 };
 /** Says something that is no head of a response, and no more. */
@@ -626,7 +626,7 @@ async function cage(beast: Beast, clock: SettableClock, elsewhere: string) {
       state.posts += 1;
     },
     midst: meet,
-    answerSeen: () => answerSeen(receiver.port),
+    responseSeen: () => responseSeen(receiver.port),
     took: (bytes) => {
       state.taken = bytes;
     },

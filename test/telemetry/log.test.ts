@@ -155,7 +155,7 @@ describe('log lines', () => {
     [
       {
         kind: 'answer-cut',
-        notification,
+        request: notification,
         attempt: { outcome: '2xx', status: 200, durationSeconds: 1, wasCut: true },
       },
       {
@@ -247,7 +247,7 @@ describe('log lines', () => {
       { kind: 'event-made', dir: 'in' },
       { kind: 'stanza-discarded', reason: 'iq' },
       { kind: 'jid-preparation-failed' },
-      { kind: 'attempt-made', notification, attempt },
+      { kind: 'attempt-made', request: notification, attempt },
     );
     expect(lines).toEqual([]);
   });
@@ -258,7 +258,7 @@ describe('log lines', () => {
       { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
       { kind: 'notification-dead', notification, attempt, reason: 'rejected' },
       { kind: 'notification-dropped', notification, reason: 'stopped' },
-      { kind: 'answer-cut', notification, attempt },
+      { kind: 'answer-cut', request: notification, attempt },
     );
     expect(lines).toHaveLength(5);
     for (const secret of secrets) expect(written).not.toContain(secret);
@@ -432,7 +432,7 @@ describe('a flood of like lines', () => {
     dropped,
     { kind: 'notification-dead', notification, reason: 'rejected', attempt },
     { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
-    { kind: 'answer-cut', notification, attempt },
+    { kind: 'answer-cut', request: notification, attempt },
   ];
 
   it.each(floods)(

@@ -65,7 +65,7 @@ const everything: readonly Observation[] = [
   { kind: 'stanza-discarded', reason: 'iq' },
   { kind: 'jid-preparation-failed' },
   { kind: 'callback-failed', backend: 'chats', callback: 'prepareBody', error: new Error() },
-  { kind: 'attempt-made', notification, attempt },
+  { kind: 'attempt-made', request: notification, attempt },
   { kind: 'notification-delivered', notification, attempt },
   { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
   { kind: 'notification-dead', notification, reason: 'rejected', attempt },
@@ -256,7 +256,7 @@ describe('the metrics', () => {
     const outcomes: Outcome[] = ['3xx', '4xx', '5xx', 'timeout', 'refused', 'reset', 'dns', 'tls', 'other'];
     for (const outcome of outcomes) {
       const failed = { outcome, durationSeconds: 5 };
-      metrics.observe({ kind: 'attempt-made', notification, attempt: failed });
+      metrics.observe({ kind: 'attempt-made', request: notification, attempt: failed });
       metrics.observe({ kind: 'notification-retried', notification, attempt: failed, facts, afterMs: 1 });
       metrics.observe({ kind: 'notification-dead', notification, attempt: failed, reason: 'expired' });
     }

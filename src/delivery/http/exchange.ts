@@ -1,20 +1,13 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
-import type { Attempt } from '../../core/delivery.ts';
+import type { Attempt, Outcome } from '../../core/delivery.ts';
 import type { Deadlines } from './deadlines.ts';
-import { outcomeOfError, outcomeOfStatus } from './outcome.ts';
 import { readerOf } from './status-line.ts';
 
-/** What is sent. */
-export interface ExchangeOptions {
-  /** Makes the request, whole but for its body. */
-  readonly start: () => ClientRequest;
-  readonly body: string | Uint8Array;
-}
-
-export interface ExchangeSurroundings {
+/** How long an exchange may take. */
+export interface ExchangeLimit {
   readonly clock: Clock;
-  /** For the whole exchange, connecting and the answer's body included. */
+  /** For the whole exchange, connecting and the response's body included. */
   readonly deadlines: Deadlines;
 }
 
@@ -24,40 +17,25 @@ export interface ExchangeResult {
   readonly wasStale: boolean;
 }
 
-/** More of an answer's body than this is not read. */
-const MOST_ANSWER_BYTES = 64 * 1024;
+/** More of a response's body than this is not read. */
+const MOST_BODY_BYTES = 64 * 1024;
 
 /**
- * POSTs once. Never rejects: whatever server and network do is an attempt. The status decides, even if the rest of the
- * response is malformed, hangs or breaks off, since the receiver has taken the notification. An answer that comes early does not end the
- * sending, for some receivers answer first and read then.
+ * Sends a request's body and sees the response through. Never rejects: whatever server and network do is an attempt. The
+ * status decides, even if the rest of the response is malformed, hangs or breaks off, because the receiver has taken the
+ * request. A response that comes early does not end the sending: some receivers respond first and read then.
  */
 export function exchange(
-  { start, body }: ExchangeOptions,
-  { clock, deadlines }: ExchangeSurroundings,
+  request: ClientRequest,
+  body: string | Uint8Array,
+  { clock, deadlines }: ExchangeLimit,
 ): Promise<ExchangeResult> {
   return new Promise((resolve) => {
     const startMs = clock.monotonic();
-    let answer: IncomingMessage | undefined;
+    let response: IncomingMessage | undefined;
     let isOver = false;
     let hasTimedOut = false;
     let wasCut = false;
-    const request = start();
-
-    const finish = (error?: NodeJS.ErrnoException): void => {
-      if (isOver) return;
-      isOver = true;
-      deadlines.end(deadline);
-      const durationSeconds = (clock.monotonic() - startMs) / 1000;
-      if (answer !== undefined) {
-        const attempt = answered(answer, durationSeconds);
-        resolve({ attempt: wasCut ? { ...attempt, wasCut } : attempt, wasStale: false });
-        return;
-      }
-      const failed = failure(request, hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN'));
-      const wasStale = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(failed.errorCode ?? '');
-      resolve({ attempt: { ...failed, durationSeconds }, wasStale });
-    };
     const deadline = deadlines.begin(() => {
       hasTimedOut = true;
       request.destroy();
@@ -65,25 +43,49 @@ export function exchange(
     });
     request.on('error', finish);
     request.on('close', finish);
-    request.on('response', (response) => {
-      answer = response;
-      drain(response, () => (wasCut = true));
+    request.on('response', (head) => {
+      response = head;
+      drain(head, () => (wasCut = true));
     });
     request.end(body);
+
+    function finish(error?: NodeJS.ErrnoException): void {
+      if (isOver) return;
+      isOver = true;
+      deadlines.end(deadline);
+      const durationSeconds = (clock.monotonic() - startMs) / 1000;
+      if (response !== undefined) {
+        const attempt = attemptOf(response, durationSeconds);
+        resolve({ attempt: wasCut ? { ...attempt, wasCut } : attempt, wasStale: false });
+        return;
+      }
+      const failed = failure(request, hasTimedOut ? 'ETIMEDOUT' : (error?.code ?? 'UNKNOWN'));
+      const wasStale = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(failed.errorCode ?? '');
+      resolve({ attempt: { ...failed, durationSeconds }, wasStale });
+    }
   });
 }
 
-/** Reads an answer's body to its end or to the limit; a connection with an unread rest cannot be used again. */
-function drain(answer: IncomingMessage, onCut: () => void): void {
+/** Reads a response's body to its end or to the limit; a connection with an unread rest cannot be used again. */
+function drain(response: IncomingMessage, onCut: () => void): void {
   let bytes = 0;
-  answer.on('data', (chunk: Buffer) => {
+  response.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes <= MOST_ANSWER_BYTES) return;
+    if (bytes <= MOST_BODY_BYTES) return;
     onCut();
-    answer.destroy();
+    response.destroy();
   });
   // The request's own `close` comes then, too.
-  answer.on('error', () => undefined);
+  response.on('error', () => undefined);
+}
+
+function attemptOf(response: IncomingMessage, durationSeconds: number): Attempt {
+  const status = response.statusCode ?? 0;
+  const outcome = outcomeOfStatus(status);
+  // Node sorts a response's headers when they are first asked for, which success need not pay for.
+  const retryAfter = outcome === '2xx' ? undefined : response.headers['retry-after'];
+  if (retryAfter === undefined) return { outcome, status, durationSeconds };
+  return { outcome, status, retryAfter, durationSeconds };
 }
 
 /** What came of a request of whose response Node's parser has made nothing. */
@@ -94,11 +96,29 @@ function failure({ socket }: ClientRequest, errorCode: string): Omit<Attempt, 'd
   return { outcome: outcomeOfError(errorCode), errorCode };
 }
 
-function answered(answer: IncomingMessage, durationSeconds: number): Attempt {
-  const status = answer.statusCode ?? 0;
-  const outcome = outcomeOfStatus(status);
-  // Node sorts an answer's headers when they are first asked for, which success need not pay for.
-  const retryAfter = outcome === '2xx' ? undefined : answer.headers['retry-after'];
-  if (retryAfter === undefined) return { outcome, status, durationSeconds };
-  return { outcome, status, retryAfter, durationSeconds };
+function outcomeOfStatus(status: number): Outcome {
+  if (status >= 200 && status < 300) return '2xx';
+  if (status >= 300 && status < 400) return '3xx';
+  if (status >= 400 && status < 500) return '4xx';
+  if (status >= 500 && status < 600) return '5xx';
+  return 'other';
+}
+
+const outcomesByCode: ReadonlyMap<string, Outcome> = new Map([
+  ['ECONNREFUSED', 'refused'],
+  ['ECONNRESET', 'reset'],
+  ['EPIPE', 'reset'],
+  ['ENOTFOUND', 'dns'],
+  ['EPROTO', 'tls'],
+  ['ETIMEDOUT', 'timeout'],
+]);
+/** OpenSSL's verification errors have no common prefix (DEPTH_ZERO_SELF_SIGNED_CERT, CERT_HAS_EXPIRED, …). */
+const tlsCode = /^ERR_(TLS|SSL)_|CERT|^UNABLE_TO_|HOSTNAME_MISMATCH/;
+
+/** The class of a Node error code. */
+function outcomeOfError(code: string): Outcome {
+  const known = outcomesByCode.get(code);
+  if (known !== undefined) return known;
+  if (code.startsWith('EAI_')) return 'dns';
+  return tlsCode.test(code) ? 'tls' : 'other';
 }

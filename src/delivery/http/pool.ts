@@ -1,72 +1,57 @@
 import type Http from 'node:http';
-import type Https from 'node:https';
 import type { Clock, Random } from '../../core/clock.ts';
-import type { Attempt, Notification } from '../../core/delivery.ts';
+import type { Attempt, OutgoingRequest } from '../../core/delivery.ts';
 import type { Observe } from '../../core/observation.ts';
-import { http } from '../../node/http.ts';
+import { type ConnectionOptions, openConnections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { exchange, type ExchangeResult } from './exchange.ts';
-import { KeptConnections } from './kept-connections.ts';
-import { sharedLookup } from '../../node/lookup.ts';
 import type { MakeRequest, RequestOptions } from './request.ts';
-import { readStatusLines } from './status-line.ts';
-import { hostAndPort } from './url.ts';
 
-/**
- * The share of `request_timeout` after which the next address of a name is tried, for which Node would wait 250 ms. A
- * receiver that takes longer to take a connection takes as long again to respond, so that it would be too late anyway.
- */
-const CONNECT_SHARE = 0.5;
-
-export interface PoolOptions extends RequestOptions {
-  /** Most requests in flight, and keep-alive connections. */
-  readonly workers: number;
+export interface PoolOptions extends RequestOptions, ConnectionOptions {
+  /** For each request as a whole, from connecting to the end of the response's body. */
   readonly requestTimeoutMs: number;
-  /** After this a connection is not used again; down to three quarters of it, at random. */
-  readonly maxConnectionAgeMs: number;
 }
 
-export interface PoolSurroundings {
+/** What comes in from outside: time, chance, and where to say what happens. */
+export interface Surroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
 }
 
-/** Keep-alive connections to one HTTP server. */
+/** The connections to one receiver, and its requests on them. */
 export interface OutgoingPool {
-  /** HOST:PORT of the server. */
+  /** HOST:PORT of the server; an IPv6 address in brackets. */
   readonly receiver: string;
-  /** POSTs a notification. Never rejects: whatever server and network do is an attempt. */
-  post(notification: Notification): Promise<Attempt>;
+  /** POSTs a request. Never rejects: whatever server and network do is an attempt. */
+  post(request: OutgoingRequest): Promise<Attempt>;
   /** Ends all connections; what is in flight ends as a `reset`. */
   close(): void;
 }
 
 /** Opens a pool; it connects when it is first used. */
-export function openPool(options: PoolOptions, { clock, random, observe }: PoolSurroundings): OutgoingPool {
-  const { agent, kept, fresh } = openConnections(options, { clock, random });
+export function openPool(options: PoolOptions, { clock, random, observe }: Surroundings): OutgoingPool {
+  const connections = openConnections(options, { clock, random });
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
-  const requests = laterRequests(options, agent);
+  const requests = laterRequests(options, connections.kept);
   let isClosed = false;
 
-  const send = async (notification: Notification, other?: Http.Agent): Promise<ExchangeResult> => {
+  const send = async (request: OutgoingRequest, agent?: Http.Agent): Promise<ExchangeResult> => {
     const makeRequest = await requests();
-    const start = (): Http.ClientRequest => makeRequest(notification, other);
-    return exchange({ start, body: notification.body }, { clock, deadlines });
+    const result = await exchange(makeRequest(request, agent), request.body, { clock, deadlines });
+    observeAttempt(observe, request, result.attempt);
+    return result;
   };
 
   return {
     receiver: hostAndPort(options.server),
-    async post(notification) {
+    async post(request) {
       try {
-        kept.touch();
-        const first = await send(notification);
-        observeAttempt(observe, notification, first.attempt);
+        connections.touch();
+        const first = await send(request);
         if (!first.wasStale || isClosed) return first.attempt;
-        // Connections that a server closes while idle come in numbers: a pooled one could be stale again.
-        const { attempt } = await send(notification, fresh);
-        observeAttempt(observe, notification, attempt);
-        return attempt;
+        // Connections that a server closes while idle come in numbers: a kept one could be stale, too.
+        return (await send(request, connections.single)).attempt;
       } catch (error) {
         observe({ kind: 'internal-error', where: 'outgoing pool', error });
         return { outcome: 'other', errorCode: 'INTERNAL', durationSeconds: 0 };
@@ -74,42 +59,25 @@ export function openPool(options: PoolOptions, { clock, random, observe }: PoolS
     },
     close() {
       isClosed = true;
-      kept.close();
-      fresh.destroy();
+      connections.close();
       deadlines.close();
     },
   };
 }
 
-/** What makes the requests, with the first of which it is loaded: got takes longer than all else that a start loads. */
-function laterRequests(options: PoolOptions, agent: Http.Agent): () => Promise<MakeRequest> {
+/** What makes the requests, loaded with the first of them: got takes longer than all else that a start loads. */
+function laterRequests(options: RequestOptions, agent: Http.Agent): () => Promise<MakeRequest> {
   let loaded: Promise<MakeRequest> | undefined;
-  const load = async (): Promise<MakeRequest> => {
-    const { makeRequests } = await import('./request.ts');
-    return makeRequests(options, agent, moduleFor(options).request);
-  };
+  const load = async (): Promise<MakeRequest> => (await import('./request.ts')).makeRequests(options, agent);
   return () => (loaded ??= load());
 }
 
-function moduleFor({ server }: PoolOptions): typeof Http | typeof Https {
-  return server.startsWith('https:') ? process.getBuiltinModule('node:https') : http;
+function observeAttempt(observe: Observe, request: OutgoingRequest, attempt: Attempt): void {
+  observe({ kind: 'attempt-made', request, attempt });
+  if (attempt.wasCut) observe({ kind: 'answer-cut', request, attempt });
 }
 
-/** Kept connections, and an agent for single ones. */
-function openConnections(options: PoolOptions, surroundings: Pick<PoolSurroundings, 'clock' | 'random'>) {
-  const { Agent } = moduleFor(options);
-  const { workers, maxConnectionAgeMs, requestTimeoutMs } = options;
-  const both = {
-    lookup: sharedLookup(),
-    autoSelectFamilyAttemptTimeout: Math.ceil(requestTimeoutMs * CONNECT_SHARE),
-  };
-  const agent = new Agent({ ...both, keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
-  const fresh = new Agent({ ...both, keepAlive: false });
-  for (const each of [agent, fresh]) readStatusLines(each);
-  return { agent, kept: new KeptConnections(agent, maxConnectionAgeMs, surroundings), fresh };
-}
-
-function observeAttempt(observe: Observe, notification: Notification, attempt: Attempt): void {
-  observe({ kind: 'attempt-made', notification, attempt });
-  if (attempt.wasCut) observe({ kind: 'answer-cut', notification, attempt });
+function hostAndPort(server: string): string {
+  const { protocol, hostname, port } = new URL(server);
+  return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
 }

@@ -1,87 +1,98 @@
-import type http from 'node:http';
-import type https from 'node:https';
-import got from 'got';
-import type { Notification } from '../../core/delivery.ts';
-import { joinUrl } from './url.ts';
+import http from 'node:http';
+import https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import got, { type HttpsOptions, Options } from 'got';
+import type { OutgoingRequest } from '../../core/delivery.ts';
 
+/** What all requests of an outgoing pool have in common. */
 export interface RequestOptions {
   /** `http://…` or `https://…`, with or without a path. */
   readonly server: string;
   readonly pathPrefix: string;
   readonly userAgent: string;
+  /** Sent with HTTP Basic authentication (RFC 7617). */
+  readonly credentials?: { readonly username: string; readonly password: string };
+  /** Whom to believe, and who we are, over TLS: in got's words. */
+  readonly tls?: HttpsOptions;
 }
 
-/** Makes a notification's request, whole but for its body; through another agent than the pool's, if one is given. */
-export type MakeRequest = (notification: Notification, agent?: http.Agent) => http.ClientRequest;
+/** Makes a request, whole except for its body; through another agent than the pool's, if one is given. */
+export type MakeRequest = (request: OutgoingRequest, agent?: http.Agent) => http.ClientRequest;
 
-/** As much as is read of a body; beyond Node's 16 KiB some receivers' cookies would cost the connection. */
+/** As much as is read of a response's head; beyond Node's 16 KiB some receivers' cookies would cost the connection. */
 const MOST_HEAD_BYTES = 64 * 1024;
 
-/** What all requests with one path have in common. */
-interface Prepared {
+/** What the requests to one path have in common, ready for Node. */
+interface Target {
   readonly options: http.RequestOptions;
   /** Those that a callback may replace. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
- * One got instance keeps the pool's agent, headers and options, and prepares each path once; its handler gives what it
- * has prepared instead of sending it, because got's own way for each request costs four times as much as the request and
- * lacks a total timeout, a bound on the answer and a retry on stale connections.
+ * got keeps all that the pool's requests have in common, and makes Node's options of it once for each path; Node sends.
+ * src/costs.md says what got would cost if it sent.
+ * @param agent The pool's own, of the protocol that its server speaks.
  */
-export function makeRequests(
-  options: RequestOptions,
-  kept: http.Agent,
-  start: typeof http.request,
-): MakeRequest {
-  const instance = got.extend({
+export function makeRequests(options: RequestOptions, agent: http.Agent): MakeRequest {
+  const isSecure = agent instanceof https.Agent;
+  const start = isSecure ? https.request : http.request;
+  const { defaults } = got.extend({
     method: 'POST',
-    isStream: true,
-    agent: { http: kept, https: kept as https.Agent },
+    agent: isSecure ? { https: agent } : { http: agent },
     headers: { 'user-agent': options.userAgent },
-    handlers: [
-      ({ url, method, headers, agent }) =>
-        prepared(url as URL, { method, headers, agent: agent.http }) as never,
-    ],
+    maxHeaderSize: MOST_HEAD_BYTES,
+    https: options.tls ?? {},
+    ...options.credentials,
   });
   // As many as there are backends.
-  const known = new Map<string, Prepared>();
-  const prepare = (path: string): Prepared => {
-    let request = known.get(path);
-    if (request === undefined) {
-      request = instance(joinUrl(options.server, options.pathPrefix, path)) as unknown as Prepared;
-      known.set(path, request);
+  const targets = new Map<string, Target>();
+  const targetOf = (path: string): Target => {
+    let target = targets.get(path);
+    if (target === undefined) {
+      const url = joinUrl(options.server, options.pathPrefix, path);
+      target = makeTarget(new Options(url, undefined, defaults.options));
+      targets.set(path, target);
     }
-    return request;
+    return target;
   };
-  return (notification, agent) => {
-    const request = prepare(notification.path);
-    const ready = { ...request.options, headers: headersOf(notification, request.headers) };
-    return start(agent === undefined ? ready : { ...ready, agent });
+  return (request, otherAgent) => {
+    const target = targetOf(request.path);
+    const ready = { ...target.options, headers: headersOf(request, target.headers) };
+    return start(otherAgent === undefined ? ready : { ...ready, agent: otherAgent });
   };
 }
 
-function prepared({ hostname, port, host, pathname, search }: URL, options: object): Prepared {
-  const { method, headers, agent } = options as http.RequestOptions;
+function makeTarget(options: Options): Target {
+  const url = options.url as URL;
+  const { setHost: _, headers, ...native } = options.createNativeRequestOptions();
+  const { hostname, port, path, auth } = urlToHttpOptions(url);
+  const authorization = auth && { authorization: `Basic ${Buffer.from(auth).toString('base64')}` };
   return {
-    // Few keys, because Node copies them three times. A URL has an IPv6 address in brackets, a request has not.
-    options: {
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port,
-      path: pathname + search,
-      method,
-      agent,
-      maxHeaderSize: MOST_HEAD_BYTES,
-    },
-    headers: { host, ...(headers as Record<string, string>) },
+    options: defined({ ...native, host: hostname, port, path }),
+    headers: { host: url.host, ...defined(headers), ...authorization },
   };
+}
+
+/** What an object says: Node copies the options of a request three times, with every key. */
+function defined<T>(options: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** Names and values in one row, which Node writes as they stand; a header object it would copy and look through twice. */
-function headersOf({ id, headers, body }: Notification, defaults: Prepared['headers']): string[] {
+function headersOf({ id, headers, body }: OutgoingRequest, defaults: Target['headers']): string[] {
   const row: string[] = [];
   for (const name in defaults) if (headers[name] === undefined) row.push(name, defaults[name]!);
   for (const name in headers) row.push(name, headers[name]!);
   row.push('webhook-id', id, 'content-length', String(Buffer.byteLength(body)));
   return row;
+}
+
+/** Joins server, prefix and path with exactly one slash at each joint; an empty part adds none. */
+export function joinUrl(server: string, pathPrefix: string, path: string): string {
+  let url = server;
+  for (const part of [pathPrefix, path]) {
+    if (part !== '') url = `${url.replace(/\/+$/, '')}/${part.replace(/^\/+/, '')}`;
+  }
+  return url;
 }

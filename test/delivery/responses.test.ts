@@ -1,15 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import tls from 'node:tls';
 import zlib from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/core/delivery.ts';
 import { ManualClock } from '../support/clock.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { onRawRequest } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
-import { answerSeen, testPool, testRawReceiver, testReceiver } from './bench.ts';
+import { responseSeen, testPool, testRawReceiver, testReceiver } from './pool.ts';
 
 /** POSTs once to a receiver that answers with these bytes and then does as told. */
 async function postTo(answer: string, then: (socket: Socket) => void = () => undefined): Promise<Attempt> {
@@ -137,7 +136,7 @@ describe('the status decides, whatever becomes of the body', () => {
           drip(socket, '1\r\nx\r\n');
         });
       });
-      void answerSeen(receiver.port).then(() => clock.advance(2000));
+      void responseSeen(receiver.port).then(() => clock.advance(2000));
       const attempt = await testPool(receiver.url, { clock }).pool.post(notification());
       expect(attempt).toMatchObject({ outcome, status, durationSeconds: 2 });
       await cut;
@@ -330,21 +329,13 @@ describe('the time limit', () => {
 });
 
 describe('over TLS', () => {
-  const createSecureContext = tls.createSecureContext;
-  afterEach(() => {
-    tls.createSecureContext = createSecureContext;
-  });
-
-  /** What NODE_EXTRA_CA_CERTS does, for a process that runs already. */
-  function trust(cert: string): void {
-    tls.createSecureContext = (options) => createSecureContext({ ...options, ca: cert });
-  }
-
   it('a receiver whose certificate is trusted gets the request, and the connection is kept alive', async () => {
     const certificate = makeCertificate({ name: '127.0.0.1' });
-    trust(certificate.cert);
     const receiver = await testReceiver({ tls: certificate });
-    const { pool, attempts } = testPool(receiver.url, { pathPrefix: '/secure' });
+    const { pool, attempts } = testPool(receiver.url, {
+      pathPrefix: '/secure',
+      tls: { certificateAuthority: certificate.cert },
+    });
     for (let count = 0; count < 3; count += 1) await pool.post(notification({ body: 'ж' }));
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', '2xx', '2xx']);
     expect(receiver.requests[0]).toMatchObject({ method: 'POST', path: '/secure/notifications', body: 'ж' });
@@ -353,7 +344,6 @@ describe('over TLS', () => {
 
   it('a stale connection costs one more POST, on a fresh connection that checks the certificate, too', async () => {
     const certificate = makeCertificate({ name: '127.0.0.1' });
-    trust(certificate.cert);
     const receiver = await testReceiver({
       tls: certificate,
       respond: ({ at }, response) => {
@@ -361,7 +351,10 @@ describe('over TLS', () => {
         else response.writeHead(204).end();
       },
     });
-    const { pool, attempts } = testPool(receiver.url, { workers: 1 });
+    const { pool, attempts } = testPool(receiver.url, {
+      workers: 1,
+      tls: { certificateAuthority: certificate.cert },
+    });
     await pool.post(notification());
     await pool.post(notification());
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['2xx', 'reset', '2xx']);
@@ -385,9 +378,9 @@ describe('over TLS', () => {
     },
   ])('a certificate that $what is refused: tls', async ({ isTrusted, errorCode, ...of }) => {
     const certificate = makeCertificate(of);
-    if (isTrusted) trust(certificate.cert);
     const receiver = await testReceiver({ tls: certificate });
-    expect(await testPool(receiver.url).pool.post(notification())).toMatchObject({
+    const options = isTrusted ? { tls: { certificateAuthority: certificate.cert } } : {};
+    expect(await testPool(receiver.url, options).pool.post(notification())).toMatchObject({
       outcome: 'tls',
       errorCode,
     });

@@ -69,17 +69,17 @@ export async function testRawReceiver(
 }
 
 /** Resolves when a client in this process has read the head of an answer from the receiver at this port. */
-export function answerSeen(port: number): Promise<void> {
+export function responseSeen(port: number): Promise<void> {
   return new Promise((resolve) => {
     const look = (message: unknown): void => {
       const { request } = message as { readonly request: ClientRequest };
       if (request.socket?.remotePort !== port) return;
-      unsubscribe(ANSWER_CHANNEL, look);
+      unsubscribe(RESPONSE_CHANNEL, look);
       resolve();
     };
-    subscribe(ANSWER_CHANNEL, look);
+    subscribe(RESPONSE_CHANNEL, look);
   });
 }
 
 /** Node publishes here when the head of an answer was parsed. */
-const ANSWER_CHANNEL = 'http.client.response.finish';
+const RESPONSE_CHANNEL = 'http.client.response.finish';
