@@ -1,5 +1,5 @@
 /** What one POST sends, the same in each attempt. */
-export interface OutgoingRequest {
+export interface HttpRequest {
   /** The `webhook-id`: the same over all attempts, so that receivers can drop duplicates by it. */
   readonly id: string;
   /** Name of the backend that made it. */
@@ -14,7 +14,7 @@ export interface OutgoingRequest {
 }
 
 /** A request that waits to be sent, and whom it is about: plain data, so that any outbox engine can hold it. */
-export interface Notification extends OutgoingRequest {
+export interface Notification extends HttpRequest {
   /** Bare JID of the sender, by which outboxes keep order. */
   readonly sender: string;
   /** Bare JID of the receiver, by which dead letters are found. */

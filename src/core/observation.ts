@@ -1,4 +1,4 @@
-import type { Attempt, DeathReason, Notification, OutgoingRequest } from './delivery.ts';
+import type { Attempt, DeathReason, HttpRequest, Notification, RetryCause } from './delivery.ts';
 import type { DiscardReason } from './discard-reasons.ts';
 import type { DisconnectReason } from './disconnect-reasons.ts';
 import type { Direction } from './event.ts';
@@ -117,8 +117,8 @@ export type Observation =
       readonly gave: string;
     }
   | { readonly kind: 'notification-accepted'; readonly notification: Notification }
-  | { readonly kind: 'attempt-made'; readonly request: OutgoingRequest; readonly attempt: Attempt }
-  | { readonly kind: 'answer-cut'; readonly request: OutgoingRequest; readonly attempt: Attempt }
+  | { readonly kind: 'attempt-made'; readonly request: HttpRequest; readonly attempt: Attempt }
+  | { readonly kind: 'answer-cut'; readonly request: HttpRequest; readonly attempt: Attempt }
   | {
       readonly kind: 'notification-delivered';
       readonly notification: Notification;
@@ -129,7 +129,9 @@ export type Observation =
       readonly notification: Notification;
       readonly attempt: Attempt;
       readonly facts: AttemptFacts;
+      /** The wait before the next attempt, in milliseconds, and what set it. */
       readonly afterMs: number;
+      readonly cause?: RetryCause;
     }
   | {
       readonly kind: 'notification-dead';

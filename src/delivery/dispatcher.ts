@@ -1,50 +1,61 @@
-import type { Clock, Random } from '../core/clock.ts';
-import type { Attempt, Verdict } from '../core/delivery.ts';
-import { judge } from './judge.ts';
+import type { Attempt, HttpRequest, Notification, Verdict } from '../core/delivery.ts';
 import type { Observe } from '../core/observation.ts';
 import type { Lease, Outbox } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { OutgoingPool } from './http/pool.ts';
+import type { OutgoingPool, Surroundings } from './http/pool.ts';
+import { judge } from './judge.ts';
 
 export interface DispatcherOptions {
   readonly outbox: Outbox;
   readonly pool: OutgoingPool;
-  /** How many deliveries are under way at a time. */
+  /** How many requests are under way at a time. */
   readonly workers: number;
   readonly retry: RetryPolicy;
+  /** What one POST carries; if not given, one notification. */
+  readonly batch?: Batch;
 }
 
-export interface DispatcherSurroundings {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly observe: Observe;
+/** How notifications of one backend go out together. */
+export interface Batch {
+  /** The most that one POST carries. */
+  readonly most: number;
+  /** Makes one request of at least one notification; `webhook-id` and body are what `combine` makes them. */
+  readonly combine: (notifications: readonly Notification[]) => HttpRequest;
 }
 
-/** So many ends of one worker may wait for the disk, lest many requests go out once more if the process is killed. */
+/** As many ends of one worker may wait for the disk as so many requests carry: if the process is killed, these go out again. */
 const MOST_UNWRITTEN = 8;
 
-/** Takes deliveries from an outbox to its pool; resolves once the outbox hands out no more and all are settled. */
-export async function dispatch(
-  options: DispatcherOptions,
-  surroundings: DispatcherSurroundings,
-): Promise<void> {
+/** Sends what an outbox hands out to its pool; resolves once the outbox hands out no more and all is settled. */
+export async function dispatch(options: DispatcherOptions, surroundings: Surroundings): Promise<void> {
   await Promise.all(Array.from({ length: options.workers }, () => work(options, surroundings)));
 }
 
-async function work(options: DispatcherOptions, surroundings: DispatcherSurroundings): Promise<void> {
-  const { outbox, pool, retry } = options;
+/** One POST after the other: it is judged once, and each lease that it carried is settled with its own verdict. */
+async function work(options: DispatcherOptions, surroundings: Surroundings): Promise<void> {
+  const { outbox, pool, retry, batch } = options;
   const { clock, random } = surroundings;
+  const most = batch?.most ?? 1;
   // While ends are being written the next requests go out already.
   const ends: Promise<void>[] = [];
   for (;;) {
-    const [lease] = await outbox.lease(1);
-    if (lease === undefined) break;
-    const attempt = await pool.post(lease.notification);
-    const verdict = judge(retry, lease, attempt, { nowMs: clock.now(), random });
-    ends.push(settle({ lease, attempt, verdict, ageMs: lease.ageMs }, options, surroundings));
-    if (ends.length > MOST_UNWRITTEN) await ends.shift();
+    const leases = await outbox.lease(most);
+    if (leases.length === 0) break;
+    const attempt = await pool.post(requestOf(leases, batch));
+    const moment = { nowMs: clock.now(), chance: random() };
+    for (const lease of leases) {
+      const verdict = judge(retry, lease, attempt, moment);
+      ends.push(settle({ lease, attempt, verdict, ageMs: lease.ageMs }, pool.receiver, surroundings.observe));
+    }
+    while (ends.length > MOST_UNWRITTEN * most) await ends.shift();
   }
   await Promise.all(ends);
+}
+
+/** A notification is a request by itself. */
+function requestOf(leases: readonly Lease[], batch: Batch | undefined): HttpRequest {
+  if (batch === undefined) return leases[0]!.notification;
+  return batch.combine(leases.map(({ notification }) => notification));
 }
 
 interface Judged {
@@ -55,13 +66,9 @@ interface Judged {
   readonly ageMs: number;
 }
 
-async function settle(
-  judged: Judged,
-  { pool }: DispatcherOptions,
-  { observe }: DispatcherSurroundings,
-): Promise<void> {
+async function settle(judged: Judged, receiver: string, observe: Observe): Promise<void> {
   const { lease, verdict, attempt } = judged;
-  if (await lease.settle(verdict, attempt)) observeVerdict(observe, judged, pool.receiver);
+  if (await lease.settle(verdict, attempt)) observeVerdict(observe, judged, receiver);
 }
 
 function observeVerdict(
@@ -73,6 +80,8 @@ function observeVerdict(
   if (verdict.kind === 'delivered') return observe({ kind: 'notification-delivered', notification, attempt });
   const facts = { receiver, number: attempts + 1, ageMs };
   if (verdict.kind === 'dead') {
-    observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt, facts });
-  } else observe({ kind: 'notification-retried', notification, attempt, facts, afterMs: verdict.afterMs });
+    return observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt, facts });
+  }
+  const { afterMs, cause } = verdict;
+  observe({ kind: 'notification-retried', notification, attempt, facts, afterMs, ...(cause && { cause }) });
 }

@@ -1,8 +1,8 @@
 import type { Outbox } from '../core/outbox.ts';
 import type { OutboxStore } from '../core/outbox-store.ts';
-import { dispatch, type DispatcherSurroundings } from './dispatcher.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import { openPool, type PoolOptions } from './http/pool.ts';
+import { dispatch } from './dispatcher.ts';
+import { openPool, type PoolOptions, type Surroundings } from './http/pool.ts';
 
 /** An outgoing pool with its outbox: nothing is shared with another, so that a slow pool delays only itself. */
 export interface Lane {
@@ -17,7 +17,7 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export interface LanesSurroundings extends DispatcherSurroundings {
+export interface LanesContext extends Surroundings {
   readonly store: OutboxStore;
   /** Ours, for receivers to see. */
   readonly version: string;
@@ -61,16 +61,13 @@ export function labelledPools({
 }
 
 /** Opens a lane for each outgoing pool. */
-export function openLanes(
-  configuration: LanesOptions,
-  surroundings: LanesSurroundings,
-): ReadonlyMap<string, Lane> {
+export function openLanes(configuration: LanesOptions, context: LanesContext): ReadonlyMap<string, Lane> {
   const { backends } = configuration;
   const { capacity } = configuration.outbox;
   const laneOf = (label: string, pool: LaneOptions): Lane => {
     const users = backends.filter(({ poolName }) => poolName === pool.tag).map(({ name }) => name);
-    const outbox = surroundings.store.outbox({ ...pool, pool: label, capacity, backends: users });
-    return openLane(label, { ...pool, outbox }, surroundings);
+    const outbox = context.store.outbox({ ...pool, pool: label, capacity, backends: users });
+    return openLane(label, { ...pool, outbox }, context);
   };
   return new Map([...labelledPools(configuration)].map(([label, pool]) => [label, laneOf(label, pool)]));
 }
@@ -87,17 +84,17 @@ function laneLabel(tag: string, host: string): string {
 function openLane(
   label: string,
   configuration: LaneOptions & { readonly outbox: Outbox },
-  surroundings: LanesSurroundings,
+  context: LanesContext,
 ): Lane {
   const { workers, retry, outbox } = configuration;
-  const userAgent = `xmpp-event-pusher/${surroundings.version}`;
-  const pool = openPool({ ...configuration, userAgent }, surroundings);
+  const userAgent = `xmpp-event-pusher/${context.version}`;
+  const pool = openPool({ ...configuration, userAgent }, context);
   let dispatched: Promise<void> | undefined;
   return {
     pool: label,
     outbox,
     start: () => {
-      dispatched = dispatch({ outbox, pool, workers, retry }, surroundings);
+      dispatched = dispatch({ outbox, pool, workers, retry }, context);
     },
     stop: async () => {
       outbox.stopLeasing();

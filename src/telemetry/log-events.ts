@@ -1,5 +1,5 @@
 import type { Level } from 'pino';
-import type { Attempt, Notification } from '../core/delivery.ts';
+import type { Attempt, HttpRequest } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { AttemptFacts, Observation } from '../core/observation.ts';
 import { adviceOn } from './advice.ts';
@@ -115,7 +115,7 @@ export const logEvents: LogEvents = {
   'answer-cut': {
     level: 'warn',
     text: 'a response is longer than 64 KiB: its connection was closed, and its worker stays taken for a while; let the receiver respond with little or nothing',
-    made: { ...ofNotification(), ...ofAttempt() },
+    made: { ...ofRequest(), ...ofAttempt() },
     isFrequent: true,
   },
   'notification-accepted': { level: 'trace', text: 'accepted', made: ofNotification() },
@@ -132,6 +132,7 @@ export const logEvents: LogEvents = {
       ...ofAttempt(),
       ...ofFailure(),
       afterMs: ({ afterMs }) => Math.round(afterMs),
+      next_attempt_set_by: ({ cause }) => cause,
     },
     isFrequent: true,
   },
@@ -223,7 +224,11 @@ function always(): boolean {
 }
 
 interface OfNotification {
-  readonly notification: Notification;
+  readonly notification: HttpRequest;
+}
+
+interface OfRequest {
+  readonly request: HttpRequest;
 }
 
 interface OfAttempt {
@@ -234,13 +239,21 @@ interface OfFailure extends OfAttempt {
   readonly facts?: AttemptFacts | undefined;
 }
 
-/** Only what finds the notification again. */
-function ofNotification() {
+/** Only what finds a request again. */
+function namesOf<O>(requestOf: (observation: O) => HttpRequest) {
   return {
-    webhook_id: ({ notification }: OfNotification) => notification.id,
-    backend: ({ notification }: OfNotification) => notification.backend,
-    pool: ({ notification }: OfNotification) => notification.pool,
+    webhook_id: (observation: O) => requestOf(observation).id,
+    backend: (observation: O) => requestOf(observation).backend,
+    pool: (observation: O) => requestOf(observation).pool,
   };
+}
+
+function ofNotification() {
+  return namesOf(({ notification }: OfNotification) => notification);
+}
+
+function ofRequest() {
+  return namesOf(({ request }: OfRequest) => request);
 }
 
 function ofAttempt() {

@@ -137,8 +137,8 @@ export const metricTable: Readonly<Record<string, Metric>> = {
     help: 'Attempts (POSTs), by pool and outcome: the class of the HTTP status, or why there was none.',
     labels: { pool, outcome: anyOf(outcomes) },
     on: {
-      'attempt-made': ({ notification, attempt }) => ({
-        pool: notification.pool,
+      'attempt-made': ({ request, attempt }) => ({
+        pool: request.pool,
         outcome: attempt.outcome,
       }),
     },

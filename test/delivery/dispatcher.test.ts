@@ -115,7 +115,7 @@ describe('the dispatcher', () => {
     });
     const lane = await openLane(receiver.url);
     await lane.put(from('alice'));
-    expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 77_000 });
+    expect(await lane.seen('notification-retried')).toMatchObject({ afterMs: 77_000, cause: 'retry-after' });
   });
 
   it('gives up at once what the receiver rejects', async () => {

@@ -20,32 +20,32 @@ function delivery(attempts = 0, acceptedAtMs = nowMs): Delivery {
   return { notification: anyNotification({ acceptedAtMs }), attempts, ageMs: nowMs - acceptedAtMs };
 }
 
-function answer(status: number, retryAfter?: string): Attempt {
+function response(status: number, retryAfter?: string): Attempt {
   const outcome = ['other', '2xx', '3xx', '4xx', '5xx'][Math.floor(status / 100) - 1] ?? 'other';
   const attempt = { outcome: outcome as Outcome, status, durationSeconds: 0.1 };
   return retryAfter === undefined ? attempt : { ...attempt, retryAfter };
 }
 
-const noAnswer = (outcome: Outcome): Attempt => ({ outcome, errorCode: 'ECODE', durationSeconds: 0.1 });
+const noResponse = (outcome: Outcome): Attempt => ({ outcome, errorCode: 'ECODE', durationSeconds: 0.1 });
 
 function waitAfter(attempt: Attempt, { attempts = 0, random = 0 } = {}): number {
-  const verdict = judge(policy, delivery(attempts), attempt, { nowMs, random: () => random });
+  const verdict = judge(policy, delivery(attempts), attempt, { nowMs, chance: random });
   expect(verdict.kind).toBe('retry');
   return verdict.kind === 'retry' ? verdict.afterMs : Number.NaN;
 }
 
 describe('the verdict on an attempt', () => {
   const kindAfter = (attempt: Attempt): string =>
-    judge(policy, delivery(), attempt, { nowMs, random: () => 0 }).kind;
+    judge(policy, delivery(), attempt, { nowMs, chance: 0 }).kind;
 
   it.each([200, 201, 202, 204, 206, 299])('is "delivered" for status %i', (status) => {
-    expect(kindAfter(answer(status))).toBe('delivered');
+    expect(kindAfter(response(status))).toBe('delivered');
   });
 
   it.each([401, 403, 404, 408, 425, 429, 500, 502, 503, 504, 505, 507, 511, 599])(
     'is "retry" for status %i',
     (status) => {
-      expect(kindAfter(answer(status))).toBe('retry');
+      expect(kindAfter(response(status))).toBe('retry');
     },
   );
 
@@ -53,32 +53,32 @@ describe('the verdict on an attempt', () => {
     101, 199, 300, 301, 302, 303, 304, 307, 308, 400, 402, 405, 409, 410, 413, 422, 424, 426, 428, 451, 499,
     501, 600, 999,
   ])('is "dead" at once, as rejected, for status %i', (status) => {
-    const verdict = judge(policy, delivery(), answer(status), { nowMs, random: () => 0 });
+    const verdict = judge(policy, delivery(), response(status), { nowMs, chance: 0 });
     expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
   });
 
   it.each(['timeout', 'refused', 'reset', 'dns', 'tls', 'other'] as const)(
-    'is "retry" if there was no answer (%s)',
+    'is "retry" if there was no response (%s)',
     (outcome) => {
-      expect(kindAfter(noAnswer(outcome))).toBe('retry');
+      expect(kindAfter(noResponse(outcome))).toBe('retry');
     },
   );
 
   it('is "delivered" for a 2xx however old the notification is', () => {
     const old = delivery(9, nowMs - 2 * policy.maxAgeMs);
-    expect(judge(policy, old, answer(200), { nowMs, random: () => 0 })).toEqual({ kind: 'delivered' });
+    expect(judge(policy, old, response(200), { nowMs, chance: 0 })).toEqual({ kind: 'delivered' });
   });
 
   it('is "dead" as rejected, not as expired, for a final status at the end of its age', () => {
     const old = delivery(9, nowMs - 2 * policy.maxAgeMs);
-    const verdict = judge(policy, old, answer(410), { nowMs, random: () => 0 });
+    const verdict = judge(policy, old, response(410), { nowMs, chance: 0 });
     expect(verdict).toEqual({ kind: 'dead', reason: 'rejected' });
   });
 });
 
 describe('the statuses that a policy lists', () => {
   const kindWith = (statuses: RetryPolicy['statuses'], status: number): string =>
-    judge({ ...policy, statuses }, delivery(), answer(status), { nowMs, random: () => 0 }).kind;
+    judge({ ...policy, statuses }, delivery(), response(status), { nowMs, chance: 0 }).kind;
 
   it.each<[RetryPolicy['statuses'], number, string]>([
     [[], 503, 'dead'],
@@ -117,8 +117,8 @@ describe('the wait before the next attempt', () => {
   ])(
     'is between half of the doubled delay and all of it: $least to $most ms after $attempts more',
     ({ attempts, least, most }) => {
-      expect(waitAfter(answer(503), { attempts, random: 0 })).toBe(least);
-      const longest = waitAfter(answer(503), { attempts, random: nearlyOne });
+      expect(waitAfter(response(503), { attempts, random: 0 })).toBe(least);
+      const longest = waitAfter(response(503), { attempts, random: nearlyOne });
       expect(longest).toBeGreaterThan(most * 0.999);
       expect(longest).toBeLessThanOrEqual(most);
     },
@@ -126,13 +126,13 @@ describe('the wait before the next attempt', () => {
 
   it('is at most max_delay, even if first_delay is longer', () => {
     const odd: RetryPolicy = { ...policy, firstDelayMs: 5000, maxDelayMs: 100 };
-    const verdict = judge(odd, delivery(), answer(503), { nowMs, random: () => nearlyOne });
+    const verdict = judge(odd, delivery(), response(503), { nowMs, chance: nearlyOne });
     expect(verdict.kind === 'retry' && verdict.afterMs).toBeLessThanOrEqual(100);
   });
 });
 
 describe('Retry-After', () => {
-  const backOff = waitAfter(answer(503));
+  const backOff = waitAfter(response(503));
 
   it.each([
     { says: '7', waitsMs: 7000 },
@@ -142,8 +142,8 @@ describe('Retry-After', () => {
     { says: 'Monday, 23-Nov-26 12:02:00 GMT', waitsMs: 120_000 },
     { says: 'Mon Nov 23 12:02:00 2026', waitsMs: 120_000 },
   ])('is honoured: $says', ({ says, waitsMs }) => {
-    expect(waitAfter(answer(503, says))).toBe(waitsMs);
-    expect(waitAfter(answer(429, says), { attempts: 9, random: nearlyOne })).toBe(waitsMs);
+    expect(waitAfter(response(503, says))).toBe(waitsMs);
+    expect(waitAfter(response(429, says), { attempts: 9, random: nearlyOne })).toBe(waitsMs);
   });
 
   it.each([
@@ -153,7 +153,7 @@ describe('Retry-After', () => {
     'Tue, 24 Nov 2026 11:00:00 GMT',
     'Fri, 31 Dec 9999 23:59:59 GMT',
   ])('"%s" is cut down to max_delay times six', (says) => {
-    expect(waitAfter(answer(503, says))).toBe(capMs);
+    expect(waitAfter(response(503, says))).toBe(capMs);
   });
 
   it.each([
@@ -174,7 +174,7 @@ describe('Retry-After', () => {
     'Thu, 01 Jan 1970 00:00:00 GMT',
     'Mon, 99 Foo 2026 12:02:00 GMT',
   ])('"%s" says nothing: back-off', (says) => {
-    expect(waitAfter(answer(503, says))).toBe(backOff);
+    expect(waitAfter(response(503, says))).toBe(backOff);
   });
 
   it('means the same moment in every time zone', () => {
@@ -182,8 +182,8 @@ describe('Retry-After', () => {
     try {
       for (const zone of ['UTC', 'Asia/Tokyo', 'America/New_York']) {
         process.env['TZ'] = zone;
-        expect(waitAfter(answer(503, 'Mon Nov 23 12:02:00 2026')), zone).toBe(120_000);
-        expect(waitAfter(answer(503, 'Mon, 23 Nov 2026 12:02:00 GMT')), zone).toBe(120_000);
+        expect(waitAfter(response(503, 'Mon Nov 23 12:02:00 2026')), zone).toBe(120_000);
+        expect(waitAfter(response(503, 'Mon, 23 Nov 2026 12:02:00 GMT')), zone).toBe(120_000);
       }
     } finally {
       if (before === undefined) delete process.env['TZ'];
@@ -192,21 +192,46 @@ describe('Retry-After', () => {
   });
 
   it('does not revive what the receiver has rejected for good', () => {
-    expect(judge(policy, delivery(), answer(410, '7'), { nowMs, random: () => 0 }).kind).toBe('dead');
+    expect(judge(policy, delivery(), response(410, '7'), { nowMs, chance: 0 }).kind).toBe('dead');
+  });
+});
+
+describe('what set the wait', () => {
+  const causeOf = (attempt: Attempt, ageMs = 0): string | undefined => {
+    const verdict = judge(policy, delivery(0, nowMs - ageMs), attempt, { nowMs, chance: 0 });
+    return verdict.kind === 'retry' ? verdict.cause : verdict.kind;
+  };
+
+  it.each<[string, Attempt]>([
+    ['retry-after', response(503, '7')],
+    ['retry-after', response(500, '7')],
+    ['retry-after', response(429, 'Mon, 23 Nov 2026 12:02:00 GMT')],
+    ['retry-after', response(503, '999999999')],
+    ['back-off', response(503)],
+    ['back-off', response(503, 'soon')],
+    ['back-off', response(503, '0')],
+    ['back-off', noResponse('timeout')],
+  ])('is said: %s for %j', (cause, attempt) => {
+    expect(causeOf(attempt)).toBe(cause);
+  });
+
+  it('is still the cause where max_age ends the wait earlier', () => {
+    expect(causeOf(response(503, '3600'), policy.maxAgeMs - 1)).toBe('retry-after');
+    expect(causeOf(response(503), policy.maxAgeMs - 1)).toBe('back-off');
   });
 });
 
 describe('expiry', () => {
-  const verdictAt = (ageMs: number, attempt = answer(503)) =>
-    judge(policy, delivery(3, nowMs - ageMs), attempt, { nowMs, random: () => 0 });
+  const verdictAt = (ageMs: number, attempt = response(503)) =>
+    judge(policy, delivery(3, nowMs - ageMs), attempt, { nowMs, chance: 0 });
 
   it('comes exactly when max_age is reached', () => {
-    expect(verdictAt(policy.maxAgeMs - 1)).toEqual({ kind: 'retry', afterMs: 1 });
+    expect(verdictAt(policy.maxAgeMs - 1)).toEqual({ kind: 'retry', afterMs: 1, cause: 'back-off' });
     expect(verdictAt(policy.maxAgeMs)).toEqual({ kind: 'dead', reason: 'expired' });
   });
 
   it('lets the last attempt be made at its end, whatever Retry-After says', () => {
-    expect(verdictAt(policy.maxAgeMs - 60_000, answer(503, '3600'))).toMatchObject({
+    expect(verdictAt(policy.maxAgeMs - 60_000, response(503, '3600'))).toMatchObject({
       kind: 'retry',
       afterMs: 60_000,
     });
@@ -214,7 +239,7 @@ describe('expiry', () => {
 
   it('lets max_age 0 mean one attempt', () => {
     const once = { ...policy, maxAgeMs: 0 };
-    expect(judge(once, delivery(), noAnswer('refused'), { nowMs, random: () => 0 })).toEqual({
+    expect(judge(once, delivery(), noResponse('refused'), { nowMs, chance: 0 })).toEqual({
       kind: 'dead',
       reason: 'expired',
     });
@@ -223,25 +248,25 @@ describe('expiry', () => {
 
 describe("a receiver's Retry-After", () => {
   const restAfter = (attempt: Attempt, ageMs = 0): number | undefined => {
-    const verdict = judge(policy, delivery(0, nowMs - ageMs), attempt, { nowMs, random: () => 0 });
+    const verdict = judge(policy, delivery(0, nowMs - ageMs), attempt, { nowMs, chance: 0 });
     return verdict.kind === 'delivered' ? undefined : verdict.restMs;
   };
 
   it.each([429, 503])('with status %i is a rest for the whole destination', (status) => {
-    expect(restAfter(answer(status, '7'))).toBe(7000);
-    expect(restAfter(answer(status, 'Mon, 23 Nov 2026 12:00:09 GMT'))).toBe(9000);
-    expect(restAfter(answer(status, '999999999'))).toBe(capMs);
-    expect(restAfter(answer(status, 'soon'))).toBeUndefined();
-    expect(restAfter(answer(status))).toBeUndefined();
+    expect(restAfter(response(status, '7'))).toBe(7000);
+    expect(restAfter(response(status, 'Mon, 23 Nov 2026 12:00:09 GMT'))).toBe(9000);
+    expect(restAfter(response(status, '999999999'))).toBe(capMs);
+    expect(restAfter(response(status, 'soon'))).toBeUndefined();
+    expect(restAfter(response(status))).toBeUndefined();
   });
 
   it('is a rest even where the notification itself has come to its end', () => {
-    expect(restAfter(answer(429, '7'), 2 * policy.maxAgeMs)).toBe(7000);
+    expect(restAfter(response(429, '7'), 2 * policy.maxAgeMs)).toBe(7000);
   });
 
   it.each([408, 425, 500, 502, 504])('with status %i speaks of one notification only', (status) => {
-    expect(waitAfter(answer(status, '7'))).toBe(7000);
-    expect(restAfter(answer(status, '7'))).toBeUndefined();
+    expect(waitAfter(response(status, '7'))).toBe(7000);
+    expect(restAfter(response(status, '7'))).toBeUndefined();
   });
 });
 
@@ -291,9 +316,9 @@ describe('for every policy, receiver and chance', () => {
         anyRandom,
         (anyOne, failure, attempts, ageMs, random) => {
           const { status, retryAfter } = failure;
-          const verdict = judge(anyOne, delivery(attempts, nowMs - ageMs), answer(status, retryAfter), {
+          const verdict = judge(anyOne, delivery(attempts, nowMs - ageMs), response(status, retryAfter), {
             nowMs,
-            random: () => random,
+            chance: random,
           });
           if (ageMs >= anyOne.maxAgeMs) expect(verdict).toMatchObject({ kind: 'dead', reason: 'expired' });
           else {
@@ -307,7 +332,7 @@ describe('for every policy, receiver and chance', () => {
     );
   });
 
-  it('a receiver that never answers well sees the end: one attempt is made at max_age, and it is the last', () => {
+  it('a receiver that never responds well sees the end: one attempt is made at max_age, and it is the last', () => {
     fc.assert(
       fc.property(
         fc.record({
@@ -321,15 +346,15 @@ describe('for every policy, receiver and chance', () => {
         anyRandom,
         (anyOne, { status, retryAfter }, random) => {
           let atMs = nowMs;
-          let verdict = judge(anyOne, delivery(0), answer(status, retryAfter), {
+          let verdict = judge(anyOne, delivery(0), response(status, retryAfter), {
             nowMs: atMs,
-            random: () => random,
+            chance: random,
           });
           for (let attempts = 1; verdict.kind === 'retry' && attempts < 100_000; attempts += 1) {
             atMs += verdict.afterMs;
-            verdict = judge(anyOne, delivery(attempts, 2 * nowMs - atMs), answer(status, retryAfter), {
+            verdict = judge(anyOne, delivery(attempts, 2 * nowMs - atMs), response(status, retryAfter), {
               nowMs: atMs,
-              random: () => random,
+              chance: random,
             });
           }
           expect(verdict).toMatchObject({ kind: 'dead', reason: 'expired' });

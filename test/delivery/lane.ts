@@ -3,7 +3,7 @@ import type { Notification } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import { dispatch } from '../../src/delivery/dispatcher.ts';
+import { type Batch, dispatch } from '../../src/delivery/dispatcher.ts';
 import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
@@ -15,12 +15,13 @@ export interface LaneOptions {
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: ManualClock;
   readonly backends?: readonly string[];
+  readonly batch?: Batch;
 }
 
 /** An outbox, a pool and the dispatcher between them, on a clock that is moved by hand. */
 export async function openLane(
   server: string,
-  { workers = 10, retry = {}, clock = new ManualClock(), backends = ['chats'] }: LaneOptions = {},
+  { workers = 10, retry = {}, clock = new ManualClock(), backends = ['chats'], batch }: LaneOptions = {},
 ) {
   const ledger = new Ledger();
   const observations: Observation[] = [];
@@ -43,7 +44,7 @@ export async function openLane(
     { clock, random: () => 0, observe },
   );
   const ended = dispatch(
-    { outbox, pool, workers, retry: options.retry },
+    { outbox, pool, workers, retry: options.retry, ...(batch && { batch }) },
     { clock, observe, random: () => 0 },
   );
   onTestFinished(async () => {
@@ -52,6 +53,21 @@ export async function openLane(
     await ended;
     expectLedgerBalanced(ledger, outbox.counts());
   });
+  /** Resolves once so many observations of a kind were made, with the first so many of them. */
+  const seenAll = <Kind extends Observation['kind']>(kind: Kind, count: number) => {
+    const isOfKind = (each: Observation): each is Extract<Observation, { kind: Kind }> => each.kind === kind;
+    const seen = new Promise<Extract<Observation, { kind: Kind }>[]>((resolve) => {
+      const watch = (): void => {
+        const found = observations.filter(isOfKind);
+        if (found.length < count) return;
+        watchers.delete(watch);
+        resolve(found.slice(0, count));
+      };
+      watchers.add(watch);
+      watch();
+    });
+    return waitFor(`${count} of ${kind}`, seen, () => observations.slice(-10));
+  };
   return {
     clock,
     ledger,
@@ -61,19 +77,9 @@ export async function openLane(
     put: async (...notifications: readonly Notification[]) => {
       for (const each of notifications) await outbox.put({ ...each, acceptedAtMs: clock.now() });
     },
+    seenAll,
     /** Resolves once so many observations of a kind were made, with the latest of them. */
-    seen: <Kind extends Observation['kind']>(kind: Kind, count = 1) => {
-      const seen = new Promise<Extract<Observation, { kind: Kind }>>((resolve) => {
-        const watch = (): void => {
-          const found = observations.filter((each) => each.kind === kind);
-          if (found.length < count) return;
-          watchers.delete(watch);
-          resolve(found[count - 1] as Extract<Observation, { kind: Kind }>);
-        };
-        watchers.add(watch);
-        watch();
-      });
-      return waitFor(`${count} of ${kind}`, seen, () => observations.slice(-10));
-    },
+    seen: async <Kind extends Observation['kind']>(kind: Kind, count = 1) =>
+      (await seenAll(kind, count)).at(-1)!,
   };
 }

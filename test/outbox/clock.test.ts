@@ -52,7 +52,7 @@ async function put({ outbox, clock }: Run, id: string): Promise<void> {
 async function fail({ outbox, clock }: Run): Promise<{ delivery: Delivery; verdict: Verdict }> {
   const delivery = (await leaseOne(outbox))!;
   const attempt = { outcome: '5xx', status: 503, durationSeconds: 0 } as const;
-  const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), random: () => 0 });
+  const verdict = judge(retry, delivery, attempt, { nowMs: clock.now(), chance: 0 });
   await delivery.settle(verdict, attempt);
   return { delivery, verdict };
 }
@@ -73,7 +73,7 @@ describe("while a sidecar runs, the machine's clock", () => {
     expect(ageMs(outbox, { now: () => clock.now() })).toBe(60_000);
     const { delivery, verdict } = await fail(sidecar);
     expect(delivery.ageMs).toBe(60_000);
-    expect(verdict).toEqual({ kind: 'retry', afterMs: 500 });
+    expect(verdict).toEqual({ kind: 'retry', afterMs: 500, cause: 'back-off' });
     const lease = leaseOne(outbox);
     clock.advance(500);
     expect((await lease)?.attempts).toBe(1);

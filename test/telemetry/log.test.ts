@@ -169,7 +169,7 @@ describe('log lines', () => {
       },
     ],
     [
-      { kind: 'notification-retried', notification, attempt, facts, afterMs: 512.3 },
+      { kind: 'notification-retried', notification, attempt, facts, afterMs: 512.3, cause: 'retry-after' },
       {
         event: 'notification-retried',
         level: 'warn',
@@ -182,6 +182,7 @@ describe('log lines', () => {
         attempt: 3,
         age_ms: 90_000,
         afterMs: 512,
+        next_attempt_set_by: 'retry-after',
       },
     ],
     [

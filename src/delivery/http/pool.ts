@@ -1,6 +1,6 @@
 import type Http from 'node:http';
 import type { Clock, Random } from '../../core/clock.ts';
-import type { Attempt, OutgoingRequest } from '../../core/delivery.ts';
+import type { Attempt, HttpRequest } from '../../core/delivery.ts';
 import type { Observe } from '../../core/observation.ts';
 import { type ConnectionOptions, openConnections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
@@ -24,7 +24,7 @@ export interface OutgoingPool {
   /** HOST:PORT of the server; an IPv6 address in brackets. */
   readonly receiver: string;
   /** POSTs a request. Never rejects: whatever server and network do is an attempt. */
-  post(request: OutgoingRequest): Promise<Attempt>;
+  post(request: HttpRequest): Promise<Attempt>;
   /** Ends all connections; what is in flight ends as a `reset`. */
   close(): void;
 }
@@ -36,7 +36,7 @@ export function openPool(options: PoolOptions, { clock, random, observe }: Surro
   const requests = laterRequests(options, connections.kept);
   let isClosed = false;
 
-  const send = async (request: OutgoingRequest, agent?: Http.Agent): Promise<ExchangeResult> => {
+  const send = async (request: HttpRequest, agent?: Http.Agent): Promise<ExchangeResult> => {
     const makeRequest = await requests();
     const result = await exchange(makeRequest(request, agent), request.body, { clock, deadlines });
     observeAttempt(observe, request, result.attempt);
@@ -72,7 +72,7 @@ function laterRequests(options: RequestOptions, agent: Http.Agent): () => Promis
   return () => (loaded ??= load());
 }
 
-function observeAttempt(observe: Observe, request: OutgoingRequest, attempt: Attempt): void {
+function observeAttempt(observe: Observe, request: HttpRequest, attempt: Attempt): void {
   observe({ kind: 'attempt-made', request, attempt });
   if (attempt.wasCut) observe({ kind: 'answer-cut', request, attempt });
 }

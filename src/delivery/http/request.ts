@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import got, { type HttpsOptions, Options } from 'got';
-import type { OutgoingRequest } from '../../core/delivery.ts';
+import type { HttpRequest } from '../../core/delivery.ts';
 
 /** What all requests of an outgoing pool have in common. */
 export interface RequestOptions {
@@ -17,7 +17,7 @@ export interface RequestOptions {
 }
 
 /** Makes a request, whole except for its body; through another agent than the pool's, if one is given. */
-export type MakeRequest = (request: OutgoingRequest, agent?: http.Agent) => http.ClientRequest;
+export type MakeRequest = (request: HttpRequest, agent?: http.Agent) => http.ClientRequest;
 
 /** As much as is read of a response's head; beyond Node's 16 KiB some receivers' cookies would cost the connection. */
 const MOST_HEAD_BYTES = 64 * 1024;
@@ -80,7 +80,7 @@ function defined<T>(options: Record<string, T>): Record<string, T> {
 }
 
 /** Names and values in one row, which Node writes as they stand; a header object it would copy and look through twice. */
-function headersOf({ id, headers, body }: OutgoingRequest, defaults: Target['headers']): string[] {
+function headersOf({ id, headers, body }: HttpRequest, defaults: Target['headers']): string[] {
   const row: string[] = [];
   for (const name in defaults) if (headers[name] === undefined) row.push(name, defaults[name]!);
   for (const name in headers) row.push(name, headers[name]!);
