@@ -42,8 +42,15 @@ export interface OutgoingStream {
   send(stanza: Stanza): boolean;
 }
 
+/** What service discovery says of the component because of a tap (XEP-0030, 3). */
+export interface Disco {
+  readonly identities?: readonly { readonly category: string; readonly type: string }[];
+  readonly features?: readonly string[];
+}
+
 /** A kind of envelope in which servers hand stanzas to a component. None of its functions may wait. */
 export interface Tap {
+  readonly disco?: Disco;
   /** Reads a message or a presence. */
   read(stanza: Stanza, receivedAtMs: number): TapResult;
   /**

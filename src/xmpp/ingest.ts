@@ -4,6 +4,7 @@ import type { Stanza } from '../core/event.ts';
 import type { Observe } from '../core/observation.ts';
 import {
   type Acceptance,
+  type Disco,
   type EventSink,
   type OutgoingStream,
   REFUSED,
@@ -44,6 +45,7 @@ type Sink = Pick<EventSink, 'hasRoom'> & {
 
 /** Makes of each received stanza either an event or a counted discard: stanzas = events + discarded. */
 export class Ingest implements SessionHandlers {
+  readonly disco: readonly Disco[];
   readonly #sink: Sink;
   readonly #clock: Clock;
   readonly #observe: Observe;
@@ -58,6 +60,7 @@ export class Ingest implements SessionHandlers {
     this.#observe = observe;
     this.#taps = options.taps.map((name) => ({ name, tap: taps[name](tapOptions) }));
     this.#iqReaders = this.#taps.filter((named): named is IqReader => named.tap.readIq !== undefined);
+    this.disco = this.#taps.flatMap(({ tap }) => tap.disco ?? []);
     this.#noteUnasked = watchUnaskedTaps(options.taps, tapOptions, observe);
   }
 

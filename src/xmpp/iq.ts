@@ -1,5 +1,6 @@
 import xml from '@xmpp/xml';
 import type { Stanza } from '../core/event.ts';
+import type { Disco } from '../core/tap.ts';
 import type { ComponentStream } from './library.ts';
 
 const NAME = 'xmpp-event-pusher';
@@ -7,9 +8,11 @@ const DISCO_INFO = 'http://jabber.org/protocol/disco#info';
 const STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
 /** What a reply may need to know. */
-interface ReplyContext {
+export interface ReplyContext {
   /** Of this program. */
   readonly version: string;
+  /** What service discovery says of us beside the table. */
+  readonly disco: readonly Disco[];
 }
 
 interface IqHandler {
@@ -34,13 +37,17 @@ const iqHandlers: Readonly<Record<string, IqHandler>> = {
 };
 
 /** XEP-0030, 3. */
-function describeUs(query: Stanza): Stanza {
+function describeUs(query: Stanza, { disco }: ReplyContext): Stanza {
   if (query.attrs['node'] !== undefined) return errorOf('cancel', 'item-not-found');
+  const identities = disco.flatMap((part) => part.identities ?? []);
+  const features = disco.flatMap((part) => part.features ?? []);
   return xml(
     'query',
     { xmlns: DISCO_INFO },
-    xml('identity', { category: 'component', type: 'generic', name: NAME }),
-    ...Object.keys(iqHandlers).map((feature) => xml('feature', { var: feature })),
+    ...[{ category: 'component', type: 'generic' }, ...identities].map((identity) =>
+      xml('identity', { ...identity, name: NAME }),
+    ),
+    ...[...Object.keys(iqHandlers), ...features].map((feature) => xml('feature', { var: feature })),
   );
 }
 

@@ -1,6 +1,6 @@
 import { refusalOf } from '../core/disconnect-reasons.ts';
 import type { Stanza } from '../core/event.ts';
-import type { OutgoingStream } from '../core/tap.ts';
+import type { Disco, OutgoingStream } from '../core/tap.ts';
 import { sharedLookup } from '../node/lookup.ts';
 import { Connection, type ConnectionTiming, type SessionContext } from './stream/connection.ts';
 import { type Disconnect, seconds, STOPPED } from './stream/disconnect.ts';
@@ -38,6 +38,8 @@ export interface SessionOptions {
 
 /** Who takes what the server sends. What `onStanza` and `onTooLarge` throw is observed as an internal error. */
 export interface SessionHandlers {
+  /** What service discovery says of the component because of them. */
+  readonly disco: readonly Disco[];
   /**
    * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where a
    * stanza belongs. `size` is in bytes (UTF-8, line ends as LF). True: it is an iq, and the handler sends the reply; to
@@ -168,6 +170,7 @@ class ReconnectingSession implements Session {
         firstAddress: this.#failures,
         lookup: this.#lookup,
         domain: this.#domain,
+        disco: this.#handlers.disco,
         readSecret: () => this.#options.readSecret(),
         maxStanzaSize,
         pings: this.#pings,

@@ -50,6 +50,7 @@ export class Subject {
         ...options,
       },
       {
+        disco: inner?.disco ?? [],
         onStanza: (stanza, size) => {
           this.stanzas.push(stanza);
           this.sizes.push(size);

@@ -39,6 +39,7 @@ function openDummy({ parseJid: parse }: TapOptions): Tap {
     return { dir: 'out', packet, from: parse(from ?? ''), to: parse(to ?? ''), onAccepted };
   };
   return {
+    disco: { identities: [{ category: 'pubsub', type: 'push' }], features: ['urn:example:push'] },
     read: (stanza) =>
       found(stanza, (acceptance) => {
         tap.acceptances.push(acceptance);
@@ -146,6 +147,16 @@ describe('a tap that takes iqs', () => {
     expect(tap.replies.map(({ attrs }) => attrs['id'] as string)).toEqual(['enable-1']);
     expect(subject.of('stanza-received').map(({ tap: name }) => name)).toEqual(['dummy', 'direct']);
     expect(subject.of('stanza-discarded').map(({ reason }) => reason)).toEqual(['iq', 'iq']);
+  });
+
+  it('may add to what service discovery says of the component', async () => {
+    const { peer } = await onlineWithTap();
+    peer.write(ping.replace(/<ping .*?\/>/, "<query xmlns='http://jabber.org/protocol/disco#info'/>"));
+    const reply = await peer.sees(/<iq .*?<\/iq>/);
+    expect(reply).toContain('<identity category="component" type="generic" name="xmpp-event-pusher"/>');
+    expect(reply).toContain('<identity category="pubsub" type="push" name="xmpp-event-pusher"/>');
+    expect(reply).toContain('<feature var="urn:xmpp:ping"/>');
+    expect(reply).toContain('<feature var="urn:example:push"/>');
   });
 
   it('is not asked where it is not configured', async () => {

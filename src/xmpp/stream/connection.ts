@@ -3,7 +3,7 @@ import type { Clock, Random } from '../../core/clock.ts';
 import type { Stanza } from '../../core/event.ts';
 import { afterReading } from '../../node/clock.ts';
 import type { FaultPlace, Observe } from '../../core/observation.ts';
-import type { OutgoingStream } from '../../core/tap.ts';
+import type { Disco, OutgoingStream } from '../../core/tap.ts';
 import { isAddressOf, replyToIqs } from '../iq.ts';
 import { ComponentStream } from '../library.ts';
 import type { XmlError } from '../xml/text.ts';
@@ -40,6 +40,8 @@ export interface ConnectionOptions {
   readonly firstAddress: number;
   readonly lookup: LookupFunction;
   readonly domain: string;
+  /** What service discovery says of us beside the table of iqs. */
+  readonly disco: readonly Disco[];
   readSecret(): Promise<string>;
   /** Bytes. */
   readonly maxStanzaSize: number;
@@ -93,10 +95,10 @@ export class Connection implements OutgoingStream {
     this.#options = options;
     this.#events = events;
     this.#context = context;
-    const { endpoint, domain, pings, timing } = options;
+    const { endpoint, domain, disco, pings, timing } = options;
     const { clock, version } = context;
     this.#stream = this.#openStream();
-    this.#replyTo = replyToIqs(this.#stream, { domain, version });
+    this.#replyTo = replyToIqs(this.#stream, { domain, version, disco });
     this.#liveness = new Liveness(pings, timing, clock, {
       send: (text) => this.#writer.write(text),
       onDead: (disconnect) => this.#giveUp(disconnect),
