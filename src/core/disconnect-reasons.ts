@@ -1,7 +1,8 @@
 /**
- * The table of reasons why a connection to the XMPP server, or a try to make one, ended: the only source of these codes.
- * One with a `refusal` means that the server does not want us, and that the same try ends the same way until somebody
- * changes something: the text says what to look at.
+ * The table of reasons why a connection to the XMPP server, or a try to connect, ended: the only source of these codes.
+ * A reason with a `refusal` means that the server does not want us. The same try ends the same way until an operator
+ * changes something: the text says what to look at. The conditions of stream errors (RFC 6120, 4.9.3) with a refusal
+ * are codes by themselves.
  */
 const table = {
   stopped: {},

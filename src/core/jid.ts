@@ -28,11 +28,11 @@ export class Jid {
 }
 
 /**
- * Takes a JID apart (RFC 7622, section 3.2) and prepares its parts (nodeprep, nameprep, resourceprep). Never throws: a
- * part of which preparation fails or leaves nothing is used as it came, a local part or domain in lower case, and
- * `onPreparationFailure` is called once for each. A part that is missing is '' and no failure. XEP-0106 escapes
- * (`\20`) stay as they are. That servers refuse parts of more than 1023 bytes is not repeated here; only preparation
- * has a limit (see `nodeprep`).
+ * Takes a JID apart (RFC 7622, section 3.2) and prepares its parts (nodeprep, nameprep, resourceprep). Never throws. If
+ * preparation of a part fails or leaves nothing, the part is used as it came, a local part or domain in lower case;
+ * `onPreparationFailure` is called once for each such part. A part that is missing is '' and no failure. XEP-0106
+ * escapes (`\20`) stay as they are. That servers refuse parts of more than 1023 bytes is not repeated here; only
+ * preparation has a limit (see `nodeprep`).
  */
 export function parseJid(text: string, onPreparationFailure: () => void): Jid {
   const slash = text.indexOf('/');
@@ -52,7 +52,7 @@ export function parseJid(text: string, onPreparationFailure: () => void): Jid {
  */
 export function prepareDomain(text: string, onPreparationFailure: () => void): string {
   const prepared = nameprep(text);
-  // NFKC can make an @ or a / (of U+FF20, U+2100, ...), with which the JID would read as somebody else's.
+  // NFKC can make an @ or a / (of U+FF20, U+2100, ...), with which the JID would read as another user's.
   if (isUsable(prepared, text) && (prepared === text || !/[@/]/.test(prepared))) return prepared;
   onPreparationFailure();
   return text.toLowerCase();

@@ -4,11 +4,11 @@ import type { Jid } from './jid.ts';
 
 /**
  * What became of an event. `safe`: every notification that a backend wanted is as safe as its outbox promises (on disk
- * for lmdb), and so is an event that no backend wanted. `refused`: at least one could not be taken.
+ * for lmdb); an event that no backend wanted is safe, too. `refused`: at least one notification could not be taken.
  */
 export type Acceptance = 'safe' | 'refused';
 
-/** Shared by all events of which this is known at once: an unwanted stanza, which most are, costs no promise. */
+/** Shared by all events whose fate is known at once: most stanzas are unwanted, and these cost no promise. */
 export const SAFE: Promise<Acceptance> = Promise.resolve('safe');
 export const REFUSED: Promise<Acceptance> = Promise.resolve('refused');
 
@@ -36,8 +36,8 @@ export type TapResult = TappedStanza | DiscardReason | undefined;
 /** The way back to the XMPP server, from the handshake until the stream ends. */
 export interface OutgoingStream {
   /**
-   * Sends a stanza. False: it was not sent, because the stream has ended, its `from` is not ours (without one it is the
-   * component's domain), it is longer than 65,536 characters, or 1 MiB waits for a server that does not read.
+   * Sends a stanza; without `from` its sender is the component's domain. False: it was not sent, because the stream has
+   * ended, its `from` has another domain, it is longer than 65,536 characters, or 1 MiB waits for the server to read.
    */
   send(stanza: Stanza): boolean;
 }
@@ -54,7 +54,7 @@ export interface Tap {
   /** Reads a message or a presence. */
   read(stanza: Stanza, receivedAtMs: number): TapResult;
   /**
-   * Reads an iq of any type. A tap that takes one of type get or set (gives anything but undefined) sends the reply
+   * Reads an iq of any type. A tap that takes an iq of type get or set (gives anything except undefined) sends the reply
    * itself (RFC 6120, 8.2.3). Without this function the tap takes no iq.
    */
   readIq?(iq: Stanza, receivedAtMs: number): TapResult;

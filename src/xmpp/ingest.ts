@@ -146,7 +146,7 @@ export class Ingest implements SessionHandlers {
   }
 }
 
-/** Tells once of each domain whose copies are not believed: most likely it is missing in trusted_domains, or misspelt. */
+/** Tells once of each domain whose copies are not believed: most likely trusted_domains lacks or misspells it. */
 function nameOnce(observe: Observe): TapOptions['onUntrustedCopy'] {
   const named = new Set<string>();
   return (domain) => {
@@ -157,9 +157,9 @@ function nameOnce(observe: Observe): TapOptions['onUntrustedCopy'] {
 }
 
 /**
- * Tells once of each tap that is not configured, or comes after `direct`, when a trusted server hands over a copy for it:
- * such copies become messages to the component, or untrusted, and nobody would know why. To be given what `direct` or no
- * tap takes.
+ * Tells once of each tap that is not configured, or comes after `direct`, when a trusted server hands over a copy for
+ * it. Such copies become messages to the component, or untrusted, and no operator would know why. Gives the function
+ * that takes each stanza that `direct` or no tap has taken.
  */
 function watchUnaskedTaps(
   configured: readonly TapName[],

@@ -23,8 +23,8 @@ interface IqHandler {
 }
 
 /**
- * The table of iqs of type get to which the component replies, by the namespace of their child, which is a feature in
- * service discovery as well: a new one is one row here.
+ * The table of iqs of type get to which the component replies, by the namespace of their child. A new iq is one row
+ * here. Service discovery lists each namespace as a feature.
  */
 const iqHandlers: Readonly<Record<string, IqHandler>> = {
   [DISCO_INFO]: { child: 'query', reply: describeUs },
@@ -74,7 +74,11 @@ export function replyTo(iq: Stanza, child?: Stanza): Stanza {
   return xml('iq', { id, to: from, from: to, type }, ...(child === undefined ? [] : [child]));
 }
 
-/** @param type `cancel`, `wait`, `modify` or `auth` (RFC 6120, 8.3.2); `condition` is one of its section 8.3.3. */
+/**
+ * The child of an error reply.
+ * @param type `cancel`, `wait`, `modify` or `auth` (RFC 6120, 8.3.2).
+ * @param condition For example `item-not-found` (RFC 6120, 8.3.3).
+ */
 export function errorOf(type: string, condition: string): Stanza {
   return xml('error', { type }, xml(condition, { xmlns: STANZA_ERRORS }));
 }
@@ -85,7 +89,7 @@ function isReplyPossible({ attrs }: Stanza, domain: string): boolean {
   return Boolean(id) && Boolean(from) && isAddressOf(domain, to ?? domain);
 }
 
-/** Whether the address is the domain itself, or one at it. */
+/** Whether the address has this domain, which is in lower case. */
 export function isAddressOf(domain: string, address: string): boolean {
   const [bare = ''] = address.split('/', 1);
   return bare.slice(bare.indexOf('@') + 1).toLowerCase() === domain;

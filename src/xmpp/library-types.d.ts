@@ -10,7 +10,7 @@ declare module '@xmpp/component' {
     timeout: number;
     socket: Socket | null;
     parser: { write(chunk: string): void } | null;
-    /** Made anew for each stream. */
+    /** The library makes an object of it for each stream. */
     Parser: new () => EventEmitter & { write(chunk: string): void };
     readonly reconnect: { stop(): void };
     readonly iqCallee: {

@@ -101,12 +101,12 @@ export class ComponentStream {
     this.#component.iqCallee.get(namespace, name, ({ element }) => handler(element));
   }
 
-  /** Gives an iq to its handler; to one of type get or set for which there is none, it replies with an error. */
+  /** Gives an iq to its handler. One of type get or set without a handler gets an error as reply. */
   takeIq(iq: Stanza): void {
     try {
       this.#routeIq(iq);
     } catch {
-      // Its `from` is no JID, so there is nobody to reply to.
+      // Its `from` is no JID, so no reply is possible.
     }
   }
 

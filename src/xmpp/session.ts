@@ -54,7 +54,10 @@ export interface SessionHandlers {
   onStreamEnd(): void;
 }
 
-/** A component's session with its server (XEP-0114). It has no acknowledgements: what is under way when the connection breaks is lost. */
+/**
+ * A component's session with its server (XEP-0114). It has no acknowledgements: what is under way when the connection
+ * breaks is lost.
+ */
 export interface Session {
   /** True while authenticated. */
   readonly connected: boolean;
@@ -94,11 +97,11 @@ class ReconnectingSession implements Session {
   #cancelRetry: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #onStopped: (() => void) | undefined;
-  /** Why the last connection ended, and when the next one begins; undefined at first and once online. */
+  /** Why the last connection ended, and when the next try begins; undefined at first and once online. */
   #last: { readonly disconnect: Disconnect; readonly retryAtMs: number } | undefined;
   /** Whether the last failure was a repeat. */
   #isRepeat = false;
-  /** Tries that did not get us in: the next one begins with the host's next address. */
+  /** Tries that failed before the handshake was over: the next try begins with the host's next address. */
   #failures = 0;
   #hasSecond = false;
 

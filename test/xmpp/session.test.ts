@@ -141,7 +141,9 @@ describe('malformed input', () => {
     await scene.peer.ended;
     scene.peer.end();
     const { reason } = await expectRecovery(scene);
-    expect(reason).toBe('the server sent what is no XMPP stream: end tag that does not match its start tag');
+    expect(reason).toBe(
+      'the server sent something that is not an XMPP stream: end tag that does not match its start tag',
+    );
     expect(scene.subject.of('internal-error')).toEqual([]);
   });
 
@@ -210,7 +212,7 @@ describe('malformed input', () => {
     peer.end();
     const { reason } = await subject.offline();
     expect(reason).toBe(
-      `the server sent what is no XMPP stream: text outside a stanza; is ${server.service} its port for components?`,
+      `the server sent something that is not an XMPP stream: text outside a stanza; is ${server.service} its port for components?`,
     );
   });
 });
@@ -326,7 +328,7 @@ describe('a server that falls silent', () => {
       const offline = await subject.offline(times);
       expect(offline).toMatchObject({
         code: 'handshake-timeout',
-        reason: `${server.service} took the connection but did not finish the handshake within 10 s`,
+        reason: `${server.service} accepted the connection but did not finish the handshake within 10 s`,
       });
       subject.clock.advance(offline.retryInMs ?? 0);
     }

@@ -52,7 +52,7 @@ export interface ConnectionOptions {
 export interface ConnectionEvents {
   /** The handshake has succeeded. */
   online(stream: OutgoingStream): void;
-  /** A message, presence or iq, or something else that stands where one belongs. True: an iq that gets its reply elsewhere. */
+  /** A message, presence or iq, or what else stands in its place. True: an iq to which the taker sends the reply. */
   stanza(stanza: Stanza, bytes: number): boolean;
   tooLarge(): void;
   /** Another component of the same domain has sent a liveness ping. */
@@ -247,7 +247,7 @@ export class Connection implements OutgoingStream {
   }
 }
 
-/** A stanza with a prefix is the same one without: its namespace is what the stream has anyway. */
+/** Drops the prefix of a stanza whose namespace is that of the stream. */
 function dropPrefix(element: Stanza): void {
   if (element.name.includes(':') && element.getNS() === ACCEPT) element.name = element.getName();
 }

@@ -18,7 +18,7 @@ export const STOPPED: Disconnect = { code: 'stopped', reason: 'stopped' };
 /** Characters of a server's own text that are shown. */
 const LONGEST_TEXT = 200;
 
-/** After an element `<stream:error/>` (RFC 6120, 4.9): its condition is the code, if it is one of a refusal or a shutdown. */
+/** After an element `<stream:error/>` (RFC 6120, 4.9). Its condition is the code if that is a refusal or a shutdown. */
 export function afterStreamError(error: Stanza): Disconnect {
   const [first] = error.getChildElements();
   const condition = first?.getName() ?? 'no condition';
@@ -33,7 +33,10 @@ export function afterStreamError(error: Stanza): Disconnect {
 /** After input that is no XMPP stream; `online`: it came after the handshake. */
 export function afterXmlError(error: XmlError, service: string, online: boolean): Disconnect {
   const advice = online ? '' : `; is ${service} its port for components?`;
-  return { code: 'malformed', reason: `the server sent what is no XMPP stream: ${error.message}${advice}` };
+  return {
+    code: 'malformed',
+    reason: `the server sent something that is not an XMPP stream: ${error.message}${advice}`,
+  };
 }
 
 /** Who connects to a port whose streams are in this namespace (RFC 6120, 4.8.2). */
@@ -58,10 +61,10 @@ export function explainedByPort(
 const SOCKET_ADVICE = new Map([
   ['ECONNREFUSED', 'is the server running, and is this its port for components?'],
   ['ENOTFOUND', 'check the host name in component.service'],
-  ['EAI_AGAIN', 'the name service does not answer'],
-  ['ETIMEDOUT', 'check the network between here and there'],
-  ['EHOSTUNREACH', 'check the network between here and there'],
-  ['ENETUNREACH', 'check the network between here and there'],
+  ['EAI_AGAIN', 'the name service does not respond'],
+  ['ETIMEDOUT', 'check the network between the sidecar and the server'],
+  ['EHOSTUNREACH', 'check the network between the sidecar and the server'],
+  ['ENETUNREACH', 'check the network between the sidecar and the server'],
 ]);
 
 const TLS_ADVICE = new Map([
@@ -100,8 +103,8 @@ function tlsAdviceOn(code: string): string | undefined {
 /** After a handshake that was not finished in time; `connected`: the socket was. */
 export function afterTimeout(service: string, limitMs: number, connected: boolean): Disconnect {
   const how = connected
-    ? 'took the connection but did not finish the handshake'
-    : 'did not take the connection';
+    ? 'accepted the connection but did not finish the handshake'
+    : 'did not accept the connection';
   return { code: 'handshake-timeout', reason: `${service} ${how} within ${seconds(limitMs)}` };
 }
 

@@ -25,8 +25,8 @@ export interface LivenessEffects {
 const INTERVALS = 2;
 
 /**
- * Where two components share a domain (ejabberd), one ping in four is lost although all is well: the server gives it to
- * the other one, and the reply too. After a ping without a reply so many are sent, so that a healthy pair is not lost.
+ * Where two components share a domain (ejabberd), one ping in four is lost although all is well: the server gives both
+ * ping and reply to the other component. After a ping without a reply so many are sent that a healthy pair goes on.
  */
 const PINGS_IN_DOUBT = 16;
 
@@ -35,8 +35,8 @@ const BUSY_BYTES = 64 * 1024;
 
 /**
  * Notices a connection that is of no use any more although TCP says nothing: the server is silent, or it routes nothing
- * to us. The proof of the latter is a ping (XEP-0199) to our own domain that comes back, or to which the server or another
- * component of our domain replies.
+ * to us. A ping (XEP-0199) to our own domain proves that it does: it comes back, or the server or another component of
+ * our domain replies to it.
  */
 export class Liveness {
   readonly #pings: Pings;
@@ -79,7 +79,7 @@ export class Liveness {
     this.#cancelSilence?.();
   }
 
-  /** Takes an iq if it is one of our pings that comes back, or the reply to one: no stanza that anybody sent us. */
+  /** Takes an iq if it is one of our pings that comes back, or the reply to a ping. No user has sent it. */
   take(iq: Stanza): boolean {
     const number = this.#pings.numberOf(iq);
     const { type } = iq.attrs;
@@ -129,7 +129,7 @@ export class Liveness {
   }
 }
 
-/** The liveness pings (XEP-0199) of one session, over all its connections: numbered after a name that nobody can guess. */
+/** The liveness pings (XEP-0199) of one session, over all its connections: numbered after a name that cannot be guessed. */
 export class Pings {
   readonly #domain: string;
   readonly #prefix: string;

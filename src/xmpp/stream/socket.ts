@@ -34,7 +34,7 @@ export function parseService(service: string): Endpoint {
   };
 }
 
-/** The endpoint as a URL: for logs, without whatever else stood in the configured one. */
+/** The endpoint as a URL for logs: only its scheme, host and port. */
 export function serviceOf({ host, port, secure }: Endpoint): string {
   return `${secure ? 'xmpps' : 'xmpp'}://${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
@@ -49,7 +49,7 @@ const PART_FOR_AN_ADDRESS = 1 / 4;
 export interface ConnectOptions {
   /** The caller gives up after so many milliseconds. */
   readonly limitMs: number;
-  /** The address of the host's name that is tried first, counted from 0 and on from the first one behind the last. */
+  /** Which address of the host is tried first: counted from 0, and behind the last from the first on. */
   readonly firstAddress: number;
   readonly lookup: net.LookupFunction;
 }
@@ -77,7 +77,7 @@ export function openSocket(
   return socket;
 }
 
-/** The same look-up; of the addresses found this one is the first, and those before it are the last. */
+/** The same look-up, whose list of addresses begins with this index; those before it come last. */
 function beginningAt(first: number, lookup: net.LookupFunction): net.LookupFunction {
   return (name, options, callback) =>
     lookup(name, options, (error, found, family) => {
@@ -88,8 +88,8 @@ function beginningAt(first: number, lookup: net.LookupFunction): net.LookupFunct
 }
 
 /**
- * Lets requests of what has come go out before more is read: else one turn of the event loop would take 32 chunks, and
- * after a moment's halt everybody's notifications would wait for the last of 2 MB.
+ * Lets requests of what has come go out before more is read. Otherwise one turn of the event loop would take 32 chunks,
+ * and after a moment's halt all notifications would wait for the last of 2 MB.
  */
 function pauseForATurn(socket: net.Socket): void {
   socket.pause();

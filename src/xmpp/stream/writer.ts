@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { afterReading } from '../../node/clock.ts';
 
-/** Where so much was read in one turn of the event loop, more is waiting. */
+/** If so much was read in one turn of the event loop, more is waiting. */
 const BEHIND_BYTES = 16 * 1024;
 /** The rest of it may take so long to come. */
 const CALM_AFTER_MS = 100;
@@ -46,7 +46,7 @@ export class StreamWriter {
     this.#awaitTurn();
   }
 
-  /** Writes a stanza. False: not this one, which is too long, or comes while too much waits for the server. */
+  /** Writes a stanza. False: it is not written, since it is too long, or too much waits for the server already. */
   writeStanza(text: string): boolean {
     const unsent = this.#socket.writableLength + this.#held.length;
     if (text.length > LONGEST_STANZA || unsent > MOST_UNSENT_BYTES) return false;

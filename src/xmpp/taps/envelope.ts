@@ -8,8 +8,8 @@ const STANZA_NAMES = new Set(['message', 'presence', 'iq']);
 const LONGEST_DOMAIN = 1023;
 
 /**
- * Takes the one stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope.
- * Two envelopes, two stanzas or one outside `jabber:client` are ambiguous, and what is ambiguous is not believed.
+ * Takes the stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope. Two envelopes, two
+ * stanzas or a stanza outside `jabber:client` are ambiguous, and what is ambiguous is not believed.
  */
 function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
   const envelopes = message.getChildElements().filter((child) => child.is('forwarded', NS_FORWARD));
@@ -22,7 +22,7 @@ function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
   return stanza;
 }
 
-/** The stanza in an envelope that a server sent, if that is a trusted one; undefined: it is none, or its sender is none. */
+/** The stanza in an envelope that a trusted server sent; undefined: it is no envelope, or its sender is no server. */
 export function readTrustedCopy(message: Stanza, dir: TappedStanza['dir'], options: TapOptions): TapResult {
   const { from: server } = message.attrs;
   const isTrusted = options.trustedDomains.has(server);
@@ -41,7 +41,7 @@ function isBareDomain(address: string | undefined): boolean {
   return address !== undefined && /^[^@/]+$/.test(address) && Buffer.byteLength(address) <= LONGEST_DOMAIN;
 }
 
-/** Reads the addresses of a copied stanza; one without `to` goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
+/** Reads the addresses of a copied stanza. Without `to` it goes to its sender's own bare JID (RFC 6120, 8.1.1.1). */
 function readCopy(packet: Stanza, dir: TappedStanza['dir'], options: TapOptions): TapResult {
   const { from: rawFrom, to: rawTo } = packet.attrs;
   if (!rawFrom) return 'malformed';

@@ -3,7 +3,7 @@ import { direct } from './direct.ts';
 import { forwarded } from './forwarded.ts';
 import { serviceLog } from './service-log.ts';
 
-/** The table of taps, the only source of their names: a new one is one file and one line here. */
+/** The table of taps, the only source of their names: a new tap is one file and one line here. */
 export const taps = {
   forwarded,
   service_log: serviceLog,

@@ -31,7 +31,7 @@ export function serviceLog(options: TapOptions): Tap {
   };
 }
 
-/** An offline message that is handed out at login bears the recipient's archive id (XEP-0359); a fresh one does not. */
+/** An offline message that is handed out at login bears the recipient's archive id (XEP-0359); a new message does not. */
 function wasArchivedFor(packet: Stanza, recipient: string, options: TapOptions): boolean {
   return packet
     .getChildElements()

@@ -18,16 +18,16 @@ interface ParserEvents {
 }
 
 /**
- * Streaming parser for one XMPP stream (RFC 6120, sections 4 and 11), made for @xmpp/connection's seam `Parser`: emits
- * `start` with the stream header, `element` with each child of it (not kept in its `children`) and the child's size in
- * bytes of UTF-8, and `end` at the header's end tag. `skipped` stands for a child that is larger than `maxStanzaSize`
- * bytes or nested deeper than 256 elements: the stream lives on, and memory stays bounded by `maxStanzaSize` even if
- * such a child never ends; of what is skipped, only tags and their nesting are checked.
+ * Streaming parser for one XMPP stream (RFC 6120, sections 4 and 11), made for the seam `Parser` of library.ts.
+ * It emits `start` with the stream header, and `end` at the header's end tag. Between them it emits `element` with each
+ * child of the header (not kept in its `children`) and the child's size in bytes of UTF-8.
+ * `skipped` stands for a child that is larger than `maxStanzaSize` bytes or nested deeper than 256 elements. The stream
+ * lives on, and memory stays bounded by `maxStanzaSize` even if such a child never ends. In it only tags and their
+ * nesting are checked.
  *
  * The first thing that is not well-formed, or that XMPP forbids (comment, processing instruction, document type
- * declaration), is one `error`; nothing is emitted after it, nor after `end`. Lenient only where a server may hand on
- * what one user wrote, so that no user can end the stream for all: unbound prefixes and `]]>` in text are taken.
- * Listeners must not throw.
+ * declaration), is one `error`; nothing is emitted after it, nor after `end`. Unbound prefixes and `]]>` in text are
+ * taken: a server may hand on what a user wrote, and no user may end the stream for all. Listeners must not throw.
  */
 export class StanzaParser extends EventEmitter<ParserEvents> {
   readonly #maxStanzaSize: number;

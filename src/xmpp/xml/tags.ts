@@ -27,7 +27,7 @@ export interface StartTag {
 /**
  * Reads the start tag whose '<' is just before `from` (XML 1.0, 3.1); undefined if `source` ends before the tag does.
  * Prefixes are not looked up: a server may hand on a user's element without the declaration that stood on the user's
- * own stream, and nobody's prefix shall end ours.
+ * own stream, and no user's prefix may end ours.
  */
 export function readStartTag(source: string, from: number): StartTag | undefined {
   let at = nameEnd(source, from);
@@ -88,12 +88,12 @@ export function endTagName(text: string): string {
   return text.slice(1).trimEnd();
 }
 
-/** What is to be kept of an unfinished tag of which only the name is wanted: its start, and its last character. */
+/** What is kept of an unfinished tag whose name alone is wanted: its start, and its last character. */
 export function shortenTag(tag: string): string {
   return tag.length > LONGEST_SKIPPED_TAG ? tag.slice(0, LONGEST_SKIPPED_NAME + 1) + tag.slice(-1) : tag;
 }
 
-/** Finds the '>' that ends a tag, even one that comes in many chunks: the ones inside quotes do not count. */
+/** Finds the '>' that ends a tag, even if the tag comes in many chunks. A '>' inside quotes does not count. */
 export class TagEndFinder {
   #quote = 0;
 

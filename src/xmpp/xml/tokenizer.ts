@@ -62,13 +62,13 @@ export class Tokenizer {
     this.#place = 'inside';
   }
 
-  /** From here on only the names of tags are told; what is unfinished is forgotten but for the name of a tag. */
+  /** From here on only the names of tags are told; what is unfinished is forgotten except the name of a tag. */
   skip(): void {
     this.#place = 'skipped';
     if (this.#state !== 'tag') this.#pending = '';
   }
 
-  /** From here on tokens are between stanzas; gives the bytes of the one that is over. */
+  /** From here on tokens are between stanzas; gives the bytes of the stanza that is over. */
   leave(): number {
     const bytes = this.unfinishedBytes();
     this.#place = 'between';
@@ -144,7 +144,7 @@ export class Tokenizer {
     this.#handler.endTag(endTagName(tag));
   }
 
-  /** Reads on in a tag that is not all in one chunk, or of which only the name is wanted. */
+  /** Reads on in a tag that is in several chunks, or whose name alone is wanted. */
   #readLongTag(): void {
     const greater = this.#tagEnd.find(this.#source, this.#at);
     const end = greater === -1 ? this.#source.length : greater + 1;
