@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { isSupported } from './commands/node-version.ts';
+import { isSupported } from './commands/node.ts';
 
 const { version, engines } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
@@ -21,7 +21,7 @@ if (process.argv[2] === '--version' || process.argv[2] === '-V') {
 const [command, option, named, ...rest] = process.argv.slice(2);
 if (command === 'healthcheck' && rest.length === 0 && (option === undefined || (option === '-c' && named))) {
   const { healthcheck } = await import('./commands/healthcheck.ts');
-  const file = named ?? (await import('./commands/default-file.ts')).defaultFile(process.env);
+  const file = named ?? (await import('./commands/command.ts')).defaultFile(process.env);
   process.exit(await healthcheck.run({ file, version, options: {}, operands: [] }));
 }
 
@@ -29,7 +29,7 @@ if (command === 'healthcheck' && rest.length === 0 && (option === undefined || (
 const { exit } = process;
 
 if (process.argv[2] === 'run') {
-  const { limitYoungGeneration } = await import('./commands/young-generation.ts');
+  const { limitYoungGeneration } = await import('./commands/node.ts');
   limitYoungGeneration(process);
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Backend } from './backends/backend.ts';
 import { Router } from './backends/router.ts';
-import type { Configuration } from './config/configuration.ts';
-import { secretReader } from './config/secret.ts';
+import type { Configuration } from './config/sections/index.ts';
+import { secretReader } from './config/sections/secret-file.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';

@@ -6,7 +6,7 @@ export const check: Command = {
   options: { json: { summary: 'each problem as one JSON object a line, on stdout' } },
   async run({ file, version, options }) {
     const { prepare } = await import('./prepare.ts');
-    const { printProblems, printProblemsAsJson } = await import('./problems.ts');
+    const { printProblems, printProblemsAsJson } = await import('./configuration.ts');
     const isJson = options['json'] === true;
     const prepared = await prepare({ file, version }, isJson ? printProblemsAsJson : printProblems);
     if (prepared === undefined) return exitCodes.badConfiguration;

@@ -1,5 +1,4 @@
-import { type Command, exitCodes, UsageError } from './command.ts';
-import { defaultFile } from './default-file.ts';
+import { type Command, defaultFile, exitCodes, UsageError } from './command.ts';
 import { commands } from './index.ts';
 
 /** Does what the arguments say; resolves to the exit code of the process. */

@@ -1,6 +1,5 @@
-import { nearest } from '../config/nearest.ts';
-import { type Command, type CommandGroup, exitCodes } from './command.ts';
-import { DEFAULT_FILE } from './default-file.ts';
+import { nearest } from '../schema/nearest.ts';
+import { type Command, type CommandGroup, DEFAULT_FILE, exitCodes } from './command.ts';
 
 const NAME = 'xmpp-event-pusher';
 

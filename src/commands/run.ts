@@ -1,7 +1,6 @@
 import { systemClock } from '../node/clock.ts';
 import { type Command, exitCodes } from './command.ts';
-import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
-import { firstStopSignal } from './stop-signals.ts';
+import { endByForce, type Ending, firstStopSignal, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
 
 /** Taken before there is a callback module, to which it is denied. */
 const { exit } = process;

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import type { Problem, TelemetryConfiguration } from '../config/configuration.ts';
+import type { Problem } from '../config/reader/problems.ts';
+import type { Configuration } from '../config/sections/index.ts';
 import { problemCodes } from '../schema/problem-codes.ts';
 import type { Observation, Observe } from '../core/observation.ts';
 import { labelledPools } from '../delivery/lanes.ts';
@@ -7,10 +8,10 @@ import { type Sidecar, startSidecar } from '../sidecar.ts';
 import { systemClock } from '../node/clock.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { type CommandContext, exitCodes } from './command.ts';
-import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './ending.ts';
-import { type Prepared, prepare } from './prepare.ts';
-import { printProblems } from './problems.ts';
+import { type Loaded, prepare } from './prepare.ts';
+import { printProblems } from './configuration.ts';
 import { serviceManager } from './service-manager.ts';
+import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
 
 /** How often it is looked whether names are still looked up, in milliseconds. */
 const LOOK_AGAIN_MS = 20;
@@ -93,7 +94,7 @@ function problemObservation({ file, line, column, code, message }: Problem): Obs
   return { kind: 'configuration-problem', file, line, column, severity, code, message };
 }
 
-function startingObservation(file: string, { configuration, backends }: Prepared): Observation {
+function startingObservation(file: string, { configuration, backends }: Loaded): Observation {
   const { engine } = configuration.outbox;
   return {
     kind: 'sidecar-starting',
@@ -111,7 +112,7 @@ function startingObservation(file: string, { configuration, backends }: Prepared
 
 /** Starts the sidecar, or says why that is not possible. */
 async function start(
-  { configuration, backends, entered }: Prepared,
+  { configuration, backends, entered }: Loaded,
   { version, log }: { readonly version: string; readonly log: Log },
 ): Promise<Sidecar | undefined> {
   try {
@@ -124,7 +125,7 @@ async function start(
   }
 }
 
-function startFailure(error: NodeJS.ErrnoException, { host, port }: TelemetryConfiguration): string {
+function startFailure(error: NodeJS.ErrnoException, { host, port }: Configuration['telemetry']): string {
   if (error.syscall !== 'listen') return error.message;
   const remedies: Readonly<Record<string, string>> = {
     EADDRINUSE: 'another process listens there: choose another port, or 0 for any free one',

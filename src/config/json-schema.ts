@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { fileSchema } from './schema.ts';
+import { defaultEngine } from '../outbox/engines/index.ts';
+import { fileSchema } from './sections/index.ts';
+import { engineNames } from './sections/outbox.ts';
 
 /** A key of the configuration file. */
 export interface KnownKey {
@@ -14,9 +16,23 @@ type JsonSchema = z.core.JSONSchema.BaseSchema;
 /** Any text with a reference to a variable may stand for a number or one of a few words. */
 const REFERENCE = { type: 'string', pattern: '\\$\\{[A-Za-z_]' } as const;
 
-/** The JSON Schema (draft 7, which all editors know) of the configuration file. */
+/** The JSON Schema (draft 7, which all editors know) of the configuration file. `outbox.options` has the keys of all engines. */
 export function jsonSchema(): JsonSchema {
-  return z.toJSONSchema(fileSchema, {
+  const shown = schemaFor(defaultEngine);
+  const options = (schema: JsonSchema): JsonSchema | undefined => at(at(schema, 'outbox'), 'options');
+  const ofAll = engineNames.map((engine) => options(schemaFor(engine))?.properties);
+  Object.assign(options(shown) ?? {}, {
+    properties: Object.assign({}, ...ofAll, options(shown)?.properties) as JsonSchema['properties'],
+  });
+  return shown;
+}
+
+function at(schema: JsonSchema | undefined, key: string): JsonSchema | undefined {
+  return schema?.properties?.[key] as JsonSchema | undefined;
+}
+
+function schemaFor(engine: string): JsonSchema {
+  return z.toJSONSchema(fileSchema('', { outbox: { engine } }), {
     io: 'input',
     target: 'draft-7',
     override: ({ jsonSchema: schema }) => {

@@ -1,22 +1,34 @@
 import { dirname, resolve } from 'node:path';
-import { findCallbackModule } from './callback-module.ts';
-import { checkContent, checkedComponent } from './check-content.ts';
-import { completeConfiguration, type Surroundings } from './complete.ts';
-import type { Configuration, Position, Problem } from './configuration.ts';
-import { checkConsistency, checkOwnDomain, checkTimeouts, checkTrust } from './consistency.ts';
-import { type Finding, parseSource, positionAt, type Source, unreadableContent } from './document.ts';
-import { type Report, reporter } from './findings.ts';
-import type { ProblemText } from './messages.ts';
-import { problemCodes } from '../schema/problem-codes.ts';
-import { backendsOf, field, textOf } from './raw.ts';
-import { readSecretFile } from './secret.ts';
-import { EncodingError, readTextFile } from './text-file.ts';
-import { type Environment, replaceVariables } from './variables.ts';
+import type { z } from 'zod';
+import { problemCodes, type ProblemText } from '../schema/problem-codes.ts';
+import { field } from '../schema/raw.ts';
+import { checkContent } from './reader/content.ts';
+import {
+  type Finding,
+  parseSource,
+  type Position,
+  positionAt,
+  type Source,
+  unreadableContent,
+} from './reader/document.ts';
+import { type Problem, reporter } from './reader/problems.ts';
+import { EncodingError, readTextFile } from './reader/text-file.ts';
+import { type Environment, replaceVariables } from './reader/variables.ts';
+import { checkSections, type Configuration, fileSchema, sections } from './sections/index.ts';
+import { callbackModulePath } from './sections/mod-event-pusher.ts';
 
-/** Warnings may stand beside a configuration; problems are at least one error, and the warnings. */
-export type Loaded =
-  | { readonly configuration: Configuration; readonly warnings: readonly Problem[] }
-  | { readonly problems: readonly Problem[] };
+/** A configuration that can be used. */
+export interface Good {
+  readonly configuration: Configuration;
+  readonly warnings: readonly Problem[];
+  /** Makes a problem of what is found out about a backend (by its index) when its callback module is loaded. */
+  readonly problemOf: (backend: number, text: ProblemText) => Problem;
+}
+
+/** At least one error, and the warnings. */
+export interface Bad {
+  readonly problems: readonly Problem[];
+}
 
 const START: Position = { line: 1, column: 1 };
 
@@ -24,7 +36,7 @@ const START: Position = { line: 1, column: 1 };
  * Reads a configuration file, its secret file, and the variables that it refers to. Gives either the whole
  * configuration, or every problem that can be known without running anything, in the order of the file.
  */
-export async function loadConfiguration(file: string, environment: Environment): Promise<Loaded> {
+export async function loadConfiguration(file: string, environment: Environment): Promise<Good | Bad> {
   let text: string;
   try {
     ({ text } = await readTextFile(file));
@@ -32,69 +44,78 @@ export async function loadConfiguration(file: string, environment: Environment):
     const message = unreadableMessage(error as NodeJS.ErrnoException);
     return { problems: [problemAt(file, START, { code: 'unreadable-file', message })] };
   }
-  const { configuration, findings } = await examine(text, dirname(resolve(file)), environment);
+  const { source, findings } = parseSource(text);
+  const configuration = await examine(source, findings, folderOf(file), environment);
   const problems = inOrder(findings).map((finding) => problemAt(file, finding.position, finding));
   const hasErrors = problems.some(({ code }) => problemCodes[code].severity === 'error');
-  return configuration === undefined || hasErrors ? { problems } : { configuration, warnings: problems };
+  if (configuration === undefined || hasErrors) return { problems };
+  return {
+    configuration,
+    warnings: problems,
+    problemOf: (backend, found) => problemAt(file, positionAt(source, callbackModulePath(backend)), found),
+  };
 }
 
-/** A problem at a position of a configuration file, for what is found out after loading it. */
-export function problemAt(file: string, { line, column }: Position, { code, message }: ProblemText): Problem {
-  return { file, line, column, code, message };
-}
-
+/** Checks a document; adds what is wrong to `findings`. */
 async function examine(
-  text: string,
+  source: Source,
+  findings: Finding[],
   folder: string,
   environment: Environment,
-): Promise<{ configuration?: Configuration; findings: Finding[] }> {
-  const { source, findings } = parseSource(text);
-  if (!source.isSound) return { findings };
+): Promise<Configuration | undefined> {
+  if (!source.isSound) return undefined;
   const { findings: variableFindings, unresolved, texts } = replaceVariables(source, environment);
-  const problem = unreadableContent(source);
-  if (problem !== undefined) return { findings: [...findings, ...variableFindings, problem] };
   findings.push(...variableFindings);
-  const report = reporter(source, findings, unresolved);
-  const checked = checkContent(source, texts, report);
-  const content: unknown = source.document.toJS();
-  checkConsistency(content, report);
-  const component = checked?.component ?? checkedComponent(content);
-  if (component !== undefined) {
-    checkTrust(component, report);
-    checkOwnDomain(component, report);
-    checkTimeouts(component, report);
+  const problem = unreadableContent(source);
+  if (problem !== undefined) {
+    findings.push(problem);
+    return undefined;
   }
-  const surroundings = await survey(source, content, { folder, report });
-  return checked === undefined
-    ? { findings }
-    : { configuration: completeConfiguration(checked, surroundings), findings };
+  const report = reporter(source, findings, unresolved);
+  const schema = fileSchema(folder, source.document.toJS());
+  const configuration = await checkContent(source, schema, texts, report);
+  checkSections(source.document.toJS(), report);
+  return configuration;
 }
 
-/** Looks at the files that the content names. */
-async function survey(
-  source: Source,
-  content: unknown,
-  { folder, report }: { folder: string; report: Report },
-): Promise<Surroundings> {
-  const secretFile = textOf(field(content, 'component'), 'secret_file');
-  const read = secretFile === undefined ? undefined : await readSecretFile(resolve(folder, secretFile));
-  if (read !== undefined && 'message' in read) report(['component', 'secret_file'], read.code, read.message);
-  const callbackModules: (string | undefined)[] = [];
-  const positions: Position[] = [];
-  for (const [index, backend] of backendsOf(content).entries()) {
-    const path = ['mod_event_pusher', 'backends', index, 'http', 'callback_module'];
-    const name = textOf(backend, 'callback_module');
-    const found = name === undefined ? undefined : await findCallbackModule(name, folder);
-    if (found !== undefined && 'message' in found) report(path, 'unusable-callback-module', found.message);
-    callbackModules.push(found !== undefined && 'fileUrl' in found ? found.fileUrl : undefined);
-    positions.push(positionAt(source, path));
-  }
-  return {
-    folder,
-    secret: read !== undefined && 'secret' in read ? read.secret : undefined,
-    callbackModules,
-    positions,
-  };
+/** The sections that a command may need without the others: an operator's shell need not have the sidecar's secret. */
+type LoneSection = 'outbox' | 'telemetry';
+
+/** Reads one section of a configuration file; if it is not good, every problem of the file. */
+export async function loadSection<Name extends LoneSection>(
+  name: Name,
+  file: string,
+  environment: Environment,
+): Promise<Configuration[Name] | Bad> {
+  const content = await contentOf(file, environment);
+  const schemas: { [Each in LoneSection]: z.ZodType<Configuration[Each]> } = sections(
+    folderOf(file),
+    content,
+  );
+  const checked =
+    content === undefined ? undefined : await schemas[name].safeParseAsync(field(content, name));
+  if (checked?.success === true) return checked.data;
+  const loaded = await loadConfiguration(file, environment);
+  return 'problems' in loaded ? loaded : loaded.configuration[name];
+}
+
+/** The content, with its variables; undefined if it cannot be read as YAML. */
+async function contentOf(file: string, environment: Environment): Promise<unknown> {
+  const read = await readTextFile(file).catch(() => undefined);
+  if (read === undefined) return undefined;
+  const { source, findings } = parseSource(read.text);
+  if (!source.isSound || findings.length > 0) return undefined;
+  // A value whose variable is not set becomes null, which no key of these sections takes.
+  replaceVariables(source, environment);
+  return unreadableContent(source) === undefined ? source.document.toJS() : undefined;
+}
+
+function folderOf(file: string): string {
+  return dirname(resolve(file));
+}
+
+function problemAt(file: string, { line, column }: Position, { code, message }: ProblemText): Problem {
+  return { file, line, column, code, message };
 }
 
 function unreadableMessage(error: NodeJS.ErrnoException): string {

@@ -64,3 +64,10 @@ export type ProblemCode = keyof typeof kinds;
 
 /** Every kind of problem that a configuration can have; the only place where codes are. */
 export const problemCodes: Readonly<Record<ProblemCode, ProblemKind>> = kinds;
+
+/** What is wrong, for programs and in words. */
+export interface ProblemText {
+  readonly code: ProblemCode;
+  /** Follows the path of the key: `must be a whole number`. */
+  readonly message: string;
+}

@@ -106,7 +106,7 @@ describe('a syntax error', () => {
 
 describe('a misspelt callback beside a good one', () => {
   const wrong = (name: string, meant: string): string =>
-    `warning: the callback module of mine exports ${name}, which is no callback: did you mean ${meant}?`;
+    `warning: the callback module of mine exports ${name}, which is not a callback: did you mean ${meant}?`;
   const good = "export const prepareBody = () => '';";
 
   it.each([

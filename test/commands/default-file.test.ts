@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { defaultFile } from '../../src/commands/default-file.ts';
+import { defaultFile } from '../../src/commands/command.ts';
 
 it('the configuration file is that of the system where the working folder has none', () => {
   const system = '/etc/xmpp-event-pusher/event-pusher.yaml';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { limitYoungGeneration, type Restartable } from '../../src/commands/young-generation.ts';
+import { limitYoungGeneration, type Restartable } from '../../src/commands/node.ts';
 import { folderWith, spoilt } from '../config/load-text.ts';
 import { closedPort } from '../support/closed-port.ts';
 import { startCli } from '../support/cli.ts';

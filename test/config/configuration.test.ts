@@ -17,6 +17,7 @@ describe('a small file', () => {
       },
       outgoingPools: [
         {
+          type: 'http',
           scope: 'global',
           tag: 'http_pool',
           workers: 10,
@@ -40,7 +41,6 @@ describe('a small file', () => {
           poolName: 'http_pool',
           path: '',
           options: {},
-          position: { line: 10, column: 7 },
         },
       ],
       callbackTimeoutMs: 5000,
@@ -109,6 +109,7 @@ shutdown_timeout: 0
       },
       outgoingPools: [
         {
+          type: 'http',
           scope: 'host',
           tag: 'chats',
           workers: 50,
@@ -132,7 +133,6 @@ shutdown_timeout: 0
           poolName: 'chats',
           path: '/notifications?a=b',
           options: { threshold: 3, words: ['a', 1, null], deep: { yes: true } },
-          position: { line: 27, column: 7 },
         },
       ],
       callbackTimeoutMs: 100,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
-import { folderWith, good, linesOf, load, problemsOf, spoilt } from './load-text.ts';
+import { folderWith, good, linesOf, load, loadGood, problemsOf, spoilt } from './load-text.ts';
 import { allow } from '../support/limits.ts';
 
 allow('processes');
@@ -167,12 +167,13 @@ describe('a callback module', () => {
     await load(withModule('./alerts.js'), { files: { 'alerts.js': 'throw new Error("it ran");' } });
   });
 
-  it('gives its position, for what is found out when it is loaded; a backend without one gives its own', async () => {
+  it('has a position for what is found out when it is loaded; without a module it is that of the backend', async () => {
     const text = `${withModule('./alerts.js')}    - http: { pool_name: http_pool }\n`;
-    const { backends } = await load(text, { files: { 'alerts.js': '' } });
-    expect(backends.map(({ position }) => position)).toEqual([
-      { line: 12, column: 26 },
-      { line: 13, column: 7 },
+    const { problemOf } = await loadGood(text, { files: { 'alerts.js': '' } });
+    const problem = { code: 'unusable-callback-module', message: 'it threw' } as const;
+    expect([0, 1].map((index) => problemOf(index, problem))).toEqual([
+      { ...problem, file: expect.stringMatching(/event-pusher\.yaml$/), line: 12, column: 26 },
+      { ...problem, file: expect.stringMatching(/event-pusher\.yaml$/), line: 13, column: 7 },
     ]);
   });
 });

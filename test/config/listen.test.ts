@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { plainListen } from '../../src/config/listen.ts';
-import { loadTelemetry } from '../../src/config/load-section.ts';
+import { loadSection } from '../../src/config/load.ts';
 import { folderWith, good } from './load-text.ts';
 
 const telemetry = (lines: string): string => `${good}telemetry:\n${lines}\nlog: { level: info }\n`;
@@ -92,7 +92,7 @@ describe('where a sidecar listens', () => {
         const plain = plainListen(text);
         if (plain === undefined) return;
         await writeFile(file, text);
-        const loaded = await loadTelemetry(file, {});
+        const loaded = await loadSection('telemetry', file, {});
         if ('problems' in loaded) return;
         expect({ host: loaded.host, port: loaded.port }).toEqual(plain);
       }),

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import type { Configuration } from '../../src/config/configuration.ts';
-import { type Loaded, loadConfiguration } from '../../src/config/load.ts';
+import type { Configuration } from '../../src/config/sections/index.ts';
+import { type Bad, type Good, loadConfiguration } from '../../src/config/load.ts';
 import { problemCodes, type Severity } from '../../src/schema/problem-codes.ts';
 
 export interface LoadOptions {
@@ -61,7 +61,7 @@ export async function warningsOf(text: string, options: LoadOptions = {}): Promi
 }
 
 /** What a configuration in this folder has of one severity. */
-export function linesOf(loaded: Loaded, severity: Severity, folder: string): string[] {
+export function linesOf(loaded: Good | Bad, severity: Severity, folder: string): string[] {
   const problems = 'problems' in loaded ? loaded.problems : loaded.warnings;
   return problems
     .filter(({ code }) => problemCodes[code].severity === severity)
@@ -74,13 +74,13 @@ async function loadText(text: string | Buffer, { environment = {}, files = {} }:
 }
 
 /** A configuration that has to be good. */
-export async function load(
-  text: string,
-  { environment = {}, files = {} }: LoadOptions = {},
-): Promise<Configuration> {
-  const folder = await folderWith({ ...files, 'event-pusher.yaml': text });
-  const loaded = await loadConfiguration(join(folder, 'event-pusher.yaml'), environment);
-  expect(loaded).not.toHaveProperty('problems');
-  if ('problems' in loaded) throw new Error('unreachable');
-  return loaded.configuration;
+export async function load(text: string, options: LoadOptions = {}): Promise<Configuration> {
+  return (await loadGood(text, options)).configuration;
+}
+
+/** The same, with its warnings and what finds positions. */
+export async function loadGood(text: string, options: LoadOptions = {}): Promise<Good> {
+  const { loaded } = await loadText(text, options);
+  if ('problems' in loaded) return expect.unreachable(JSON.stringify(loaded.problems));
+  return loaded;
 }

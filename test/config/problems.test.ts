@@ -52,7 +52,7 @@ outbox: { engine: jetstream, options: { pth: x } }
     5:11: component.secret holds characters outside ASCII: XEP-0114 does not say how they become the bytes that are hashed, and implementations differ; choose an ASCII secret, here and in the server
     6:3: component.secret_file stands beside secret: keep one of the two
     6:16: component.secret_file names a file that does not exist: relative paths begin at the folder of this configuration file
-    7:3: component.trused_domains is no known key: did you mean trusted_domains?
+    7:3: component.trused_domains is not a known key: did you mean trusted_domains?
     8:21: component.taps[1] repeats an earlier one: remove it
     8:32: component.taps[2] must be forwarded, service_log or direct: push is not supported by this version
     9:20: component.max_stanza_size must be a whole number
@@ -64,20 +64,20 @@ outbox: { engine: jetstream, options: { pth: x } }
     18:5: outgoing_pools[1].headers is not supported by this version
     19:5: outgoing_pools[2].server is missing: URL of the receiver, http:// or https://; a path in it is kept.
     19:12: outgoing_pools[2].scope is host (one pool for each of component.trusted_domains), but there are none: list them there
-    22:3: mod_event_pusher.callback_timout is no known key: did you mean callback_timeout?
+    22:3: mod_event_pusher.callback_timout is not a known key: did you mean callback_timeout?
     26:20: mod_event_pusher.backends[0].http.pool_name names no outgoing pool: none has the tag htp_pool; did you mean http_pool?
     27:15: mod_event_pusher.backends[0].http.path must be a path: the server is given by the outgoing pool
     28:26: mod_event_pusher.backends[0].http.callback_module names a file that does not exist: DIR/nosuch.js
     29:9: mod_event_pusher.backends[0].http.match is not supported by this version
     31:15: mod_event_pusher.backends[1].http.name is the name of mod_event_pusher.backends[0] too: names must differ
     33:7: mod_event_pusher.backends[2].http is missing: A backend that sends HTTP requests.
-    33:7: mod_event_pusher.backends[2].sns is no known key: known here are http
+    33:7: mod_event_pusher.backends[2].sns is not a known key: known here are http
     34:1: callback_timeout stands in the wrong place: it belongs under mod_event_pusher
     35:22: telemetry.listen must be text: put the value in quotes
     36:15: log.level must be trace, debug, info, warn, error, fatal or silent
     37:19: shutdown_timeout must be at least 0
     38:19: outbox.engine must be lmdb or memory: jetstream is not supported by this version
-    38:41: outbox.options.pth is no known key: did you mean path?"
+    38:41: outbox.options.pth is not a known key: did you mean path?"
   `);
 });
 
@@ -432,14 +432,14 @@ it.each([
   [
     'a missing section of backends',
     spoilt(/^mod_event_pusher.*/ms.exec(good)![0], ''),
-    ['1:1: mod_event_pusher is missing: What becomes of events.'],
+    ['1:1: mod_event_pusher is missing: What is done with events.'],
   ],
   [
     'a backend of another kind',
     `${good}    - sns: {}\n`,
     [
       '12:7: mod_event_pusher.backends[1].http is missing: A backend that sends HTTP requests.',
-      '12:7: mod_event_pusher.backends[1].sns is no known key: known here are http',
+      '12:7: mod_event_pusher.backends[1].sns is not a known key: known here are http',
     ],
   ],
   [
@@ -477,13 +477,13 @@ it.each([
   [
     'a misspelt key',
     component('trusted_domain: []'),
-    ['5:3: component.trusted_domain is no known key: did you mean trusted_domains?'],
+    ['5:3: component.trusted_domain is not a known key: did you mean trusted_domains?'],
   ],
   [
     'a key like no other',
     top('colour: blue'),
     [
-      '12:1: colour is no known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
+      '12:1: colour is not a known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
     ],
   ],
   [
@@ -499,13 +499,13 @@ it.each([
   [
     'a key that lost its colon',
     component('{x:1}: 2'.replace('{x:1}', '"x:1"')),
-    ['5:3: component.… is no known key: is a space missing after a colon?'],
+    ['5:3: component.… is not a known key: is a space missing after a colon?'],
   ],
   [
     'a key named __proto__',
     top('__proto__: {}'),
     [
-      '12:1: __proto__ is no known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
+      '12:1: __proto__ is not a known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
     ],
   ],
   ...['match', 'payload', 'batch', 'signing_secret_file'].map(

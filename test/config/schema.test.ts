@@ -10,40 +10,66 @@ interface Schema {
   readonly items?: Schema;
 }
 
-/** Every key with its schema, in order; those of a pool's own `retry` are those of the general one. */
-function keysOf(schema: Schema, section = ''): { path: string; key: string; schema: Schema }[] {
+/** The schema of every key, by its path; those of a pool's own `retry` are those of the general one. */
+function keysOf(schema: Schema, section = ''): [path: string, schema: Schema][] {
   const properties = schema.properties ?? schema.items?.properties ?? {};
   return Object.entries(properties).flatMap(([key, value]) => {
     const path = section === '' ? key : `${section}.${key}`;
     const below = path === 'outgoing_pools.retry' ? [] : keysOf(value, path);
-    return [{ path, key, schema: value }, ...below];
+    return [[path, value] as [string, Schema], ...below];
   });
 }
 
-const keys = keysOf(jsonSchema() as Schema);
+const keys = new Map(keysOf(jsonSchema() as Schema));
+
+/** A key as the example file has it. */
+interface Entry {
+  /** The comment line above it. */
+  readonly comment: string | undefined;
+  /** What follows the colon. */
+  readonly value: string;
+}
+
+/** The keys of an example file by their paths, those behind a # included; and the lines that are neither key nor comment of one. */
+function entriesOf(text: string): { entries: ReadonlyMap<string, Entry>; others: readonly string[] } {
+  const entries = new Map<string, Entry>();
+  const others: string[] = [];
+  const above: { column: number; path: string }[] = [];
+  let comment: string | undefined;
+  for (const line of text.split('\n').filter((each) => each.trim() !== '')) {
+    const [, indentation = '', hash, dash = '', key = '', value = ''] =
+      /^( *)(# )?(- )?([a-z_]+):(?: (.*))?$/.exec(line) ?? [];
+    const column = indentation.length + dash.length;
+    const parents = above.filter((each) => each.column < column);
+    const path = [...parents.slice(-1).map((each) => each.path), key].join('.');
+    // What follows a # is a key only where there is one of that name: a description may begin with a word and a colon.
+    const isKey = key !== '' && (hash === undefined || keys.has(path));
+    if (isKey) {
+      entries.set(path, { comment, value });
+      above.splice(0, above.length, ...parents, { column, path });
+    }
+    comment = isKey ? undefined : line.trim().slice(2);
+    if (!isKey && ![...keys.values()].some(({ description }) => description === comment)) others.push(line);
+  }
+  return { entries, others };
+}
 
 describe('config/event-pusher.full.yaml', () => {
-  const lines = readFileSync(new URL('../../config/event-pusher.full.yaml', import.meta.url), 'utf8')
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-  const start = lines.indexOf(`# ${keys[0]?.schema.description}`);
+  const text = readFileSync(new URL('../../config/event-pusher.full.yaml', import.meta.url), 'utf8');
+  const { entries, others } = entriesOf(text.slice(text.indexOf('\n\n')));
 
-  it.each(keys.map(({ path }, index) => [path, index] as const))(
-    'explains %s and gives its default',
-    (_path, index) => {
-      const { key, schema } = keys[index]!;
-      const [comment, line = ''] = lines.slice(start + 2 * index);
-      expect(comment).toBe(`# ${schema.description}`);
-      expect(line).toMatch(new RegExp(`^(# |- )?${key}:`));
-      const isSection = schema.properties !== undefined || schema.items?.properties !== undefined;
-      if (schema.default === undefined || (isSection && line.endsWith(':'))) return;
-      expect(parse(line.replace(/^- /, ''))).toEqual({ [key]: schema.default });
-    },
-  );
+  it.each([...keys])('explains %s and gives its default', (path, schema) => {
+    const entry = entries.get(path);
+    if (entry === undefined) return expect.unreachable(`there is no ${path}`);
+    expect(entry.comment, `the comment above ${path}`).toBe(schema.description);
+    const isSection = schema.properties !== undefined || schema.items?.properties !== undefined;
+    if (schema.default === undefined || (isSection && entry.value === '')) return;
+    expect(parse(entry.value), `the value of ${path}`).toEqual(schema.default);
+  });
 
-  it('holds nothing else', () => {
-    expect(lines.slice(start + 2 * keys.length)).toEqual([]);
+  it('has no other key and no other comment', () => {
+    expect([...entries.keys()].filter((path) => !keys.has(path))).toEqual([]);
+    expect(others).toEqual([]);
   });
 });
 
@@ -56,7 +82,7 @@ describe('the JSON Schema', () => {
 
   it('lets editors take a variable where a number or a word is wanted', () => {
     const text = JSON.stringify(jsonSchema());
-    expect(keys.find(({ path }) => path === 'outgoing_pools.workers')?.schema).toEqual({
+    expect(keys.get('outgoing_pools.workers')).toEqual({
       description: 'Most requests in flight, and keep-alive connections.',
       default: 10,
       anyOf: [

@@ -68,7 +68,7 @@ it('goes on behind a key that is given twice', async () => {
   expect(await problemsOf(spoilt('  secret:', '  domain: push.example.com\n  secert:'))).toEqual([
     '1:1: component.secret is missing: give secret, as ${XMPP_COMPONENT_SECRET}, or secret_file',
     '4:3: this key was given before in the same section: keep one of them',
-    '5:3: component.secert is no known key: did you mean secret?',
+    '5:3: component.secert is not a known key: did you mean secret?',
   ]);
 });
 

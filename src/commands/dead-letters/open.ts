@@ -12,8 +12,8 @@ export async function withDeadLetters(
   use: (operator: OperatorPort) => Promise<number>,
 ): Promise<number> {
   // Only now, so that `--help` is quick.
-  const { readOutbox } = await import('../read-section.ts');
-  const outbox = await readOutbox(file);
+  const { readSection } = await import('../configuration.ts');
+  const outbox = await readSection('outbox', file);
   if (outbox === undefined) return exitCodes.badConfiguration;
   const { engine } = outbox;
   try {

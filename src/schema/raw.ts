@@ -1,6 +1,9 @@
-import { isSection } from '../schema/values.ts';
-
 // Reads content of which nothing was checked: what is not there, or is of another type, counts as absent.
+
+/** Whether a value of the file is a section: keys with values. */
+export function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 export function field(value: unknown, key: string): unknown {
   return isSection(value) && Object.hasOwn(value, key) ? value[key] : undefined;
@@ -15,9 +18,4 @@ export function itemsOf(value: unknown, key: string): readonly unknown[] {
 export function textOf(value: unknown, key: string): string | undefined {
   const text = field(value, key);
   return typeof text === 'string' && text !== '' ? text : undefined;
-}
-
-/** What stands under `http` in each entry of the list of backends. */
-export function backendsOf(content: unknown): readonly unknown[] {
-  return itemsOf(field(content, 'mod_event_pusher'), 'backends').map((entry) => field(entry, 'http'));
 }

@@ -1,6 +1,6 @@
 import { isScalar, type Node, parseDocument, type Scalar, visit } from 'yaml';
 import type { Finding, Source } from './document.ts';
-import type { ProblemText } from './messages.ts';
+import type { ProblemText } from '../../schema/problem-codes.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -12,9 +12,14 @@ import {
   visit,
   type YAMLError,
 } from 'yaml';
-import type { Position } from './configuration.ts';
-import type { ProblemCode } from '../schema/problem-codes.ts';
+import type { ProblemCode } from '../../schema/problem-codes.ts';
 import { syntaxMessage } from './syntax.ts';
+
+/** Where something stands in a file; both count from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
 
 /** Keys and indices that lead to a value. */
 export type Path = readonly PropertyKey[];

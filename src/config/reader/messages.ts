@@ -1,14 +1,9 @@
 import type { z } from 'zod';
+import { nearest } from '../../schema/nearest.ts';
+import type { ProblemCode, ProblemText } from '../../schema/problem-codes.ts';
+import { knownKeys } from '../json-schema.ts';
 import type { Path } from './document.ts';
-import { knownKeys } from './json-schema.ts';
-import { nearest } from './nearest.ts';
-import type { ProblemCode } from '../schema/problem-codes.ts';
-
-/** What is wrong, for programs and in words. */
-export interface ProblemText {
-  readonly code: ProblemCode;
-  readonly message: string;
-}
+import { shownKey } from './problems.ts';
 
 /** Keys that later versions will know, section by section. */
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -34,15 +29,6 @@ const shapes: Readonly<Record<string, string>> = {
   object: 'must be a section with keys of its own',
   record: 'must be a section with keys of its own',
 };
-
-/** A path as operators read it: `outgoing_pools[0].workers`; a key that may be a secret is not shown. */
-export function pathText(path: Path): string {
-  if (path.length === 0) return 'the file';
-  return path
-    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${shownKey(String(step))}`))
-    .join('')
-    .slice(1);
-}
 
 /** Says what is wrong with a value, to follow its path; never quotes the value, which may be a secret. */
 export function issueText(issue: z.core.$ZodIssue): ProblemText {
@@ -102,12 +88,7 @@ export function unknownKeyText(section: Path, key: string): ProblemText {
 }
 
 function unknown(remedy: string): ProblemText {
-  return { code: 'unknown-key', message: `is no known key: ${remedy}` };
-}
-
-/** A key, if it looks like one and not like a value that lost its colon. */
-function shownKey(key: string): string {
-  return /^[A-Za-z_<][\w<-]{0,39}$/.test(key) ? key : '…';
+  return { code: 'unknown-key', message: `is not a known key: ${remedy}` };
 }
 
 function descriptionOf(path: Path): string {

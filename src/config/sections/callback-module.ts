@@ -2,12 +2,25 @@ import { open, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { nameForm } from '../../schema/forms.ts';
+import { meaning, text } from '../../schema/values.ts';
+
+/** A path or the name of a package; gives the file URL of a callback module that can be read. It is not run. */
+export function callbackModule(folder: string) {
+  return text(nameForm).transform(
+    meaning(async (name) => {
+      const found = await findCallbackModule(name, folder);
+      if ('fileUrl' in found) return { value: found.fileUrl };
+      return { code: 'unusable-callback-module', message: found.message } as const;
+    }),
+  );
+}
 
 /**
  * Finds a callback module: a path (relative to `folder`), or else a package that can be found from there.
  * Says what is wrong if there is no readable file; does not run it.
  */
-export async function findCallbackModule(
+async function findCallbackModule(
   name: string,
   folder: string,
 ): Promise<{ fileUrl: string } | { message: string }> {

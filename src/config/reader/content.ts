@@ -1,36 +1,27 @@
 import { isScalar, type Node } from 'yaml';
 import type { z } from 'zod';
+import type { Configuration } from '../sections/index.ts';
 import { nodeAt, type Source } from './document.ts';
-import type { Report } from './findings.ts';
 import { issueText, unknownKeyText } from './messages.ts';
-import { field } from './raw.ts';
-import { type CheckedFile, fileSchema } from './schema.ts';
+import type { Report } from './problems.ts';
 
 /**
- * Checks the content of a document against the schema; undefined if it does not pass. `texts` holds what came from
- * variables, lest a secret of digits only be taken for a number.
+ * Checks the content of a document against a schema; undefined if it does not pass. `texts` holds what came from
+ * variables, so that a secret of digits only is not taken for a number.
  */
-export function checkContent(
+export async function checkContent(
   source: Source,
+  schema: z.ZodType<Configuration>,
   texts: ReadonlyMap<Node, string>,
   report: Report,
-): CheckedFile | undefined {
-  const first = check(source);
+): Promise<Configuration | undefined> {
+  const check = () => schema.safeParseAsync(source.document.toJS(), { reportInput: true });
+  const first = await check();
   const wasRestored = !first.success && restoreTexts(source, texts, first.error.issues);
-  const result = wasRestored ? check(source) : first;
+  const result = wasRestored ? await check() : first;
   if (result.success) return result.data;
   for (const issue of result.error.issues) reportIssue(issue, report);
   return undefined;
-}
-
-/** The section `component` if it passes, whatever the others do: what it warns of stands beside their errors. */
-export function checkedComponent(content: unknown): CheckedFile['component'] | undefined {
-  const result = fileSchema.shape.component.safeParse(field(content, 'component'));
-  return result.success ? result.data : undefined;
-}
-
-function check(source: Source) {
-  return fileSchema.safeParse(source.document.toJS(), { reportInput: true });
 }
 
 /** Where text is wanted and a variable became something else, puts its text back; says whether there was any. */

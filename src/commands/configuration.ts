@@ -1,4 +1,6 @@
-import type { Problem } from '../config/configuration.ts';
+import { type Bad, loadSection } from '../config/load.ts';
+import type { Problem } from '../config/reader/problems.ts';
+import type { Configuration } from '../config/sections/index.ts';
 import { problemCodes } from '../schema/problem-codes.ts';
 
 /** Tells what is wrong with a configuration. */
@@ -24,4 +26,19 @@ export const printProblemsAsJson: Tell = (problems) => {
 /** What callback modules throw may have several lines. */
 function inOneLine(message: string): string {
   return message.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+/**
+ * Reads one section of the configuration file, for a command that needs no other; tells all errors on stderr, and gives
+ * undefined, if it is not good.
+ */
+export async function readSection<Name extends 'outbox' | 'telemetry'>(
+  name: Name,
+  file: string,
+): Promise<Configuration[Name] | undefined> {
+  const loaded: Configuration[Name] | Bad = await loadSection(name, file, process.env);
+  if (!('problems' in loaded)) return loaded;
+  // Warnings are for who runs it or checks it.
+  printProblems(loaded.problems.filter(({ code }) => problemCodes[code].severity === 'error'));
+  return undefined;
 }

@@ -1,14 +1,38 @@
 import { stat } from 'node:fs/promises';
-import type { ComponentConfiguration } from './configuration.ts';
-import { secretForm } from './forms.ts';
-import type { ProblemText } from './messages.ts';
-import { EncodingError, readTextFile } from './text-file.ts';
+import type { ProblemText } from '../../schema/problem-codes.ts';
+import { meaning, pathFrom } from '../../schema/values.ts';
+import { EncodingError, readTextFile } from '../reader/text-file.ts';
+
+/** The path of a secret file; gives the absolute path, and the secret as it was when the configuration was read. */
+export function secretFile(folder: string) {
+  return pathFrom(folder).transform(
+    meaning(async (path) => {
+      const read = await readSecretFile(path);
+      return 'secret' in read ? { value: { path, secret: read.secret } } : read;
+    }),
+  );
+}
+
+/** What all servers hash alike in the handshake (XEP-0114, section 3). */
+export function secretForm(text: string): string | undefined {
+  if (text === '') return 'must not be empty: the server has one for this component';
+  if (/[\r\n]/.test(text)) return 'must be one line: remove the others';
+  if (text !== text.trim())
+    return 'must not begin or end with white space: servers take it for a part of the secret';
+  if (/\p{Cc}/u.test(text)) return 'must not hold control characters (a tab, an escape)';
+  // oxlint-disable-next-line no-control-regex -- ASCII is meant
+  if (/^[\x00-\x7f]*$/.test(text)) return undefined;
+  return (
+    'holds characters outside ASCII: XEP-0114 does not say how they become the bytes that are hashed, and ' +
+    'implementations differ; choose an ASCII secret, here and in the server'
+  );
+}
 
 /**
  * Reads a secret from a file; one newline at its end is not part of it. What is wrong is said without the path, which
  * is a secret if somebody took the key for the other one.
  */
-export async function readSecretFile(path: string): Promise<{ secret: string } | ProblemText> {
+async function readSecretFile(path: string): Promise<{ secret: string } | ProblemText> {
   try {
     const stats = await stat(path);
     // Reading a FIFO would wait for ever, or take the secret out of it; it is read again at each connect.
@@ -32,10 +56,14 @@ export async function readSecretFile(path: string): Promise<{ secret: string } |
  * The secret of a configuration, for a connection that begins: its file may have been changed since the last one. A file
  * that is of no use just now, as in the middle of being replaced, leaves the secret as it was.
  */
-export function secretReader({ secret: first, secretFile }: ComponentConfiguration): () => Promise<string> {
-  let secret = first;
+export function secretReader(component: {
+  readonly secret: string;
+  readonly secretFile?: string;
+}): () => Promise<string> {
+  let { secret } = component;
   return async () => {
-    const read = secretFile === undefined ? undefined : await readSecretFile(secretFile);
+    const { secretFile: path } = component;
+    const read = path === undefined ? undefined : await readSecretFile(path);
     if (read !== undefined && 'secret' in read) ({ secret } = read);
     return secret;
   };

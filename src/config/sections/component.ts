@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { hasCredentials, hasQueryOrFragment, parseUrl, preparedDomainForm } from '../../schema/forms.ts';
+import { field, isSection } from '../../schema/raw.ts';
+import { section } from '../../schema/section.ts';
+import { distinct, milliseconds, text, wholeNumber, wordOf } from '../../schema/values.ts';
+import { taps } from '../../xmpp/taps/index.ts';
+import type { Report } from '../reader/problems.ts';
+import { secretFile, secretForm } from './secret-file.ts';
+
+/** The keys, of which the secret file matters only to who wants the secret. */
+const keys = {
+  service: text(serviceForm).describe(
+    "The server's listener for components: xmpp://HOST:PORT, xmpps:// for TLS, an IPv6 address in brackets.",
+  ),
+  domain: text(preparedDomainForm).describe(
+    'The domain that this component serves, in lower case, as the server knows it.',
+  ),
+  secret: text(secretForm, 'invalid-secret')
+    .exactOptional()
+    .describe('What the server and this component both know, in ASCII; either this or secret_file.'),
+  secretFile: z.unknown().optional(),
+  trustedDomains: distinct(z.array(text(preparedDomainForm)))
+    .default([])
+    .describe('Whose forwarded copies are believed: those with exactly one of these domains as outer from.'),
+  taps: distinct(z.array(wordOf(taps)).min(1))
+    .default(['forwarded', 'direct'])
+    .describe(`The kinds of envelope that are opened, first asked first: ${Object.keys(taps).join(', ')}.`),
+  maxStanzaSize: wholeNumber(256, 268_435_456)
+    .default(1_048_576)
+    .describe('Bytes; a larger stanza is skipped and counted.'),
+  timeouts: section({
+    handshake: milliseconds(100)
+      .default(10_000)
+      .describe('Milliseconds from connecting until the server must have accepted the component.'),
+    ping: milliseconds(100)
+      .default(10_000)
+      .describe(
+        'Milliseconds between pings; after two without a response the sidecar reconnects, whatever else comes.',
+      ),
+    silence: milliseconds(100)
+      .default(30_000)
+      .describe('Milliseconds without a byte from the server, then the sidecar reconnects.'),
+  })
+    .prefault({})
+    .describe('How long the server may take.'),
+};
+
+/** The session with the XMPP server. */
+export function component(folder: string) {
+  const all = {
+    ...keys,
+    secretFile: secretFile(folder)
+      .exactOptional()
+      .describe(
+        'A file that holds the secret; one newline at its end is not part of it. It is read at each connection.',
+      ),
+  };
+  return section(all)
+    .transform(({ secret, secretFile: read, ...rest }) => ({
+      ...rest,
+      // That there is neither is a problem which `checkComponent` tells.
+      secret: secret ?? read?.secret ?? '',
+      ...(read === undefined ? {} : { secretFile: read.path }),
+    }))
+    .describe('The session with the XMPP server (XEP-0114).');
+}
+
+/** `xmpp://HOST[:PORT]`, `xmpps://` for TLS. */
+function serviceForm(text: string): string | undefined {
+  const example = 'xmpp://127.0.0.1:5347 (xmpps:// for TLS; an IPv6 address in brackets)';
+  const url = parseUrl(text, ['xmpp', 'xmpps'], example);
+  if (typeof url === 'string') return url;
+  if (url.hostname === '' || url.port === '0') return `must name a host, and a port above 0: ${example}`;
+  if (hasCredentials(url)) return 'must not hold a user name or password: the secret has a key of its own';
+  if (!['', '/'].includes(url.pathname) || hasQueryOrFragment(text)) {
+    return `must end after the port: ${example}`;
+  }
+  return undefined;
+}
+
+/** Checks what no single key shows, in the content as it came. */
+export function checkComponent(content: unknown, report: Report): void {
+  const given = field(content, 'component');
+  checkSecretGivenOnce(given, report);
+  // The secret file matters to none of the warnings.
+  const checked = section(keys).safeParse(given);
+  if (!checked.success) return;
+  warnOfTrust(checked.data, report);
+  warnOfTimeouts(checked.data, report);
+}
+
+function checkSecretGivenOnce(given: unknown, report: Report): void {
+  if (!isSection(given)) return;
+  const [key, other] = ['secret', 'secret_file'].filter((name) => name in given);
+  if (other !== undefined) {
+    report(['component', other], 'conflicting-keys', 'stands beside secret: keep one of the two', 'key');
+  }
+  if (key === undefined) {
+    const message = 'is missing: give secret, as ${XMPP_COMPONENT_SECRET}, or secret_file';
+    report(['component', 'secret'], 'missing-key', message);
+  }
+}
+
+interface Trust {
+  readonly domain: string;
+  readonly taps: readonly string[];
+  readonly trustedDomains: readonly string[];
+}
+
+/** Warns of taps that would discard all they are for, and of a trusted domain that no copy comes from: the component's own. */
+function warnOfTrust({ domain, taps: asked, trustedDomains }: Trust, report: Report): void {
+  const tap = asked.find((name) => name !== 'direct');
+  if (tap !== undefined && trustedDomains.length === 0) {
+    const message = `has no domain, so the tap ${tap} discards every copy: list the domains of your users`;
+    report(['component', 'trusted_domains'], 'nobody-trusted', message);
+  }
+  const index = trustedDomains.indexOf(domain);
+  if (index === -1) return;
+  const message =
+    'is component.domain, which has no users and sends no copies: list the domains of your users only';
+  report(['component', 'trusted_domains', index], 'own-domain-trusted', message);
+}
+
+interface Timeouts {
+  readonly timeouts: { readonly ping: number; readonly silence: number };
+}
+
+/** Warns of a server that would be given up before it could respond to a ping. */
+function warnOfTimeouts({ timeouts: { ping, silence } }: Timeouts, report: Report): void {
+  if (silence > ping) return;
+  const message = `is not more than ping (${ping}): a server that has nothing to say counts as dead; give twice as much or more`;
+  report(['component', 'timeouts', 'silence'], 'short-silence', message);
+}

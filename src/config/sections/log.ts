@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import { logLevels } from '../../telemetry/log-levels.ts';
+import { section } from '../../schema/section.ts';
+
+/** JSON lines on stdout. */
+export const log = section({
+  level: z
+    .enum(logLevels)
+    .default('info')
+    .describe(`The least important lines that are logged: ${logLevels.join(', ')}.`),
+})
+  .prefault({})
+  .describe('JSON lines on stdout.');

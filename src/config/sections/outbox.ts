@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { defaultEngine, type EngineName, engines } from '../../outbox/engines/index.ts';
+import { field } from '../../schema/raw.ts';
+import { section } from '../../schema/section.ts';
+import { wholeNumber, wordOf } from '../../schema/values.ts';
+
+/** What a full outbox drops. */
+export const whenFull = z.enum(['drop_newest', 'drop_oldest']);
+
+const summaries = Object.values(engines).map(({ name, summary }) => `${name} (${summary})`);
+
+/** Where notifications wait; its options are those of the engine that the content names. */
+export function outbox(folder: string, content: unknown) {
+  return section({
+    engine: wordOf(engines)
+      .default(defaultEngine)
+      .describe(`What keeps notifications until they are delivered: ${summaries.join(' or ')}.`),
+    options: engines[engineIn(content)].schema(folder).prefault({}).describe('Of the engine.'),
+    capacity: wholeNumber(1).default(1_000_000).describe('Most notifications waiting, per pool.'),
+    whenFull: whenFull
+      .default('drop_newest')
+      .describe('What a full outbox drops, counted and alarmed: drop_newest or drop_oldest.'),
+    deadLetters: wholeNumber(0)
+      .default(100_000)
+      .describe('Most dead letters kept (lmdb); beyond that the oldest are removed.'),
+  })
+    .transform(({ options, deadLetters, ...rest }) => ({
+      ...rest,
+      engine: options,
+      deadLetterCapacity: deadLetters,
+    }))
+    .prefault({})
+    .describe('Where notifications wait until they are delivered.');
+}
+
+/** The engine that the content names as it came; the default if it names none. */
+function engineIn(content: unknown): EngineName {
+  const named = field(field(content, 'outbox'), 'engine');
+  return engineNames.find((name) => name === named) ?? defaultEngine;
+}
+
+export const engineNames = Object.keys(engines) as EngineName[];

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { section, withoutDefaults } from '../../schema/section.ts';
+import { milliseconds, wholeNumber } from '../../schema/values.ts';
+
+/** Four days; a receiver's Retry-After may reach six times as far, and that is still a time that Node can wait. */
+const LONGEST_DELAY_MS = 345_600_000;
+
+const keys = {
+  firstDelayMs: milliseconds(1, LONGEST_DELAY_MS)
+    .default(1000)
+    .describe(
+      'Milliseconds before the second attempt, doubled from then on; the wait is between half of it and all of it.',
+    ),
+  maxDelayMs: milliseconds(1, LONGEST_DELAY_MS)
+    .default(600_000)
+    .describe('Longest wait between two attempts, in milliseconds.'),
+  maxAgeMs: wholeNumber(0)
+    .default(86_400_000)
+    .describe(
+      'Age in milliseconds at which what is not delivered becomes a dead letter; 0: one attempt only.',
+    ),
+  order: z
+    .enum(['sender', 'none', 'strict'])
+    .default('sender')
+    .describe(
+      'sender: each sender in order, but a failed one waits aside; strict: the next waits for it; none: any order.',
+    ),
+  statuses: z
+    .array(
+      z.union([wholeNumber(300, 599), z.enum(['3xx', '4xx', '5xx'])], {
+        error: 'must be a status from 300 to 599, or one of 3xx, 4xx and 5xx (a 2xx is success)',
+      }),
+    )
+    .default([401, 403, 404, 408, 425, 429, '5xx'])
+    .describe(
+      'HTTP statuses that are retried; any other except 2xx is final. 4xx leaves out 410, and 5xx leaves out 501.',
+    ),
+};
+
+/** When, and for how long, a failed notification is retried. */
+export const retry = section(keys)
+  .prefault({})
+  .describe('When, and for how long, failed notifications are retried.');
+
+/** The same section of a pool, which may leave out any key. */
+export const ownRetry = section(withoutDefaults(keys));
