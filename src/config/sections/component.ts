@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { hasCredentials, hasQueryOrFragment, parseUrl, preparedDomainForm } from '../../schema/forms.ts';
 import { field, isSection } from '../../schema/raw.ts';
 import { section } from '../../schema/section.ts';
-import { distinct, milliseconds, text, wholeNumber, wordOf } from '../../schema/values.ts';
-import { taps } from '../../xmpp/taps/index.ts';
+import { distinct, milliseconds, text, wholeNumber } from '../../schema/values.ts';
+import { tapNames } from '../../xmpp/taps/index.ts';
 import type { Report } from '../reader/problems.ts';
 import { secretFile, secretForm } from './secret-file.ts';
 
@@ -22,9 +22,9 @@ const keys = {
   trustedDomains: distinct(z.array(text(preparedDomainForm)))
     .default([])
     .describe('Whose forwarded copies are believed: those with exactly one of these domains as outer from.'),
-  taps: distinct(z.array(wordOf(taps)).min(1))
+  taps: distinct(z.array(z.enum(tapNames)).min(1))
     .default(['forwarded', 'direct'])
-    .describe(`The kinds of envelope that are opened, first asked first: ${Object.keys(taps).join(', ')}.`),
+    .describe(`The kinds of envelope that are opened, first asked first: ${tapNames.join(', ')}.`),
   maxStanzaSize: wholeNumber(256, 268_435_456)
     .default(1_048_576)
     .describe('Bytes; a larger stanza is skipped and counted.'),

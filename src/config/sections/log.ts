@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { logLevels } from '../../telemetry/log-levels.ts';
+import { logLevels } from '../../core/observation.ts';
 import { section } from '../../schema/section.ts';
 
 /** JSON lines on stdout. */

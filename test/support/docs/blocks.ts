@@ -7,7 +7,7 @@ import { loadBackends } from '../../../src/backends/callbacks/load.ts';
 import { payloads } from '../../../src/backends/payloads/index.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { loadConfiguration } from '../../../src/config/load.ts';
-import type { Configuration } from '../../../src/config/configuration.ts';
+import type { Configuration } from '../../../src/config/sections/index.ts';
 import { FORMAT } from '../../../src/outbox/lmdb/database.js';
 import { callBackend } from '../backend.ts';
 import { leftBehind } from '../dead-letters.ts';
