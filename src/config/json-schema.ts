@@ -46,11 +46,18 @@ function schemaFor(engine: string): JsonSchema {
   });
 }
 
+let known: readonly KnownKey[] | undefined;
+
 /** Every key, section by section, in the order of the schema. */
-export function knownKeys(schema: JsonSchema = jsonSchema(), section = ''): KnownKey[] {
+export function knownKeys(): readonly KnownKey[] {
+  known ??= keysIn(jsonSchema(), '');
+  return known;
+}
+
+function keysIn(schema: JsonSchema, section: string): KnownKey[] {
   const properties = schema.properties ?? (schema.items as JsonSchema | undefined)?.properties ?? {};
   return Object.entries(properties as Record<string, JsonSchema>).flatMap(([key, value]) => [
     { section, key, description: value.description ?? '' },
-    ...knownKeys(value, section === '' ? key : `${section}.${key}`),
+    ...keysIn(value, section === '' ? key : `${section}.${key}`),
   ]);
 }

@@ -14,8 +14,10 @@ import {
 import { type Problem, reporter } from './reader/problems.ts';
 import { EncodingError, readTextFile } from './reader/text-file.ts';
 import { type Environment, replaceVariables } from './reader/variables.ts';
-import { checkSections, type Configuration, fileSchema, sections } from './sections/index.ts';
+import { checkSections, type Configuration, fileSchema } from './sections/index.ts';
 import { callbackModulePath } from './sections/mod-event-pusher.ts';
+import { outbox } from './sections/outbox.ts';
+import { telemetry } from './sections/telemetry.ts';
 
 /** A configuration that can be used. */
 export interface Good {
@@ -79,7 +81,16 @@ async function examine(
 }
 
 /** The sections that a command may need without the others: an operator's shell need not have the sidecar's secret. */
+const alone: { readonly [Name in LoneSection]: SectionSchema<Name> } = {
+  outbox,
+  telemetry: () => telemetry,
+};
+
 type LoneSection = 'outbox' | 'telemetry';
+type SectionSchema<Name extends LoneSection> = (
+  folder: string,
+  content: unknown,
+) => z.ZodType<Configuration[Name]>;
 
 /** Reads one section of a configuration file; if it is not good, every problem of the file. */
 export async function loadSection<Name extends LoneSection>(
@@ -88,12 +99,10 @@ export async function loadSection<Name extends LoneSection>(
   environment: Environment,
 ): Promise<Configuration[Name] | Bad> {
   const content = await contentOf(file, environment);
-  const schemas: { [Each in LoneSection]: z.ZodType<Configuration[Each]> } = sections(
-    folderOf(file),
-    content,
-  );
   const checked =
-    content === undefined ? undefined : await schemas[name].safeParseAsync(field(content, name));
+    content === undefined
+      ? undefined
+      : await alone[name](folderOf(file), content).safeParseAsync(field(content, name));
   if (checked?.success === true) return checked.data;
   const loaded = await loadConfiguration(file, environment);
   return 'problems' in loaded ? loaded : loaded.configuration[name];

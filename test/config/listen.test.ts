@@ -5,6 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { plainListen } from '../../src/config/listen.ts';
 import { loadSection } from '../../src/config/load.ts';
 import { folderWith, good } from './load-text.ts';
+import { allow } from '../support/limits.ts';
+
+allow('manyCases');
 
 const telemetry = (lines: string): string => `${good}telemetry:\n${lines}\nlog: { level: info }\n`;
 

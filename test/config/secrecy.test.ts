@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { folderWith, good, problemsOf, spoilt } from './load-text.ts';
+import { allow } from '../support/limits.ts';
+
+allow('manyCases');
 
 /** Looks like what `openssl rand -base64` gives. */
 const MARKER = 'S3cret/Marker+Value==';

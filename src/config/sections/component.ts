@@ -78,12 +78,14 @@ function serviceForm(text: string): string | undefined {
   return undefined;
 }
 
+const withoutFile = section(keys);
+
 /** Checks what no single key shows, in the content as it came. */
 export function checkComponent(content: unknown, report: Report): void {
   const given = field(content, 'component');
   checkSecretGivenOnce(given, report);
   // The secret file matters to none of the warnings.
-  const checked = section(keys).safeParse(given);
+  const checked = withoutFile.safeParse(given);
   if (!checked.success) return;
   warnOfTrust(checked.data, report);
   warnOfTimeouts(checked.data, report);

@@ -14,7 +14,7 @@ import { telemetry } from './telemetry.ts';
  * The table of sections, in the order of the file. Relative paths begin at `folder`, that of the file; `content`, as it
  * came, chooses between pieces of schema.
  */
-export function sections(folder: string, content?: unknown) {
+function sections(folder: string, content: unknown) {
   return {
     component: component(folder),
     outgoingPools,
