@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Notification } from '../core/delivery.ts';
+import type { Observe } from '../core/observation.ts';
 
 /** What an outbox knows in memory of a record: all but the request itself. */
 export interface RecordSummary {
@@ -25,8 +26,8 @@ export type RecordName = Pick<RecordSummary, 'key' | 'backend'>;
 export interface Records {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
-  /** So much of what waits its outbox keeps at hand, in bytes; the rest is read. Infinity: it is kept nowhere else. */
-  readonly atHandBytes: number;
+  /** So much of what waits its outbox keeps in memory, in bytes; the rest is read. Infinity: it is kept nowhere else. */
+  readonly cachedBytes: number;
   /** Resolves to the record's key once it is as safe as the store promises. */
   add(notification: Notification): Promise<number>;
   /**
@@ -40,4 +41,57 @@ export interface Records {
   remove(record: RecordName, end: 'delivered' | 'dropped'): Promise<void>;
   /** Makes a record a dead letter. */
   bury(record: RecordName, letter: DeadLetter): Promise<void>;
+}
+
+/**
+ * Records whose failures stop nobody: each is observed and answered with undefined. What could not be removed or
+ * postponed goes on as if it had been; the next run finds the older state and delivers once more.
+ */
+export class GuardedRecords {
+  readonly keepsWhatIsLeft: boolean;
+  readonly cachedBytes: number;
+  readonly #records: Records;
+  readonly #observe: Observe;
+
+  constructor(records: Records, observe: Observe) {
+    this.keepsWhatIsLeft = records.keepsWhatIsLeft;
+    this.cachedBytes = records.cachedBytes;
+    this.#records = records;
+    this.#observe = observe;
+  }
+
+  add(notification: Notification): Promise<number | undefined> {
+    return this.#try(() => this.#records.add(notification));
+  }
+
+  /** As of records; undefined for a record that cannot be read, and for all of them if none can now. */
+  async read(keys: readonly number[]): Promise<readonly (Notification | undefined)[] | undefined> {
+    const read = await this.#try(() => this.#records.read(keys));
+    return read?.map((one) => (one instanceof Error ? this.#fail(one) : one));
+  }
+
+  postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
+    return this.#try(() => this.#records.postpone(record, dueAtMs));
+  }
+
+  remove(record: RecordName, end: 'delivered' | 'dropped'): Promise<void> {
+    return this.#try(() => this.#records.remove(record, end));
+  }
+
+  bury(record: RecordName, letter: DeadLetter): Promise<void> {
+    return this.#try(() => this.#records.bury(record, letter));
+  }
+
+  #try<T>(operation: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return operation().catch(this.#fail);
+    } catch (error) {
+      return Promise.resolve(this.#fail(error));
+    }
+  }
+
+  readonly #fail = (error: unknown): undefined => {
+    this.#observe({ kind: 'internal-error', where: 'outbox', error });
+    return undefined;
+  };
 }

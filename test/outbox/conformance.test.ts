@@ -12,7 +12,7 @@ import type { Lease, Outbox, OutboxCounts } from '../../src/core/outbox.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { type EngineName, engines } from '../../src/outbox/engines/index.ts';
-import { RequestLimit } from '../../src/outbox/request-limit.ts';
+import { RequestLimit } from '../../src/outbox/local/request-limit.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { chosenFor, leaseOne, type OutboxChanges, outboxOptions } from '../support/outbox.ts';
@@ -48,6 +48,8 @@ class Bench {
 
   async open(): Promise<this> {
     const observe = (observation: Observation): void => {
+      // Such as a step that the life of a record does not allow.
+      if (observation.kind === 'internal-error') throw observation.error;
       if (observation.kind !== 'notification-dropped') return;
       this.dropped.push({ id: observation.notification.id, reason: observation.reason });
     };

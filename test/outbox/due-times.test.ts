@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { DueTimes } from '../../src/outbox/due-times.ts';
+import { DueTimes } from '../../src/outbox/local/due-times.ts';
 
 interface Item {
   dueAtMs: number;

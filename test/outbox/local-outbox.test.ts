@@ -5,7 +5,7 @@ import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
+import { LocalOutbox } from '../../src/outbox/local/local-outbox.ts';
 import type { Records } from '../../src/outbox/records.ts';
 import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -14,7 +14,7 @@ import { expectLedgerBalanced } from '../support/ledger.ts';
 /** Records that answer when the test says so, and how. */
 class HeldRecords implements Records {
   readonly keepsWhatIsLeft = true;
-  readonly atHandBytes = 0;
+  readonly cachedBytes = 0;
   readonly stored = new Map<number, Notification>();
   readonly held: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #lastKey = 0;

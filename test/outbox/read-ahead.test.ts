@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { type Notification, roughBytes } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
-import { LocalOutbox } from '../../src/outbox/local-outbox.ts';
+import { LocalOutbox } from '../../src/outbox/local/local-outbox.ts';
 import type { Records } from '../../src/outbox/records.ts';
 import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -15,7 +15,7 @@ const BYTES_AT_A_TIME = 2 * 1024 * 1024;
 /** Records that an earlier run left, read when the test lets them be. */
 class LeftRecords implements Records {
   readonly keepsWhatIsLeft = true;
-  readonly atHandBytes = 100_000;
+  readonly cachedBytes = 100_000;
   readonly readings: (readonly number[])[] = [];
   isHeld = false;
   isBroken = false;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Verdict } from '../../src/core/delivery.ts';
-import { RequestLimit } from '../../src/outbox/request-limit.ts';
+import { RequestLimit } from '../../src/outbox/local/request-limit.ts';
 
 const WORKERS = 8;
 const HALF = 4;

@@ -17,7 +17,7 @@ export interface RecordsContext {
 /** The records of one pool in the database. */
 export class LmdbRecords implements Records {
   readonly keepsWhatIsLeft = true;
-  readonly atHandBytes = 16 * 1024 * 1024;
+  readonly cachedBytes = 16 * 1024 * 1024;
   readonly #pool: string;
   readonly #context: RecordsContext;
   readonly #ledgerKeys = new Map<string, LedgerKey>();

@@ -7,8 +7,8 @@ import type {
   OutboxSurroundings,
   StoreOptions,
 } from '../../core/outbox-store.ts';
-import { LocalOutbox } from '../local-outbox.ts';
-import { OrphanedOutbox } from '../orphaned-outbox.ts';
+import { LocalOutbox } from '../local/local-outbox.ts';
+import { OrphanedOutbox } from '../local/orphaned-outbox.ts';
 import { Connection } from './connection.ts';
 import { openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';

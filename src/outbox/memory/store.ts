@@ -1,5 +1,5 @@
 import type { OutboxStore, OutboxSurroundings } from '../../core/outbox-store.ts';
-import { LocalOutbox } from '../local-outbox.ts';
+import { LocalOutbox } from '../local/local-outbox.ts';
 import type { Records } from '../records.ts';
 
 const DONE = Promise.resolve();
@@ -26,10 +26,10 @@ export function memoryStore(surroundings: OutboxSurroundings): OutboxStore {
   };
 }
 
-/** Keeps nothing beside what its outbox has at hand. */
+/** Keeps nothing beside what its outbox has in memory. */
 class MemoryRecords implements Records {
   readonly keepsWhatIsLeft = false;
-  readonly atHandBytes = Infinity;
+  readonly cachedBytes = Infinity;
   #lastKey = 0;
 
   add(): Promise<number> {

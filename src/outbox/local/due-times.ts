@@ -1,3 +1,5 @@
+import type { Clock } from '../../core/clock.ts';
+
 /** A place in the heap below; the heap's own, not to be touched elsewhere. */
 export interface Timed {
   dueAtMs: number;
@@ -97,5 +99,34 @@ export class DueTimes<T extends Timed> {
   #put(index: number, item: T): void {
     this.#heap[index] = item;
     item.heapIndex = index;
+  }
+}
+
+/** Calls once at the earliest of the moments that were set. */
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #ring: () => void;
+  #next: { readonly atMs: number; readonly cancel: () => void } | undefined;
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock;
+    this.#ring = ring;
+  }
+
+  /** @param atMs Monotonic time in milliseconds. */
+  set(atMs: number): void {
+    if (this.#next !== undefined && this.#next.atMs <= atMs) return;
+    this.cancel();
+    const ring = (): void => {
+      this.#next = undefined;
+      this.#ring();
+    };
+    const waitMs = Math.max(0, atMs - this.#clock.monotonic());
+    this.#next = { atMs, cancel: this.#clock.after(waitMs, ring) };
+  }
+
+  cancel(): void {
+    this.#next?.cancel();
+    this.#next = undefined;
   }
 }

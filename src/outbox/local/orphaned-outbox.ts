@@ -1,12 +1,11 @@
-import type { Notification } from '../core/delivery.ts';
-import type { OutboxCounts } from '../core/outbox.ts';
-import { UnderWay } from '../core/under-way.ts';
-import { Alarm } from './alarm.ts';
-import type { OutboxSurroundings } from '../core/outbox-store.ts';
-import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
-import { GuardedRecords } from './guarded-records.ts';
-import type { Records, RecordSummary } from './records.ts';
-import { Tally } from './tally.ts';
+import type { Notification } from '../../core/delivery.ts';
+import type { OutboxCounts } from '../../core/outbox.ts';
+import { UnderWay } from '../../core/under-way.ts';
+import type { OutboxSurroundings } from '../../core/outbox-store.ts';
+import { Alarm } from './due-times.ts';
+import { Inventory } from './inventory.ts';
+import { type Entry, monotonicMs, newEntry } from './life.ts';
+import { GuardedRecords, type Records, type RecordSummary } from '../records.ts';
 
 /** So many at most are buried together. */
 const MOST_AT_A_TIME = 100;
@@ -18,7 +17,7 @@ export class OrphanedOutbox {
   readonly #records: GuardedRecords;
   readonly #maxAgeMs: number;
   readonly #surroundings: OutboxSurroundings;
-  readonly #tally: Tally<Entry>;
+  readonly #inventory: Inventory;
   readonly #alarm: Alarm;
   readonly #underWay = new UnderWay();
   #isClosed = false;
@@ -27,13 +26,13 @@ export class OrphanedOutbox {
     this.#records = new GuardedRecords(records, surroundings.observe);
     this.#maxAgeMs = maxAgeMs;
     this.#surroundings = surroundings;
-    this.#tally = new Tally(surroundings);
+    this.#inventory = new Inventory(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#look());
   }
 
   /** To be called in the order of the keys, before `start`. */
   restore(record: RecordSummary): void {
-    this.#tally.accept(
+    this.#inventory.accept(
       newEntry(record, monotonicMs(this.#surroundings.clock, record.acceptedAtSeconds * 1000)),
     );
   }
@@ -44,11 +43,7 @@ export class OrphanedOutbox {
   }
 
   counts(): OutboxCounts {
-    const { clock } = this.#surroundings;
-    const { oldestAtSeconds, ...counts } = this.#tally.counts();
-    const oldestAcceptedAtMs =
-      oldestAtSeconds === undefined ? undefined : unixMs(clock, oldestAtSeconds * 1000);
-    return { ...counts, unwritten: 0, oldestAcceptedAtMs };
+    return this.#inventory.counts();
   }
 
   /** To be awaited before the records are closed. */
@@ -62,13 +57,17 @@ export class OrphanedOutbox {
     if (this.#isClosed) return;
     const nowMs = this.#surroundings.clock.monotonic();
     const old: Entry[] = [];
-    for (let next = this.#tally.oldestWaiting(); next !== undefined; next = this.#tally.oldestWaiting()) {
+    for (
+      let next = this.#inventory.oldestWaiting();
+      next !== undefined;
+      next = this.#inventory.oldestWaiting()
+    ) {
       if (old.length === MOST_AT_A_TIME) break;
       if (this.#endsAtMs(next) > nowMs) {
         this.#alarm.set(this.#endsAtMs(next));
         break;
       }
-      this.#tally.move(next, 'leaving');
+      this.#inventory.move(next, 'leaving');
       old.push(next);
     }
     if (old.length > 0) void this.#underWay.track(this.#bury(old));
@@ -77,7 +76,7 @@ export class OrphanedOutbox {
   async #bury(old: readonly Entry[]): Promise<void> {
     const read = await this.#records.read(old.map(({ key }) => key));
     // Records may give fewer than they were asked for: the others wait again.
-    for (const entry of old.slice(read?.length ?? 0)) this.#tally.move(entry, 'waiting');
+    for (const entry of old.slice(read?.length ?? 0)) this.#inventory.move(entry, 'waiting');
     if (read === undefined) {
       if (!this.#isClosed) this.#alarm.set(this.#surroundings.clock.monotonic() + AGAIN_MS);
       return;
@@ -92,11 +91,11 @@ export class OrphanedOutbox {
 
   /** Without a notification, because somebody removed the record or it cannot be read, it is dropped. */
   async #end(entry: Entry, notification: Notification | undefined): Promise<void> {
-    if (notification === undefined) return this.#tally.end(entry, 'dropped');
+    if (notification === undefined) return this.#inventory.end(entry, 'dropped');
     const { clock, observe } = this.#surroundings;
     const { attempts } = entry;
     await this.#records.bury(entry, { notification, reason: 'expired', diedAtMs: clock.now(), attempts });
-    this.#tally.end(entry, 'dead');
+    this.#inventory.end(entry, 'dead');
     observe({ kind: 'notification-dead', notification, reason: 'expired' });
   }
 }

@@ -1,9 +1,9 @@
-import type { Linked } from '../core/chain.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Attempt, Notification, Verdict } from '../core/delivery.ts';
-import type { Lease } from '../core/outbox.ts';
+import type { Linked } from '../../core/chain.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Attempt, Notification, Verdict } from '../../core/delivery.ts';
+import type { Lease } from '../../core/outbox.ts';
 import type { OutgoingRequest } from './destinations.ts';
-import type { Entry } from './entry.ts';
+import type { Entry } from './life.ts';
 
 /** By so much an age that is known in whole seconds may be off, once it was rounded in two runs. */
 const ROUNDING_MS = 2000;
@@ -35,7 +35,7 @@ export class LeaseCall implements Linked<LeaseCall> {
 export interface Leased {
   readonly entry: Entry;
   /** The POST that is to carry it. */
-  readonly request: OutgoingRequest<Entry>;
+  readonly request: OutgoingRequest;
   /** The call that it is for. */
   readonly call: LeaseCall;
 }
@@ -44,7 +44,7 @@ export interface Leased {
 export class LocalLease implements Lease, Linked<LocalLease> {
   readonly attempts: number;
   readonly entry: Entry;
-  readonly request: OutgoingRequest<Entry>;
+  readonly request: OutgoingRequest;
   readonly call: LeaseCall;
   readonly #owner: LeaseOwner;
   #notification: Notification | undefined = undefined;

@@ -1,4 +1,4 @@
-import type { Attempt, Verdict } from '../core/delivery.ts';
+import type { Attempt, Verdict } from '../../core/delivery.ts';
 
 /** What is known of a destination; see `RequestLimit`. */
 export type DestinationState = 'unproven' | 'healthy' | 'down' | 'resting' | 'recovering';

@@ -1,12 +1,8 @@
-import type { Attempt, Verdict } from '../core/delivery.ts';
-import type { DeliveryOrder } from '../core/retry-policy.ts';
+import type { Attempt, Verdict } from '../../core/delivery.ts';
+import type { DeliveryOrder } from '../../core/retry-policy.ts';
 import { RequestLimit } from './request-limit.ts';
-import { Turns, type Waiting } from './turns.ts';
-
-/** What a delivery must have to wait for its turn among those of all backends. */
-export interface Bound<T> extends Waiting<T> {
-  readonly backend: string;
-}
+import type { Entry } from './life.ts';
+import { type Move, Turns } from './turns.ts';
 
 export interface DestinationsOptions {
   readonly order: DeliveryOrder;
@@ -14,21 +10,22 @@ export interface DestinationsOptions {
   readonly workers: number;
   /** The backends that are configured for the pool. */
   readonly backends: readonly string[];
+  readonly move: Move<Entry>;
 }
 
 /** A backend of the pool, with what waits for it. */
-interface Destination<T extends Bound<T>> {
-  readonly turns: Turns<T>;
+interface Destination {
+  readonly turns: Turns<Entry>;
   readonly limit: RequestLimit;
   /** Number of its last turn among the destinations. */
   lastTurn: number;
 }
 
 /** Says whose turn it is in a pool: fair between its backends, so that one that hangs leaves the others half of the workers. */
-export class Destinations<T extends Bound<T>> {
+export class Destinations {
   readonly #options: DestinationsOptions;
-  readonly #byBackend = new Map<string, Destination<T>>();
-  #all: Destination<T>[] = [];
+  readonly #byBackend = new Map<string, Destination>();
+  #all: Destination[] = [];
   #turns = 0;
 
   constructor(options: DestinationsOptions) {
@@ -36,19 +33,19 @@ export class Destinations<T extends Bound<T>> {
     for (const backend of options.backends) this.#of(backend);
   }
 
-  add(item: T): void {
+  add(item: Entry): void {
     const { turns, limit } = this.#of(item.backend);
     turns.add(item, limit.isAway);
   }
 
   /** Adds one that is to come at `atMs`, because earlier attempts failed. */
-  addAside(item: T, atMs: number): void {
+  addAside(item: Entry, atMs: number): void {
     this.#of(item.backend).turns.addAside(item, atMs);
   }
 
   /** Begins a request to the destination whose turn it is; undefined if it is nobody's. */
-  begin(nowMs: number): OutgoingRequest<T> | undefined {
-    let next: Destination<T> | undefined;
+  begin(nowMs: number): OutgoingRequest | undefined {
+    let next: Destination | undefined;
     for (const destination of this.#all) {
       destination.turns.comeDue(nowMs, destination.limit.state === 'resting');
       if (!this.#mayBegin(destination, nowMs)) continue;
@@ -61,12 +58,12 @@ export class Destinations<T extends Bound<T>> {
   }
 
   /** Those that probably come next of the same backend, after `taken` was taken: a hint, for reading ahead. */
-  upcoming(taken: T): Iterable<T> {
+  upcoming(taken: Entry): Iterable<Entry> {
     return this.#of(taken.backend).turns.upcoming(taken);
   }
 
   /** Takes away one that waits; one that is out stays out. */
-  remove(item: T): void {
+  remove(item: Entry): void {
     this.#of(item.backend).turns.remove(item);
   }
 
@@ -80,7 +77,7 @@ export class Destinations<T extends Bound<T>> {
     return next;
   }
 
-  #mayBegin({ turns, limit }: Destination<T>, nowMs: number): boolean {
+  #mayBegin({ turns, limit }: Destination, nowMs: number): boolean {
     if (!turns.isReady) return false;
     const share = limit.mayHang(nowMs) ? this.#half(limit, nowMs) : this.#options.workers;
     return limit.taken(nowMs) < limit.most(nowMs, share);
@@ -97,11 +94,11 @@ export class Destinations<T extends Bound<T>> {
     return Math.max(1, Math.floor(left / 2));
   }
 
-  #of(backend: string): Destination<T> {
+  #of(backend: string): Destination {
     let destination = this.#byBackend.get(backend);
     if (destination === undefined) {
-      const { order, workers } = this.#options;
-      destination = { turns: new Turns<T>(order), limit: new RequestLimit(workers), lastTurn: 0 };
+      const { order, workers, move } = this.#options;
+      destination = { turns: new Turns<Entry>(order, move), limit: new RequestLimit(workers), lastTurn: 0 };
       this.#byBackend.set(backend, destination);
       this.#all.push(destination);
     }
@@ -110,7 +107,7 @@ export class Destinations<T extends Bound<T>> {
 }
 
 /** The one with fewer places has the next turn, and of two with as many the one whose last turn is longer ago. */
-function isBefore<T extends Bound<T>>(a: Destination<T>, b: Destination<T>, nowMs: number): boolean {
+function isBefore(a: Destination, b: Destination, nowMs: number): boolean {
   const more = a.limit.taken(nowMs) - b.limit.taken(nowMs);
   return more === 0 ? a.lastTurn < b.lastTurn : more < 0;
 }
@@ -119,17 +116,17 @@ function isBefore<T extends Bound<T>>(a: Destination<T>, b: Destination<T>, nowM
  * One request to a destination, with all that it carries. It takes one place, from `begin` to the first verdict on any of
  * them, or until all of them are given back.
  */
-export class OutgoingRequest<T extends Bound<T>> {
-  readonly #destination: Destination<T>;
+export class OutgoingRequest {
+  readonly #destination: Destination;
   #carried = 0;
   #hasPlace = true;
 
-  constructor(destination: Destination<T>) {
+  constructor(destination: Destination) {
     this.#destination = destination;
   }
 
   /** Takes the next one whose turn it is; it is out until `settle`, `withdraw` or `giveBack`. */
-  take(): T | undefined {
+  take(): Entry | undefined {
     const { turns, limit } = this.#destination;
     const item = turns.take(limit.isAway);
     if (item !== undefined) this.#carried += 1;
@@ -137,7 +134,7 @@ export class OutgoingRequest<T extends Bound<T>> {
   }
 
   /** Ends the turn of one with a verdict: it is to come again, or not. */
-  settle(item: T, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
+  settle(item: Entry, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
     const { turns, limit } = this.#destination;
     this.#carried -= 1;
     const isOutageOver = this.#hasPlace && limit.ended(verdict, attempt, nowMs);
@@ -148,13 +145,13 @@ export class OutgoingRequest<T extends Bound<T>> {
   }
 
   /** Ends the turn of one that did not go out and never will. */
-  withdraw(item: T): void {
+  withdraw(item: Entry): void {
     this.#leave();
     this.#destination.turns.end(item);
   }
 
   /** Ends the turn of one that did not go out: it waits as before. */
-  giveBack(item: T): void {
+  giveBack(item: Entry): void {
     this.#leave();
     this.#destination.turns.giveBack(item);
   }

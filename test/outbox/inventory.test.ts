@@ -1,10 +1,15 @@
-import { expect, it } from 'vitest';
-import { Ages } from '../../src/outbox/ages.ts';
+import { describe, expect, it } from 'vitest';
+import { Ledger } from '../../src/core/ledger.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { Ages, Inventory } from '../../src/outbox/local/inventory.ts';
+import { newEntry } from '../../src/outbox/local/life.ts';
+import { ManualClock } from '../support/clock.ts';
+import { expectLedgerBalanced } from '../support/ledger.ts';
 import { seededRandom } from '../support/random.ts';
 
 interface Item {
   readonly number: number;
-  state: 'waiting' | 'ended';
+  state: 'waiting' | 'gone';
 }
 
 /** Which of those that have not ended is the next to end: the place of one in their order. */
@@ -36,8 +41,8 @@ it.each(choices)('tells the oldest and all the others in their order, ending %s'
   };
   const end = (): void => {
     const [item] = left.splice(choose(left.length), 1);
-    item!.state = 'ended';
-    ages.oneEnded();
+    item!.state = 'gone';
+    ages.oneGone();
   };
   for (let number = 0; number < 6000; number += 1) {
     const item: Item = { number, state: 'waiting' };
@@ -77,10 +82,48 @@ it('finds the oldest that suits without a search through all that have ended beh
   for (let drop = 1; drop <= drops; drop += 1) {
     const oldest = ages.oldest(({ number }) => number > 0)!;
     if (oldest.number !== drop) throw new Error(`${oldest.number} instead of ${drop}`);
-    oldest.state = 'ended';
-    ages.oneEnded();
+    oldest.state = 'gone';
+    ages.oneGone();
     add(count + drop);
   }
   expect(looks / drops, 'looks for each').toBeLessThan(3000);
   expect(ages.oldest()?.number).toBe(0);
+});
+
+describe('a step that the life of a record does not allow', () => {
+  function open() {
+    const ledger = new Ledger();
+    const observed: Observation[] = [];
+    const observe = (observation: Observation): void => void observed.push(observation);
+    const inventory = new Inventory({ clock: new ManualClock(), ledger, observe });
+    const entry = newEntry(
+      { key: 1, backend: 'chats', sender: 'alice@example.com', acceptedAtSeconds: 1, attempts: 0 },
+      0,
+    );
+    inventory.accept(entry);
+    const errors = (): string[] =>
+      observed.map((one) => (one.kind === 'internal-error' ? String(one.error) : one.kind));
+    return { ledger, inventory, entry, errors };
+  }
+
+  it('is told as an internal error, and loses nothing', () => {
+    const { ledger, inventory, entry, errors } = open();
+    inventory.move(entry, 'aside');
+    expect(errors()).toEqual(['PlainError: a record in the outbox went from waiting to aside']);
+    expectLedgerBalanced(ledger, inventory.counts());
+    expect(inventory.oldestWaiting()).toBe(entry);
+  });
+
+  it('counts nothing twice', () => {
+    const { ledger, inventory, entry, errors } = open();
+    inventory.move(entry, 'leased');
+    inventory.move(entry, 'leaving');
+    inventory.end(entry, 'delivered');
+    expect(errors()).toEqual([]);
+    inventory.end(entry, 'dropped');
+    inventory.move(entry, 'waiting');
+    expect(errors()).toHaveLength(2);
+    expectLedgerBalanced(ledger, inventory.counts());
+    expect(ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
+  });
 });

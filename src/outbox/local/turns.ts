@@ -1,5 +1,5 @@
-import type { DeliveryOrder } from '../core/retry-policy.ts';
-import { Chain, type Linked } from '../core/chain.ts';
+import type { DeliveryOrder } from '../../core/retry-policy.ts';
+import { Chain, type Linked } from '../../core/chain.ts';
 import { DueTimes, type Timed } from './due-times.ts';
 
 /** What a delivery must have to wait for its turn. */
@@ -8,6 +8,9 @@ export interface Waiting<T> extends Timed, Linked<T> {
   readonly key: number;
   readonly sender: string;
 }
+
+/** Tells that an item waits aside now, or that its turn comes now as soon as those before it have had theirs. */
+export type Move<T> = (item: T, to: 'waiting' | 'aside') => void;
 
 /** What waits of one sender. */
 interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
@@ -65,13 +68,15 @@ function insertByAge<T extends Waiting<T>>(chain: Chain<T>, item: T): void {
  */
 export class Turns<T extends Waiting<T>> {
   readonly #order: DeliveryOrder;
+  readonly #move: Move<T>;
   #queues = new Map<string, SenderQueue<T>>();
   #unused = 0;
   readonly #ready = new Chain<SenderQueue<T>>();
   readonly #aside = new DueTimes<T>();
 
-  constructor(order: DeliveryOrder) {
+  constructor(order: DeliveryOrder, move: Move<T>) {
     this.#order = order;
+    this.#move = move;
   }
 
   /** When the next one that waits aside is due. */
@@ -150,6 +155,7 @@ export class Turns<T extends Waiting<T>> {
   /** Ends the turn of one that is to come again at `atMs`. */
   putAside(item: T, atMs: number): void {
     this.#endTurn(item);
+    this.#move(item, 'aside');
     this.addAside(item, atMs);
   }
 
@@ -158,6 +164,7 @@ export class Turns<T extends Waiting<T>> {
     const queue = this.#endTurn(item);
     if (item.dueAtMs > 0) {
       queue.hadOldest = false;
+      this.#move(item, 'aside');
       return this.addAside(item, item.dueAtMs);
     }
     this.#putBack(queue, [item], this.#order !== 'none');
@@ -214,6 +221,7 @@ export class Turns<T extends Waiting<T>> {
       if (after === undefined) queue.waiting.push(item);
       else queue.waiting.insertBefore(after, item);
       item.dueAtMs = 0;
+      this.#move(item, 'waiting');
     }
     this.#update(queue);
   }

@@ -1,21 +1,18 @@
-import { Chain } from '../core/chain.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Attempt, End, Notification, Verdict } from '../core/delivery.ts';
-import type { Lease, Outbox, OutboxCounts, PutResult } from '../core/outbox.ts';
-import { believableWaitMs } from '../core/retry-policy.ts';
-import { UnderWay } from '../core/under-way.ts';
-import { Alarm } from './alarm.ts';
-import { AtHand } from './at-hand.ts';
+import { Chain } from '../../core/chain.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Attempt, End, Notification, Verdict } from '../../core/delivery.ts';
+import type { Lease, Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
+import type { OutboxOptions, OutboxSurroundings } from '../../core/outbox-store.ts';
+import { believableWaitMs } from '../../core/retry-policy.ts';
+import { UnderWay } from '../../core/under-way.ts';
+import { packLastAttempt } from '../last-attempt.ts';
+import { GuardedRecords, type Records, type RecordSummary, summaryOf } from '../records.ts';
+import { Cache, ReadAhead } from './cache.ts';
 import { Destinations, type OutgoingRequest } from './destinations.ts';
-import { type Entry, monotonicMs, newEntry, unixMs } from './entry.ts';
-import type { OutboxOptions, OutboxSurroundings } from '../core/outbox-store.ts';
-import { GuardedRecords } from './guarded-records.ts';
+import { Alarm } from './due-times.ts';
+import { Inventory } from './inventory.ts';
 import { LeaseCall, type LeaseOwner, LocalLease } from './leases.ts';
-import { ReadAhead } from './read-ahead.ts';
-import { type Records, type RecordSummary, summaryOf } from './records.ts';
-import { Tally } from './tally.ts';
-import { Unwritten } from './unwritten.ts';
-
+import { type Entry, monotonicMs, newEntry, unixMs } from './life.ts';
 /**
  * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
  * first; then ledger and counts change in one synchronous step.
@@ -25,17 +22,16 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   readonly #records: GuardedRecords;
   readonly #options: OutboxOptions;
   readonly #surroundings: OutboxSurroundings;
-  readonly #destinations: Destinations<Entry>;
-  readonly #tally: Tally<Entry>;
+  readonly #destinations: Destinations;
+  readonly #inventory: Inventory;
   readonly #alarm: Alarm;
-  readonly #atHand: AtHand;
+  readonly #cache: Cache;
   readonly #readAhead: ReadAhead;
   /** Calls that wait for their turn, and those whose leases are being read. */
   readonly #waitingCalls = new Chain<LeaseCall>();
   readonly #readingCalls = new Chain<LeaseCall>();
   readonly #out = new Chain<LocalLease>();
   readonly #underWay = new UnderWay();
-  readonly #unwritten = new Unwritten();
   #isLeasing = true;
   #closed: Promise<void> | undefined;
 
@@ -44,16 +40,20 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     this.#records = new GuardedRecords(records, surroundings.observe);
     this.#options = options;
     this.#surroundings = surroundings;
-    this.#atHand = new AtHand(records.atHandBytes);
-    this.#destinations = new Destinations({ ...options, order: options.retry.order });
+    this.#cache = new Cache(records.cachedBytes);
+    this.#inventory = new Inventory(surroundings);
+    this.#destinations = new Destinations({
+      ...options,
+      order: options.retry.order,
+      move: (entry, to) => this.#inventory.move(entry, to),
+    });
     this.#readAhead = new ReadAhead({
       records: this.#records,
-      atHand: this.#atHand,
+      cache: this.#cache,
       clock: surroundings.clock,
       upcoming: (entry) => this.#destinations.upcoming(entry),
       give: (lease, notification) => this.#read(lease, notification),
     });
-    this.#tally = new Tally(surroundings);
     this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
   }
 
@@ -62,32 +62,33 @@ export class LocalOutbox implements Outbox, LeaseOwner {
    * @param dueAtMs Unix time in milliseconds; 0 if no attempt was made.
    */
   restore(record: RecordSummary, dueAtMs: number): void {
-    const { clock } = this.#surroundings;
-    const entry = newEntry(record, monotonicMs(clock, record.acceptedAtSeconds * 1000));
-    this.#tally.accept(entry);
-    if (dueAtMs === 0) return this.#destinations.add(entry);
+    const { clock } = this;
+    const acceptedAtMs = monotonicMs(clock, record.acceptedAtSeconds * 1000);
+    const entry = newEntry(record, acceptedAtMs, dueAtMs === 0 ? 'waiting' : 'aside');
+    this.#inventory.accept(entry);
+    if (entry.state === 'waiting') return this.#destinations.add(entry);
     const waitMs = believableWaitMs(this.#options.retry, record.attempts, dueAtMs - clock.now());
     this.#destinations.addAside(entry, clock.monotonic() + waitMs);
   }
 
   hasRoom(): boolean {
     if (this.#closed !== undefined) return false;
-    return this.#tally.takingRoom + this.#unwritten.count < this.#options.capacity;
+    return this.#inventory.roomTaken < this.#options.capacity;
   }
 
   put(notification: Notification): Promise<PutResult> {
     const isFull = !this.hasRoom();
     const mayDropOldest = isFull && this.#options.whenFull === 'drop_oldest';
-    const oldest = mayDropOldest ? this.#tally.oldestWaiting() : undefined;
+    const oldest = mayDropOldest ? this.#inventory.oldestWaiting() : undefined;
     if (this.#closed !== undefined || (isFull && oldest === undefined)) {
-      this.#tally.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
+      this.#inventory.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
       return Promise.resolve('dropped');
     }
     if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
-    const acceptedAtMs = monotonicMs(this.#surroundings.clock, notification.acceptedAtMs);
-    const end = this.#unwritten.begin(acceptedAtMs);
+    const acceptedAtMs = monotonicMs(this.clock, notification.acceptedAtMs);
+    const endWriting = this.#inventory.beginWriting(acceptedAtMs);
     const written = this.#records.add(notification).then((key) => {
-      end();
+      endWriting();
       return this.#written(notification, key, acceptedAtMs);
     });
     return this.#underWay.track(written);
@@ -105,11 +106,12 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     if (!this.#end(lease)) return Promise.resolve(false);
     const { entry, request, notification } = lease;
     entry.attempts += 1;
+    entry.last = lastOf(verdict, attempt);
     // Before the end is written: the sender's next need not wait for the disk.
     const nowMs = this.clock.monotonic();
     request.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
     if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
-    this.#tally.move(entry, 'leaving');
+    this.#inventory.move(entry, 'leaving');
     this.#handOut();
     return this.#underWay.track(this.#writeEnd(entry, notification, verdict, attempt));
   }
@@ -122,21 +124,16 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   }
 
   counts(): OutboxCounts {
-    const { clock } = this.#surroundings;
-    const { count, oldestAtMs } = this.#unwritten;
-    const { oldestAtSeconds = oldestAtMs && Math.floor(oldestAtMs / 1000), ...counts } = this.#tally.counts();
-    const oldestAcceptedAtMs =
-      oldestAtSeconds === undefined ? undefined : unixMs(clock, oldestAtSeconds * 1000);
-    return { ...counts, unwritten: count, oldestAcceptedAtMs };
+    return this.#inventory.counts();
   }
 
   drained(): Promise<void> {
-    return this.#tally.drained();
+    return this.#inventory.drained();
   }
 
   /** To be called when somebody else has removed records: nothing at hand is sure any more. */
   forgetAll(): void {
-    this.#tally.forEach((entry) => this.#atHand.forget(entry));
+    this.#inventory.forEach((entry) => this.#cache.forget(entry));
   }
 
   stopLeasing(): void {
@@ -159,17 +156,17 @@ export class LocalOutbox implements Outbox, LeaseOwner {
       this.#putBack(first);
     }
     if (this.#records.keepsWhatIsLeft) return;
-    await Promise.all(this.#tally.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
+    await Promise.all(this.#inventory.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
   }
 
   #written(notification: Notification, key: number | undefined, acceptedAtMs: number): PutResult {
     if (key === undefined) {
-      this.#tally.refuse(notification, 'unwritable');
+      this.#inventory.refuse(notification, 'unwritable');
       return 'dropped';
     }
     const entry = newEntry(summaryOf(notification, key), acceptedAtMs);
-    this.#atHand.keep(entry, notification);
-    this.#tally.accept(entry);
+    this.#cache.keep(entry, notification);
+    this.#inventory.accept(entry);
     this.#surroundings.observe({ kind: 'notification-accepted', notification });
     this.#destinations.add(entry);
     this.#handOut();
@@ -177,14 +174,13 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   }
 
   #postpone(entry: Entry, afterMs: number): Promise<boolean> {
-    const { clock } = this.#surroundings;
-    this.#tally.move(entry, 'waiting');
-    this.#atHand.yieldRoom(entry);
+    const { clock } = this;
+    this.#cache.yieldRoom(entry);
     this.#handOut();
     // For the next run, which knows no other time than the machine's as it stands now.
     const acceptedAtSeconds = Math.round(unixMs(clock, entry.acceptedAtSeconds * 1000) / 1000);
-    const { key, backend, sender, attempts } = entry;
-    const record = { key, backend, sender, acceptedAtSeconds, attempts };
+    const { key, backend, sender, attempts, last } = entry;
+    const record = { key, backend, sender, acceptedAtSeconds, attempts, last };
     return this.#records.postpone(record, clock.now() + afterMs).then(() => true);
   }
 
@@ -194,7 +190,7 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     }
     const end = {
       reason: verdict.reason,
-      diedAtMs: this.#surroundings.clock.now(),
+      diedAtMs: this.clock.now(),
       attempts: entry.attempts,
     };
     const letter = { notification, ...end, ...(attempt && { attempt }) };
@@ -202,13 +198,13 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   }
 
   #gone(entry: Entry, end: 'delivered' | 'dead' | 'dropped'): true {
-    this.#atHand.forget(entry);
-    this.#tally.end(entry, end);
+    this.#cache.forget(entry);
+    this.#inventory.end(entry, end);
     return true;
   }
 
   async #drop(entry: Entry, reason: 'full' | 'stopped'): Promise<void> {
-    this.#tally.move(entry, 'leaving');
+    this.#inventory.move(entry, 'leaving');
     this.#destinations.remove(entry);
     const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
     await this.#records.remove(entry, 'dropped');
@@ -234,7 +230,7 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   }
 
   /** Gives a call what it may carry; once all of it is read, the call is served. */
-  #fill(call: LeaseCall, request: OutgoingRequest<Entry>): void {
+  #fill(call: LeaseCall, request: OutgoingRequest): void {
     this.#readingCalls.push(call);
     for (let count = 0; count < call.most; count += 1) {
       const entry = request.take();
@@ -242,20 +238,20 @@ export class LocalOutbox implements Outbox, LeaseOwner {
       const lease = new LocalLease({ entry, request, call }, this);
       call.leases.push(lease);
       if (entry.notification === undefined) this.#want(lease);
-      else this.#haveAtHand(lease, entry.notification);
+      else this.#haveCached(lease, entry.notification);
     }
     this.#serveIfRead(call);
   }
 
-  #haveAtHand(lease: LocalLease, notification: Notification): void {
+  #haveCached(lease: LocalLease, notification: Notification): void {
     this.#readAhead.taken(lease.entry);
-    this.#tally.move(lease.entry, 'in-flight');
+    this.#inventory.move(lease.entry, 'leased');
     lease.carry(notification);
   }
 
   #want(lease: LocalLease): void {
     lease.call.unread += 1;
-    this.#tally.move(lease.entry, 'reading');
+    this.#inventory.move(lease.entry, 'reading');
     this.#readAhead.want(lease);
   }
 
@@ -264,7 +260,7 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     const { call, entry, request } = lease;
     call.unread -= 1;
     if (notification !== undefined) {
-      this.#tally.move(entry, 'in-flight');
+      this.#inventory.move(entry, 'leased');
       lease.carry(notification);
     } else {
       call.leases = call.leases.filter((other) => other !== lease);
@@ -297,7 +293,6 @@ export class LocalOutbox implements Outbox, LeaseOwner {
   /** What was taken and not attempted waits as before. */
   #putBack({ entry, request }: LocalLease): void {
     request.giveBack(entry);
-    this.#tally.move(entry, 'waiting');
   }
 
   #endCalls(): void {
@@ -314,4 +309,10 @@ export class LocalOutbox implements Outbox, LeaseOwner {
       first.resolve([]);
     }
   }
+}
+
+/** What is kept of an attempt, for operators. */
+function lastOf(verdict: Verdict, attempt: Attempt | undefined): number {
+  if (verdict.kind !== 'retry' || attempt === undefined) return 0;
+  return packLastAttempt({ attempt, cause: verdict.cause ?? 'back-off' });
 }

@@ -1,21 +1,60 @@
-import { Chain } from '../core/chain.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Notification } from '../core/delivery.ts';
-import type { AtHand } from './at-hand.ts';
-import type { Entry } from './entry.ts';
+import { Chain } from '../../core/chain.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type Notification, roughBytes } from '../../core/delivery.ts';
+import type { GuardedRecords } from '../records.ts';
 import type { LocalLease } from './leases.ts';
-import type { GuardedRecords } from './guarded-records.ts';
+import type { Entry } from './life.ts';
 
+/** So much is kept of what was read ahead, in bytes, beside what is cached anyway. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
 /** So many are kept read ahead: enough for the tens of milliseconds that a slow disk may take for a flush. */
 const MOST_AHEAD = 500;
-/** So many entries are looked at for those that are not at hand. */
+/** So many entries are looked at for those that are not cached. */
 const MOST_LOOKED_AT = 1000;
 /** When nothing can be read, it is tried again after so many milliseconds. */
 const AGAIN_MS = 1000;
 
+/** Notifications that are kept with their entries, as far as memory allows, since most are sent soon after they were accepted. */
+export class Cache {
+  readonly #mostBytes: number;
+  #bytes = 0;
+
+  /** @param mostBytes Of what was accepted; Infinity: it is kept nowhere else. */
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes;
+  }
+
+  /** Whether more may be read ahead. */
+  get hasRoomAhead(): boolean {
+    return this.#bytes < this.#mostBytes + AHEAD_BYTES;
+  }
+
+  /** Keeps what was accepted, if there is room. */
+  keep(entry: Entry, notification: Notification): void {
+    if (this.#bytes < this.#mostBytes) this.keepAhead(entry, notification);
+  }
+
+  /** Keeps what was read ahead. */
+  keepAhead(entry: Entry, notification: Notification): void {
+    entry.notification = notification;
+    this.#bytes += roughBytes(notification);
+  }
+
+  forget(entry: Entry): void {
+    if (entry.notification === undefined) return;
+    this.#bytes -= roughBytes(entry.notification);
+    entry.notification = undefined;
+  }
+
+  /** Forgets one that will not be wanted soon, if others need the room. */
+  yieldRoom(entry: Entry): void {
+    if (this.#bytes > this.#mostBytes) this.forget(entry);
+  }
+}
+
 export interface ReadAheadOptions {
   readonly records: GuardedRecords;
-  readonly atHand: AtHand;
+  readonly cache: Cache;
   readonly clock: Clock;
   /** The entries that probably come after this one. */
   readonly upcoming: (entry: Entry) => Iterable<Entry>;
@@ -24,7 +63,7 @@ export interface ReadAheadOptions {
 }
 
 /**
- * Reads what is not at hand: what somebody waits for, and with it what probably comes next, so that a backlog is
+ * Reads what is not cached: what somebody waits for, and with it what probably comes next, so that a backlog is
  * delivered as fast as if all of it were in memory.
  */
 export class ReadAhead {
@@ -49,7 +88,7 @@ export class ReadAhead {
     this.#read(lease.entry);
   }
 
-  /** To be told of each entry that is taken and at hand: when half of what was read ahead is gone, more is read. */
+  /** To be told of each entry that is taken and cached: when half of what was read ahead is gone, more is read. */
   taken(entry: Entry): void {
     if (this.#gave === 0) return;
     this.#taken += 1;
@@ -81,8 +120,8 @@ export class ReadAhead {
   }
 
   #addUpcoming(entry: Entry, entries: Entry[]): void {
-    const { atHand, upcoming } = this.#options;
-    if (!atHand.hasRoomAhead) return;
+    const { cache, upcoming } = this.#options;
+    if (!cache.hasRoomAhead) return;
     const most = entries.length + MOST_AHEAD - this.#left;
     let lookedAt = 0;
     for (const next of upcoming(entry)) {
@@ -105,13 +144,13 @@ export class ReadAhead {
   }
 
   #haveOne(entry: Entry, notification: Notification | undefined): void {
-    const { atHand, give } = this.#options;
+    const { cache, give } = this.#options;
     if (entry.state === 'reading') {
       const lease = this.#wantedFor(entry);
       this.#wanted.remove(lease);
       give(lease, notification);
     } else if (notification !== undefined && entry.state === 'waiting') {
-      atHand.keepAhead(entry, notification);
+      cache.keepAhead(entry, notification);
       this.#gave += 1;
       this.#left += 1;
     }
