@@ -20,7 +20,7 @@ describe('connections', () => {
     expect(receiver.connections).toBe(1);
   });
 
-  it('are kept alive whatever the answer is', async () => {
+  it('are kept alive whatever the response is', async () => {
     const statuses = [200, 301, 404, 410, 429, 500, 503];
     const receiver = await testReceiver({
       respond: ({ at }, response) => response.writeHead(statuses[at] ?? 204).end('some text'),
@@ -71,7 +71,7 @@ describe('connections', () => {
     expect(receiver.connections).toBe(2);
   });
 
-  it('are free again after an answer that came before the request was read: at the time limit', async () => {
+  it('are free again after a response that came before the request was read: at the time limit', async () => {
     const clock = new ManualClock();
     const receiver = await testRawReceiver((socket, number) => {
       if (number > 0) onRawRequest(socket, () => socket.write(noContent));
@@ -113,7 +113,7 @@ describe('connections', () => {
     expect(receiver.connections).toBe(3);
   });
 
-  it('carry the whole request to a receiver that answers first and reads then', async () => {
+  it('carry the whole request to a receiver that responds first and reads then', async () => {
     let bytes = 0;
     let atEnd: (() => void) | undefined;
     const end = new Promise<void>((resolve) => {
@@ -137,7 +137,7 @@ describe('connections', () => {
     expect(bytes).toBeGreaterThan(large.length);
   });
 
-  it('never take an answer too many for the answer to the next request', async () => {
+  it('never take one response too many for the response to the next request', async () => {
     const receiver = await testRawReceiver((socket) =>
       onRawRequest(socket, () =>
         socket.write(`${noContent}HTTP/1.1 500 Forged\r\ncontent-length: 0\r\n\r\n`),
@@ -273,7 +273,7 @@ describe('busy connections', () => {
   });
 });
 
-/** A receiver that answers the first request of each connection but the last, and cuts at the second. */
+/** A receiver that responds to the first request of each connection except the last, and cuts at the second. */
 async function staleReceiver(cut: (socket: Socket) => void, { isFreshStale = false } = {}) {
   const requests: { readonly connection: number; readonly request: string }[] = [];
   const receiver = await testRawReceiver((socket, connection) => {
@@ -342,7 +342,7 @@ describe('kept connections that are all stale', () => {
         if (isIdle && number < 2) socket.resetAndDestroy();
         else if (number < 2) held.push(() => socket.write(noContent));
         else socket.write(noContent);
-        if (held.length === 2) for (const answer of held.splice(0)) answer();
+        if (held.length === 2) for (const respond of held.splice(0)) respond();
       }),
     );
     const { pool, attempts } = testPool(receiver.url, { workers: 2 });

@@ -33,12 +33,12 @@ async function quiet({ outbox }: Lane): Promise<void> {
   }
 }
 
-/** Answers on every path but `/slow`. */
+/** Responds on every path except `/slow`. */
 const hangsOnSlow: Respond = (request, response) => {
   if (request.path !== '/slow') response.writeHead(204).end();
 };
 
-describe('two backends of one pool, of which one hangs', () => {
+describe('two backends of one pool when one of them hangs', () => {
   it('the other one gets half of the workers, whoever comes first', async () => {
     const receiver = await testReceiver({ respond: hangsOnSlow });
     const lane = await openLane(receiver.url, slowAndFast);
@@ -134,7 +134,7 @@ describe('two backends of one pool, of which one hangs', () => {
   });
 });
 
-describe('a receiver that takes 20 a second and answers the rest with 429 and Retry-After: 2', () => {
+describe('a receiver that takes 20 a second and refuses the rest with 429 and Retry-After: 2', () => {
   it('gets what it takes, and few requests beside', async () => {
     const receiver = await testReceiver();
     const lane = await openLane(receiver.url);
@@ -252,13 +252,13 @@ describe('a receiver that was down for 45 seconds, with one sender and one notif
   );
 
   it.each(['sender', 'strict'] as const)(
-    'gets all of them in order as soon as it is well, if it answered 503 (order: %s)',
+    'gets all of them in order as soon as it is well, if it responded with 503 (order: %s)',
     async (order) => {
       const receiver = await testReceiver({ respond: 503 });
       const lane = await openLane(receiver.url, { retry: { order } });
       await sendEachSecond(lane, 1, 45);
       const before = receiver.requests.length;
-      // Ten workers, of which each pauses for 0.8 s after a failure.
+      // Each of the ten workers pauses for 0.8 s after a failure.
       expect(before).toBeLessThan(45 * 13);
       receiver.respondWith(204);
       await lane.put(of('chats', 'alice', 46));

@@ -11,7 +11,7 @@ const from = (sender: string, number = 1): Notification =>
   notification({ id: `${sender}${number}`, sender: `${sender}@example.com` });
 const idOf = (request: ReceivedRequest): string => String(request.headers['webhook-id']);
 
-/** Answers nothing until it is told to. */
+/** Does not respond until it is told to. */
 function held() {
   const waiting = new Map<string, () => void>();
   const respond: Respond = (request, response) => {
@@ -64,19 +64,19 @@ describe('the dispatcher', () => {
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
   });
 
-  it('keeps the place of an attempt that got no answer taken for a while, and none for an answer', async () => {
-    const answers = [204, 500, 404, 'reset', 204] as const;
+  it('keeps the place of an attempt that got no response taken for a while, and none after a response', async () => {
+    const responses = [204, 500, 404, 'reset', 204] as const;
     let count = 0;
     const receiver = await testReceiver({
       respond: (_request, response) => {
-        const answer = answers[count++]!;
-        if (answer === 'reset') response.socket!.resetAndDestroy();
-        else response.writeHead(answer).end();
+        const next = responses[count++]!;
+        if (next === 'reset') response.socket!.resetAndDestroy();
+        else response.writeHead(next).end();
       },
     });
     const lane = await openLane(receiver.url, { workers: 1, retry: { order: 'none' } });
     await lane.put(...[1, 2, 3, 4].map((number) => from('alice', number)));
-    // The last one's kept connection is reset, so it is sent once more at once, and answered.
+    // The last one's kept connection is reset, so it is sent once more at once, and gets a response.
     await lane.seen('attempt-made', 5);
     const dead = await openLane(`http://127.0.0.1:${await closedPort()}`, { workers: 1 });
     await dead.put(from('alice'), from('bob'));
@@ -89,7 +89,7 @@ describe('the dispatcher', () => {
     await dead.seen('notification-retried', 2);
   });
 
-  it('keeps a place taken twice as long each time while answers are larger than what is read, and then 50 ms again', async () => {
+  it('keeps a place taken twice as long each time while responses are larger than what is read, and then 50 ms again', async () => {
     const sizes = [1, 1, 1, 1, 1, 1, 0, 1, 0].map((more) => 64 * 1024 + more);
     let count = 0;
     const receiver = await testReceiver({
@@ -149,7 +149,7 @@ describe('the dispatcher', () => {
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 1, delivered: 0, dead: 1, dropped: 0 });
   });
 
-  it("keeps a sender's next back until the one before is answered, and others not", async () => {
+  it("keeps a sender's next back until the one before has a response, and others not", async () => {
     const { respond, release } = held();
     const receiver = await testReceiver({ respond });
     const lane = await openLane(receiver.url);
@@ -183,7 +183,7 @@ describe('the dispatcher', () => {
     expect(receiver.mostConnections).toBe(3);
   });
 
-  it('ends when leasing is stopped, once what is in flight is answered', async () => {
+  it('ends when leasing is stopped, once what is in flight has its response', async () => {
     const { respond, release } = held();
     const receiver = await testReceiver({ respond });
     const lane = await openLane(receiver.url, { workers: 2 });
@@ -195,17 +195,17 @@ describe('the dispatcher', () => {
     events.push('stopped');
     release('alice1');
     await lane.seen('notification-delivered', 1);
-    events.push('one answered');
+    events.push('one delivered');
     release('bob1');
     await ended;
-    expect(events).toEqual(['stopped', 'one answered', 'ended']);
+    expect(events).toEqual(['stopped', 'one delivered', 'ended']);
     expect(lane.outbox.counts()).toMatchObject({ waiting: 1, inFlight: 0 });
     expect(lane.ledger.entry('chats')).toEqual({ accepted: 3, delivered: 2, dead: 0, dropped: 0 });
   });
 });
 
 describe('two pools', () => {
-  it('one that does not answer does not delay the other', async () => {
+  it('one that does not respond does not delay the other', async () => {
     const { respond, release, waiting } = held();
     const slow = await testReceiver({ respond });
     const quick = await testReceiver();

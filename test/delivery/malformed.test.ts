@@ -99,7 +99,7 @@ const oddities: readonly Defect[] = [
 
 const defects = [...heads, ...bodies, ...beginnings, ...oddities];
 
-/** How a response is cut into pieces, each of which comes in a turn of its own. */
+/** How a response is cut into pieces; each comes in a turn of its own. */
 const cuts: Readonly<Record<string, (text: string) => string[]>> = {
   'in one piece': (text) => [text],
   'line by line': (text) => (text.length > 10_000 ? text.match(/[^]{1,999}\n?/g) : text.match(/[^\n]*\n?/g))!,
@@ -153,7 +153,7 @@ describe.each([
   });
 });
 
-describe('a response of which nothing decides', () => {
+describe('a response in which nothing decides', () => {
   it.each([
     ['nothing but lines that are not HTTP', 'one\r\ntwo\r\nthree\r\n'],
     ['a first HTTP line without a status', 'HTTP/1.1 OK\r\nHTTP/1.1 200 OK\r\n\r\n'],

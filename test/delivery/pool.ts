@@ -68,7 +68,7 @@ export async function testRawReceiver(
   return receiver;
 }
 
-/** Resolves when a client in this process has read the head of an answer from the receiver at this port. */
+/** Resolves when a client in this process has read the head of a response from the receiver at this port. */
 export function responseSeen(port: number): Promise<void> {
   return new Promise((resolve) => {
     const look = (message: unknown): void => {
@@ -81,5 +81,5 @@ export function responseSeen(port: number): Promise<void> {
   });
 }
 
-/** Node publishes here when the head of an answer was parsed. */
+/** Node publishes here when the head of a response was parsed. */
 const RESPONSE_CHANNEL = 'http.client.response.finish';

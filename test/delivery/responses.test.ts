@@ -10,10 +10,10 @@ import { onRawRequest } from '../support/receiver.ts';
 import { notification } from '../support/notification.ts';
 import { responseSeen, testPool, testRawReceiver, testReceiver } from './pool.ts';
 
-/** POSTs once to a receiver that answers with these bytes and then does as told. */
-async function postTo(answer: string, then: (socket: Socket) => void = () => undefined): Promise<Attempt> {
+/** POSTs once to a receiver that responds with these bytes and then does as told. */
+async function postTo(response: string, then: (socket: Socket) => void = () => undefined): Promise<Attempt> {
   const receiver = await testRawReceiver((socket) =>
-    onRawRequest(socket, () => socket.write(answer, 'latin1', () => then(socket))),
+    onRawRequest(socket, () => socket.write(response, 'latin1', () => then(socket))),
   );
   const { pool, attempts } = testPool(receiver.url);
   const attempt = await pool.post(notification());
@@ -66,13 +66,13 @@ describe('the outcome of an attempt', () => {
     expect('errorCode' in attempt).toBe(false);
   });
 
-  it('is what comes after 1xx answers', async () => {
+  it('is what comes after 1xx responses', async () => {
     const informational = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n';
     const attempt = await postTo(`${informational}HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n`);
     expect(attempt).toMatchObject({ outcome: '2xx', status: 201 });
   });
 
-  it('of an answer in HTTP/1.0 without a length is by its status', async () => {
+  it('of a response in HTTP/1.0 without a length is by its status', async () => {
     expect(await postTo('HTTP/1.0 200 OK\r\n\r\nthanks', end)).toMatchObject({ outcome: '2xx', status: 200 });
   });
 
@@ -102,8 +102,8 @@ describe('the outcome of an attempt', () => {
       undefined,
       'other',
     ],
-  ])('of a receiver that answers %s is no success', async (_what, answer, then, outcome) => {
-    expect((await postTo(answer, then)).outcome).toBe(outcome);
+  ])('of a receiver that responds with %s is no success', async (_what, response, then, outcome) => {
+    expect((await postTo(response, then)).outcome).toBe(outcome);
   });
 });
 
@@ -306,7 +306,7 @@ describe('the time limit', () => {
     expect(await pool.post(notification({ body }))).toMatchObject({ outcome: 'timeout' });
   });
 
-  it('holds for a TLS handshake that is never answered', async () => {
+  it('holds for a TLS handshake that gets no response', async () => {
     const clock = new ManualClock();
     const receiver = await testRawReceiver((socket) => socket.once('data', () => clock.advance(2000)));
     const { pool } = testPool(`https://127.0.0.1:${receiver.port}`, { clock });

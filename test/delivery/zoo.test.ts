@@ -45,16 +45,16 @@ interface Scene {
   posted(): void;
   /** It is at it, and the exchange is under way: resolves once another pool has delivered. */
   midst(): Promise<void>;
-  /** The head of an answer has reached the client. */
+  /** The head of a response has reached the client. */
   responseSeen(): Promise<void>;
-  /** How many bytes of an endless answer were taken. */
+  /** How many bytes of an endless response were taken. */
   took(bytes: number): void;
 }
 
 interface Beast {
   readonly name: string;
   /** What it does with a whole request, once another pool has delivered; with `lasts`, it says itself when it is at it. */
-  readonly answer?: (socket: Socket, scene: Scene) => unknown;
+  readonly respond?: (socket: Socket, scene: Scene) => unknown;
   /** What it does with a connection instead; it says itself when it is at it. */
   readonly meet?: (socket: Socket, scene: Scene) => unknown;
   /** It ends only at the time limit. */
@@ -70,7 +70,7 @@ interface Beast {
   readonly verdict: 'delivered' | 'dead' | 'expired' | number;
   /** How many POSTs have reached it; default 1. */
   readonly posts?: number;
-  /** More of its endless answer may not be taken: what the buffers on the way hold, and no more. */
+  /** More of its endless response may not be taken: what the buffers on the way hold, and no more. */
   readonly mostTakenMb?: number;
 }
 
@@ -87,9 +87,9 @@ const large = Buffer.alloc(16 * MB, 'x');
 const good = makeCertificate({ name: '127.0.0.1' });
 const expired = makeCertificate({ name: '127.0.0.1', notAfter: new Date('2026-01-01') });
 const misnamed = makeCertificate({ name: 'example.com' });
-/** 300 MB in 300 KB, more than is read of an answer: many members, as RFC 1952 allows. */
+/** 300 MB in 300 KB, more than is read of a response: many members, as RFC 1952 allows. */
 const gzipBomb = Buffer.concat(Array<Buffer>(300).fill(zlib.gzipSync(Buffer.alloc(MB))));
-/** 256 MB in less than is read of an answer. */
+/** 256 MB in less than is read of a response. */
 const brotliBomb = zlib.brotliCompressSync(Buffer.alloc(256 * MB), {
   params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 },
 });
@@ -112,7 +112,7 @@ const floods = (head: string, piece: string | Buffer) => (socket: Socket, scene:
     if (bytes > 256 * MB) socket.destroy();
   });
 };
-/** Says a piece a turn; it is at it after some pieces, and once an answer with a head was seen. */
+/** Says a piece a turn; it is at it after some pieces, and once a response with a head was seen. */
 const drips = (head: string, piece: string) => (socket: Socket, scene: Scene) => {
   const seen = head.includes('\r\n\r\n') ? scene.responseSeen() : Promise.resolve();
   socket.write(head);
@@ -133,78 +133,78 @@ const stallsAfterSaying = (text: string) => (socket: Socket, scene: Scene) =>
 
 const silent: readonly Beast[] = [
   {
-    name: 'never answers',
-    answer: (_socket, scene) => scene.midst(),
+    name: 'never responds',
+    respond: (_socket, scene) => scene.midst(),
     lasts: true,
     outcomes: ['timeout'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'drips empty lines without end',
-    answer: drips('', '\r\n'),
+    respond: drips('', '\r\n'),
     lasts: true,
     outcomes: ['timeout'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'drips a head without end, after 200',
-    answer: drips(`${ok}x: `, 'y'),
+    respond: drips(`${ok}x: `, 'y'),
     lasts: true,
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'drips a head without end, after 503',
-    answer: drips(`${busy}x: `, 'y'),
+    respond: drips(`${busy}x: `, 'y'),
     lasts: true,
     outcomes: ['5xx'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'drips what is not HTTP without end',
-    answer: drips('', 'x'),
+    respond: drips('', 'x'),
     lasts: true,
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'speaks SMTP',
-    answer: stallsAfterSaying('220 smtp.example.com ESMTP\r\n'),
+    respond: stallsAfterSaying('220 smtp.example.com ESMTP\r\n'),
     lasts: true,
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'answers with garbage',
-    answer: stallsAfterSaying('\u0000\u00ff\u0001\u00fe'.repeat(100)),
+    name: 'responds with garbage',
+    respond: stallsAfterSaying('\u0000\u00ff\u0001\u00fe'.repeat(100)),
     lasts: true,
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'drips a body without end, after 200',
-    answer: drips(ok + chunked, '1\r\nx\r\n'),
+    respond: drips(ok + chunked, '1\r\nx\r\n'),
     lasts: true,
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'drips a body without end, after 503',
-    answer: drips(busy + chunked, '1\r\nx\r\n'),
+    respond: drips(busy + chunked, '1\r\nx\r\n'),
     lasts: true,
     outcomes: ['5xx'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'promises a body and stalls',
-    answer: stallsAfter(`${ok}content-length: 10\r\n\r\nshort`),
+    respond: stallsAfter(`${ok}content-length: 10\r\n\r\nshort`),
     lasts: true,
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'promises a body, rejects and stalls',
-    answer: stallsAfter('HTTP/1.1 410 Gone\r\ncontent-length: 10\r\n\r\nshort'),
+    respond: stallsAfter('HTTP/1.1 410 Gone\r\ncontent-length: 10\r\n\r\nshort'),
     lasts: true,
     outcomes: ['4xx'],
     verdict: 'dead',
@@ -245,63 +245,63 @@ const broken: readonly Beast[] = [
     posts: 0,
   },
   {
-    name: 'resets instead of an answer',
-    answer: (socket) => socket.resetAndDestroy(),
+    name: 'resets instead of a response',
+    respond: (socket) => socket.resetAndDestroy(),
     outcomes: ['reset'],
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'resets in the status line of its answer',
-    answer: saysAndResets('HTTP/1.1 20'),
+    name: 'resets in the status line of its response',
+    respond: saysAndResets('HTTP/1.1 20'),
     outcomes: ['reset'],
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'resets in the head of its answer',
-    answer: saysAndResets(`${ok}content-le`),
+    name: 'resets in the head of its response',
+    respond: saysAndResets(`${ok}content-le`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
-    name: 'resets in the body of its answer',
-    answer: saysAndResets(`${ok}content-length: 10\r\n\r\nshort`),
+    name: 'resets in the body of its response',
+    respond: saysAndResets(`${ok}content-length: 10\r\n\r\nshort`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
-    name: 'resets after its answer',
-    answer: saysAndResets(ok + empty),
+    name: 'resets after its response',
+    respond: saysAndResets(ok + empty),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
-    name: 'closes its side instead of an answer',
-    answer: saysAndEnds(''),
+    name: 'closes its side instead of a response',
+    respond: saysAndEnds(''),
     outcomes: ['reset'],
     verdict: BACK_OFF_MS,
   },
   {
-    name: 'closes its side after its answer, which promised keep-alive',
-    answer: saysAndEnds(`${ok}connection: keep-alive\r\n${empty}`),
+    name: 'closes its side after its response, which promised keep-alive',
+    respond: saysAndEnds(`${ok}connection: keep-alive\r\n${empty}`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'closes its side after 1xx',
-    answer: saysAndEnds('HTTP/1.1 102 Processing\r\n\r\n'),
+    respond: saysAndEnds('HTTP/1.1 102 Processing\r\n\r\n'),
     outcomes: ['reset'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'sends less body than it promised',
-    answer: saysAndEnds(`${ok}content-length: 10\r\n\r\nshort`),
+    respond: saysAndEnds(`${ok}content-length: 10\r\n\r\nshort`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'closes an idle connection just when a request comes',
     isWarm: true,
-    answer: (socket, { posts }) => (posts === 1 ? socket.end() : socket.write(noContent)),
+    respond: (socket, { posts }) => (posts === 1 ? socket.end() : socket.write(noContent)),
     outcomes: ['reset', '2xx'],
     verdict: 'delivered',
     posts: 2,
@@ -309,7 +309,7 @@ const broken: readonly Beast[] = [
   {
     name: 'resets an idle connection just when a request comes, and the next one, too',
     isWarm: true,
-    answer: (socket) => socket.resetAndDestroy(),
+    respond: (socket) => socket.resetAndDestroy(),
     outcomes: ['reset', 'reset'],
     verdict: BACK_OFF_MS,
     posts: 2,
@@ -319,40 +319,40 @@ const broken: readonly Beast[] = [
 const malformed: readonly Beast[] = [
   {
     name: 'says a status that is none',
-    answer: says('HTTP/1.1 abc OK\r\n\r\n'),
+    respond: says('HTTP/1.1 abc OK\r\n\r\n'),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'upgrades unasked',
-    answer: says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
+    respond: says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
   },
   {
     name: 'says 1xx responses without end',
-    answer: floods('', `HTTP/1.1 103 Early Hints\r\nlink: <${'x'.repeat(8000)}>\r\n\r\n`.repeat(8)),
+    respond: floods('', `HTTP/1.1 103 Early Hints\r\nlink: <${'x'.repeat(8000)}>\r\n\r\n`.repeat(8)),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
     mostTakenMb: 32,
   },
   {
     name: 'says a 1xx response without end',
-    answer: floods('HTTP/1.1 103 Early Hints\r\n', 'x: y\r\n'.repeat(10_000)),
+    respond: floods('HTTP/1.1 103 Early Hints\r\n', 'x: y\r\n'.repeat(10_000)),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
     mostTakenMb: 32,
   },
   {
     name: 'says what is not HTTP without end',
-    answer: floods('', 'x'.repeat(0x10000)),
+    respond: floods('', 'x'.repeat(0x10000)),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
     mostTakenMb: 32,
   },
   {
     name: 'says lines that are not HTTP without end',
-    answer: floods('', 'x\r\n'.repeat(10_000)),
+    respond: floods('', 'x\r\n'.repeat(10_000)),
     outcomes: ['other'],
     verdict: BACK_OFF_MS,
     mostTakenMb: 32,
@@ -362,78 +362,78 @@ const malformed: readonly Beast[] = [
 const bodies: readonly Beast[] = [
   {
     name: 'says 204 with a body',
-    answer: says('HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello'),
+    respond: says('HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello'),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'sends a bad chunk',
-    answer: says(`${ok}${chunked}zz\r\n`),
+    respond: says(`${ok}${chunked}zz\r\n`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
-    name: 'answers twice',
-    answer: says(`${ok}${empty}HTTP/1.1 500 Forged\r\n${empty}`),
+    name: 'responds twice',
+    respond: says(`${ok}${empty}HTTP/1.1 500 Forged\r\n${empty}`),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'speaks HTTP/1.0 and ends the body by closing',
-    answer: saysAndEnds('HTTP/1.0 200 OK\r\n\r\nthanks'),
+    respond: saysAndEnds('HTTP/1.0 200 OK\r\n\r\nthanks'),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'sends a body without end',
-    answer: floods(ok + chunked, `10000\r\n${'x'.repeat(0x10000)}\r\n`),
+    respond: floods(ok + chunked, `10000\r\n${'x'.repeat(0x10000)}\r\n`),
     outcomes: ['2xx'],
     verdict: 'delivered',
     mostTakenMb: 32,
   },
   {
     name: 'sends a body without end, after 500',
-    answer: floods('HTTP/1.1 500 Internal Server Error\r\n\r\n', 'x'.repeat(0x10000)),
+    respond: floods('HTTP/1.1 500 Internal Server Error\r\n\r\n', 'x'.repeat(0x10000)),
     outcomes: ['5xx'],
     verdict: BACK_OFF_MS,
     mostTakenMb: 32,
   },
   {
     name: 'sends a gzip bomb',
-    answer: explodes('gzip', gzipBomb),
+    respond: explodes('gzip', gzipBomb),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'sends a brotli bomb',
-    answer: explodes('br', brotliBomb),
+    respond: explodes('br', brotliBomb),
     outcomes: ['2xx'],
     verdict: 'delivered',
   },
   {
     name: 'sends a header without end',
-    answer: floods(`${ok}x: `, 'y'.repeat(0x10000)),
+    respond: floods(`${ok}x: `, 'y'.repeat(0x10000)),
     outcomes: ['2xx'],
     verdict: 'delivered',
     mostTakenMb: 32,
   },
   {
     name: 'sends headers without end',
-    answer: floods(ok, 'x: y\r\n'.repeat(10_000)),
+    respond: floods(ok, 'x: y\r\n'.repeat(10_000)),
     outcomes: ['2xx'],
     verdict: 'delivered',
     mostTakenMb: 32,
   },
   {
     name: 'sends a chunk extension without end',
-    answer: floods(`${ok}${chunked}1;`, 'x'.repeat(0x10000)),
+    respond: floods(`${ok}${chunked}1;`, 'x'.repeat(0x10000)),
     outcomes: ['2xx'],
     verdict: 'delivered',
     mostTakenMb: 32,
   },
   {
     name: 'sends trailers without end',
-    answer: floods(`${ok}${chunked}0\r\n`, 'x: y\r\n'.repeat(10_000)),
+    respond: floods(`${ok}${chunked}0\r\n`, 'x: y\r\n'.repeat(10_000)),
     outcomes: ['2xx'],
     verdict: 'delivered',
     mostTakenMb: 32,
@@ -443,14 +443,14 @@ const bodies: readonly Beast[] = [
 const redirects: readonly Beast[] = [301, 303, 307, 308].flatMap((status) => [
   {
     name: `redirects elsewhere (${status})`,
-    answer: (socket: Socket, { elsewhere }: Scene) =>
+    respond: (socket: Socket, { elsewhere }: Scene) =>
       socket.write(`HTTP/1.1 ${status} Elsewhere\r\nlocation: ${elsewhere}/stolen\r\n${empty}`),
     outcomes: ['3xx'] as const,
     verdict: 'dead' as const,
   },
   {
     name: `redirects to itself (${status})`,
-    answer: says(`HTTP/1.1 ${status} Here\r\nlocation: /notifications\r\n${empty}`),
+    respond: says(`HTTP/1.1 ${status} Here\r\nlocation: /notifications\r\n${empty}`),
     outcomes: ['3xx'] as const,
     verdict: 'dead' as const,
   },
@@ -472,7 +472,7 @@ const statuses: readonly Beast[] = (
   ] as const
 ).map(([status, outcome, verdict]) => ({
   name: `says ${status}`,
-  answer: says(`HTTP/1.1 ${status} Whatever\r\n${empty}`),
+  respond: says(`HTTP/1.1 ${status} Whatever\r\n${empty}`),
   outcomes: [outcome],
   verdict,
 }));
@@ -494,7 +494,7 @@ const retryAfters: readonly Beast[] = (
   ] satisfies readonly [string, (nowMs: number) => string, number][]
 ).map(([what, value, afterMs]) => ({
   name: `says 503 and Retry-After: ${what}`,
-  answer: (socket, { clock }) => socket.write(`${busy}retry-after: ${value(clock.now())}\r\n${empty}`),
+  respond: (socket, { clock }) => socket.write(`${busy}retry-after: ${value(clock.now())}\r\n${empty}`),
   outcomes: ['5xx'],
   verdict: afterMs,
 }));
@@ -502,7 +502,7 @@ const retryAfters: readonly Beast[] = (
 const clocks: readonly Beast[] = [
   {
     name: "says 503 while this machine's clock is set on by a year",
-    answer: (socket, { clock }) => {
+    respond: (socket, { clock }) => {
       clock.set(365 * DAY_MS);
       socket.write(busy + empty);
     },
@@ -511,7 +511,7 @@ const clocks: readonly Beast[] = [
   },
   {
     name: "says 503 while this machine's clock is set back by a year",
-    answer: (socket, { clock }) => {
+    respond: (socket, { clock }) => {
       clock.set(-365 * DAY_MS);
       socket.write(busy + empty);
     },
@@ -522,7 +522,7 @@ const clocks: readonly Beast[] = [
 
 const secured: readonly Beast[] = [
   {
-    name: 'never answers a TLS handshake',
+    name: 'never responds to a TLS handshake',
     secure: good,
     meet: (socket, scene) => socket.once('data', () => void scene.midst()),
     lasts: true,
@@ -588,7 +588,7 @@ const beasts = [
   ...secured,
 ];
 
-/** Answers requests over a connection, with TLS if there is a certificate. */
+/** Responds to requests over a connection, with TLS if there is a certificate. */
 function serve(socket: Socket, secure: Beast['secure'], onRequest: (socket: Socket) => unknown): void {
   const served = secure === undefined ? socket : new tls.TLSSocket(socket, { isServer: true, ...secure });
   served.on('error', () => undefined);
@@ -612,7 +612,7 @@ function rendezvous() {
   return { arrived, release, meet };
 }
 
-/** A receiver that is a beast until it is tamed; then it answers 204. */
+/** A receiver that is a beast until it is tamed; then it responds with 204. */
 async function cage(beast: Beast, clock: SettableClock, elsewhere: string) {
   const { arrived, release, meet } = rendezvous();
   const state = { isWild: beast.isWarm !== true, posts: 0, taken: 0 };
@@ -631,16 +631,16 @@ async function cage(beast: Beast, clock: SettableClock, elsewhere: string) {
       state.taken = bytes;
     },
   };
-  const answerWildly = async (socket: Socket): Promise<void> => {
+  const respondWildly = async (socket: Socket): Promise<void> => {
     scene.posted();
     if (beast.lasts === undefined) await scene.midst();
-    await beast.answer?.(socket, scene);
+    await beast.respond?.(socket, scene);
   };
   const receiver = await testRawReceiver((socket) => {
     if (state.isWild && beast.meet !== undefined) void beast.meet(socket, scene);
     else {
       serve(socket, beast.secure, (served) => {
-        if (state.isWild) void answerWildly(served);
+        if (state.isWild) void respondWildly(served);
         else served.write(noContent);
       });
     }

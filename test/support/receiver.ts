@@ -17,11 +17,11 @@ export interface ReceivedRequest {
   readonly bytes: Buffer;
 }
 
-/** Answers one request, now or later; not at all means that the client waits. */
+/** Responds to one request, now or later; not at all means that the client waits. */
 export type Respond = (request: ReceivedRequest, response: http.ServerResponse) => void;
 
 export interface ReceiverOptions {
-  /** What it answers: a status without a body, or a function; default 204. */
+  /** How it responds: with a status without a body, or a function; default 204. */
   readonly respond?: number | Respond;
   /** Speaks HTTPS with this certificate. */
   readonly tls?: { readonly key: string; readonly cert: string };
@@ -39,7 +39,7 @@ export interface Receiver {
   readonly connections: number;
   /** The most connections that were open at one time. */
   readonly mostConnections: number;
-  /** From now on it answers so. */
+  /** From now on it responds so. */
   respondWith(respond: number | Respond): void;
   /** The first request, past or coming, that matches and that `next` has not given out yet. */
   next(matches?: (request: ReceivedRequest) => boolean): Promise<ReceivedRequest>;
