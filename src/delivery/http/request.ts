@@ -69,7 +69,7 @@ function makeTarget(options: Options): Target {
   const { hostname, port, path, auth } = urlToHttpOptions(url);
   const authorization = auth && { authorization: `Basic ${Buffer.from(auth).toString('base64')}` };
   return {
-    options: defined({ ...native, host: hostname, port, path }),
+    options: { host: hostname, port, path, ...defined(native) },
     headers: { host: url.host, ...defined(headers), ...authorization },
   };
 }
