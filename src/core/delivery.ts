@@ -74,13 +74,13 @@ export interface Attempt {
 /** Why a notification is dead; `callback`: a callback failed, so that there is no request, only the stanza. */
 export type DeathReason = 'rejected' | 'expired' | 'no-pool' | 'callback';
 
-/** What set the time of the next attempt: our own back-off, or the receiver's Retry-After. */
+/** What set the time of the next attempt: our own back-off, or the receiver's Retry-After; `max_age` may cut either. */
 export type RetryCause = 'back-off' | 'retry-after';
 
 /** What becomes of a delivery after an attempt. */
 export type Verdict =
   | { readonly kind: 'delivered' }
-  | ({ readonly kind: 'retry'; readonly afterMs: number; readonly cause?: RetryCause } & Rest)
+  | ({ readonly kind: 'retry'; readonly afterMs: number; readonly cause: RetryCause } & Rest)
   | ({ readonly kind: 'dead'; readonly reason: DeathReason } & Rest);
 
 /** What an attempt says about its whole destination: a pool and a backend. */

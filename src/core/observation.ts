@@ -129,9 +129,10 @@ export type Observation =
       readonly notification: Notification;
       readonly attempt: Attempt;
       readonly facts: AttemptFacts;
-      /** The wait before the next attempt, in milliseconds, and what set it. */
+      /** The wait before the next attempt, in milliseconds. */
       readonly afterMs: number;
-      readonly cause?: RetryCause;
+      /** What set the wait; `max_age` may have cut it. */
+      readonly cause: RetryCause;
     }
   | {
       readonly kind: 'notification-dead';

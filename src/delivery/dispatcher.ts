@@ -83,5 +83,5 @@ function observeVerdict(
     return observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt, facts });
   }
   const { afterMs, cause } = verdict;
-  observe({ kind: 'notification-retried', notification, attempt, facts, afterMs, ...(cause && { cause }) });
+  observe({ kind: 'notification-retried', notification, attempt, facts, afterMs, cause });
 }

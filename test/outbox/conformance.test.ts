@@ -28,7 +28,7 @@ const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean; re
 
 const delivered: Verdict = { kind: 'delivered' };
 const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
-const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs });
+const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs, cause: 'back-off' });
 
 /** An outbox on a clock that is moved by hand; after every step the ledger must be balanced. */
 class Bench {
@@ -365,6 +365,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     const seconds = (count: number): Verdict => ({
       kind: 'retry',
       afterMs: 1000 * count,
+      cause: 'retry-after',
       restMs: 1000 * count,
     });
 
@@ -1130,7 +1131,9 @@ const anyEnd = fc.oneof(
   fc.constant([rejected, response('4xx')] as const),
   anyWait.map((ms) => [retryAfter(ms), response('5xx')] as const),
   anyWait.map((ms) => [retryAfter(ms), refused] as const),
-  anyWait.map((ms) => [{ kind: 'retry', afterMs: ms, restMs: ms }, response('4xx')] as const),
+  anyWait.map(
+    (ms) => [{ kind: 'retry', afterMs: ms, cause: 'retry-after', restMs: ms }, response('4xx')] as const,
+  ),
 );
 
 const anyCommands = [

@@ -539,7 +539,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const { outbox, store, ledger } = await openFolder(disk.folder);
     for (let index = 0; store.problem() === undefined; index += 1) await outbox.put(large(`${index}`));
     const retried = (await leaseOne(outbox))!;
-    await retried.settle({ kind: 'retry', afterMs: 1000 });
+    await retried.settle({ kind: 'retry', afterMs: 1000, cause: 'back-off' });
     expect(store.problem()).toContain('the disk is full');
     for (let left = outbox.counts().waiting - 1; left > 0; left -= 1) {
       await (await leaseOne(outbox))!.settle({ kind: 'delivered' });
@@ -632,7 +632,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
         const leases = await Promise.all(Array.from({ length: due }, () => leaseOne(outbox)));
         const [first, ...others] = leases.map((lease) => lease!);
         kept.push(first!.notification.id);
-        await first!.settle({ kind: 'retry', afterMs: 1e9 });
+        await first!.settle({ kind: 'retry', afterMs: 1e9, cause: 'back-off' });
         const together = others.splice(0, others.length / 2);
         for (const other of others) expect(await other.settle({ kind: 'delivered' })).toBe(true);
         const settled = await Promise.all(together.map((each) => each.settle({ kind: 'delivered' })));

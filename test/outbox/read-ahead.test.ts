@@ -137,7 +137,7 @@ it('holds no more of it in memory than some megabytes, and a megabyte more for e
 it('lets what was read be forgotten when it has to wait for another attempt, so that reading goes on', async () => {
   const { records, outbox, check } = openBench({ left: 3000, senders: 3000, bodyLength: 10_000 });
   for (let count = 1; count <= 3000; count += 1) {
-    await (await leaseOne(outbox))!.settle({ kind: 'retry', afterMs: 1e6 });
+    await (await leaseOne(outbox))!.settle({ kind: 'retry', afterMs: 1e6, cause: 'back-off' });
   }
   expect(check()).toMatchObject({ waiting: 3000, inFlight: 0 });
   expect(records.readings.length).toBeLessThan(100);
@@ -181,7 +181,7 @@ it('drops nothing while nothing can be read, and tries again', async () => {
 
 it('is told of a retry that is due while all workers wait for records, without turning in circles', async () => {
   const { records, outbox, clock } = openBench({ left: 2 });
-  await (await leaseOne(outbox))!.settle({ kind: 'retry', afterMs: 10 });
+  await (await leaseOne(outbox))!.settle({ kind: 'retry', afterMs: 10, cause: 'back-off' });
   outbox.forgetAll();
   records.isHeld = true;
   const lease = leaseOne(outbox);

@@ -6,10 +6,15 @@ const WORKERS = 8;
 const HALF = 4;
 
 const success: Verdict = { kind: 'delivered' };
-const again: Verdict = { kind: 'retry', afterMs: 1000 };
+const again: Verdict = { kind: 'retry', afterMs: 1000, cause: 'back-off' };
 const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
 const expired: Verdict = { kind: 'dead', reason: 'expired' };
-const restFor = (restMs: number): Verdict => ({ kind: 'retry', afterMs: restMs, restMs });
+const restFor = (restMs: number): Verdict => ({
+  kind: 'retry',
+  afterMs: restMs,
+  cause: 'retry-after',
+  restMs,
+});
 const refused: Attempt = { outcome: 'refused', errorCode: 'ECONNREFUSED', durationSeconds: 0 };
 const answered: Attempt = { outcome: '5xx', status: 503, durationSeconds: 0 };
 const flood: Attempt = { outcome: '2xx', status: 200, durationSeconds: 0, wasCut: true };

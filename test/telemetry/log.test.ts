@@ -256,7 +256,7 @@ describe('log lines', () => {
   it('never hold texts, addresses of people, header values or paths of notifications', () => {
     const { written, lines } = linesOf(
       { kind: 'notification-delivered', notification, attempt },
-      { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
+      { kind: 'notification-retried', notification, attempt, facts, afterMs: 1, cause: 'back-off' },
       { kind: 'notification-dead', notification, attempt, reason: 'rejected' },
       { kind: 'notification-dropped', notification, reason: 'stopped' },
       { kind: 'answer-cut', request: notification, attempt },
@@ -398,6 +398,7 @@ describe('the advice after an attempt without a response', () => {
       attempt: { outcome: 'other', durationSeconds: 0, ...failed },
       facts,
       afterMs: 1,
+      cause: 'back-off',
     });
     return lines[0]!['advice'];
   };
@@ -432,7 +433,7 @@ describe('a flood of like lines', () => {
     thrown(new Error('boom')),
     dropped,
     { kind: 'notification-dead', notification, reason: 'rejected', attempt },
-    { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
+    { kind: 'notification-retried', notification, attempt, facts, afterMs: 1, cause: 'back-off' },
     { kind: 'answer-cut', request: notification, attempt },
   ];
 

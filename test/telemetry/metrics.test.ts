@@ -67,7 +67,7 @@ const everything: readonly Observation[] = [
   { kind: 'callback-failed', backend: 'chats', callback: 'prepareBody', error: new Error() },
   { kind: 'attempt-made', request: notification, attempt },
   { kind: 'notification-delivered', notification, attempt },
-  { kind: 'notification-retried', notification, attempt, facts, afterMs: 1 },
+  { kind: 'notification-retried', notification, attempt, facts, afterMs: 1, cause: 'back-off' },
   { kind: 'notification-dead', notification, reason: 'rejected', attempt },
   { kind: 'notification-dropped', notification, reason: 'full' },
   { kind: 'internal-error', where: 'router', error: new Error() },
@@ -257,7 +257,14 @@ describe('the metrics', () => {
     for (const outcome of outcomes) {
       const failed = { outcome, durationSeconds: 5 };
       metrics.observe({ kind: 'attempt-made', request: notification, attempt: failed });
-      metrics.observe({ kind: 'notification-retried', notification, attempt: failed, facts, afterMs: 1 });
+      metrics.observe({
+        kind: 'notification-retried',
+        notification,
+        attempt: failed,
+        facts,
+        afterMs: 1,
+        cause: 'back-off',
+      });
       metrics.observe({ kind: 'notification-dead', notification, attempt: failed, reason: 'expired' });
     }
     metrics.observe({ kind: 'notification-delivered', notification, attempt });
