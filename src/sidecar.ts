@@ -21,9 +21,9 @@ import { openSession, type Session } from './xmpp/session.ts';
 export interface Sidecar {
   /** Where it says what happens: metrics and log. */
   readonly observe: Observe;
-  /** Takes nothing in any more, delivers what it can within `shutdown_timeout`, and ends, whatever the outbox does. */
+  /** Takes no more stanzas, delivers what it can within `shutdown_timeout`, and ends even if the outbox does not respond. */
   stop(): Promise<void>;
-  /** Whether the outbox does not respond: then process.exit, which waits for every thread, might not end either. */
+  /** Whether the outbox does not respond: then process.exit may not end either, because it waits for all threads. */
   isStuck(): boolean;
 }
 
@@ -38,7 +38,7 @@ export interface StartOptions {
 
 /**
  * The composition root: read it first. A stanza goes session -> ingest (taps) -> router (backends) -> outbox ->
- * dispatcher -> outgoing pool; metrics and log listen beside.
+ * dispatcher -> outgoing pool; metrics and log observe all of them.
  * @throws Error if the telemetry address cannot be had or the outbox cannot be opened: then nothing was delivered.
  */
 export async function startSidecar(configuration: Configuration, options: StartOptions): Promise<Sidecar> {
@@ -117,7 +117,7 @@ function sessionFor(
   });
 }
 
-/** What an operator wants delivered again goes the way it did not get to the end of. */
+/** A dead letter that an operator redelivers goes into the outbox, or to the router if a callback had failed on it. */
 function redeliver(router: Router, letter: DeadLetter): Promise<void> {
   if (letter.stanza === undefined) return router.putAgain(letter);
   return router.redeliver(

@@ -6,9 +6,9 @@ import { afterReading, systemClock as clock } from './node/clock.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import type { Session } from './xmpp/session.ts';
 
-/** When `shutdown_timeout` is over, the outbox may take so long to close, in milliseconds: it needs a moment. */
+/** Milliseconds that the outbox may take to close after `shutdown_timeout` is over. */
 const CLOSING_MS = 1000;
-/** The most by which a stop takes longer after a pause of the process, to read the responses that came meanwhile. */
+/** Most milliseconds that a stop takes longer after a pause of the process, to read responses that came meanwhile. */
 const READING_MS = 1000;
 
 /** What runs, in the order of the stanza's way. */
@@ -23,7 +23,7 @@ export interface RunningParts {
   readonly endWatch: () => void;
 }
 
-/** Takes nothing in any more, delivers what it can within the time, and ends all parts, whatever the outbox does. */
+/** Takes no more stanzas, delivers what it can within the time, and ends all parts even if the outbox does not respond. */
 export async function stopParts(parts: RunningParts, timeoutMs: number): Promise<void> {
   const { observe, telemetry, router, endWatch } = parts;
   endWatch();
@@ -33,7 +33,7 @@ export async function stopParts(parts: RunningParts, timeoutMs: number): Promise
   observe({ kind: 'sidecar-stopped', unfinished: router.underWay });
 }
 
-/** Ends the parts along the stanza's way; what is not done in time is left to the outboxes. */
+/** Ends the parts in the order of the stanza's way; what is not finished in time stays in the outboxes. */
 async function endWay(parts: RunningParts, timeoutMs: number): Promise<void> {
   let cancel = (): void => undefined;
   const timeIsUp = new Promise<void>((resolve) => {
@@ -47,7 +47,7 @@ async function endWay(parts: RunningParts, timeoutMs: number): Promise<void> {
 
 async function drain({ session, router, lanes: all, store }: RunningParts): Promise<void> {
   const lanes = [...all.values()];
-  // What is kept waits for the next run; only what is in flight has to end.
+  // With a store that keeps its notifications, only those in flight have to be finished.
   const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
   await session.stop();
   await router.settled();

@@ -1,10 +1,10 @@
-/** Time as the core sees it: passed in, so that tests need no waiting. */
+/** The port for time: tests pass in a clock of their own and need not wait. */
 export interface Clock {
   /** Unix time in milliseconds; may jump when the machine's clock is set. */
   now(): number;
   /** Milliseconds that never go back: for durations. */
   monotonic(): number;
-  /** Calls back once after `ms` milliseconds; the returned function takes it back. */
+  /** Calls back once after `ms` milliseconds; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
 }
 

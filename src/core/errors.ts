@@ -1,4 +1,4 @@
-/** An error whose message holds neither texts of people nor secrets, so that it may be logged. */
+/** An error whose message may be logged: it holds no secret and nothing that users wrote. */
 export class PlainError extends Error {
   override readonly name = 'PlainError';
 }

@@ -3,25 +3,25 @@ import type { DiscardReason } from './discard-reasons.ts';
 import type { DisconnectReason } from './disconnect-reasons.ts';
 import type { Direction } from './event.ts';
 
-/** How important a log line is, the least first; `silent` as a limit: no line is written. */
+/** How important a log line is, the least important first; with the limit `silent` no line is written. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What an operator asks about an attempt that did not deliver. */
+/** What an operator needs to know of an attempt that did not deliver. */
 export interface AttemptFacts {
   /** HOST:PORT of the pool's server. */
   readonly receiver: string;
-  /** Which attempt of its notification it was, from 1. */
+  /** The number of the attempt of this notification, from 1. */
   readonly number: number;
   /** The age of the notification, in milliseconds. */
   readonly ageMs: number;
 }
 
-/** The callbacks of a module, in the order in which they are asked. */
+/** The callbacks of a module, in the order in which they are called. */
 export const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
 export type CallbackName = (typeof callbackNames)[number];
 
-/** Where a fault came up; the last two: nobody caught it. */
+/** Where a bug showed itself; in the last two places nothing caught it. */
 export const faultPlaces = [
   'session',
   'onStanza',
@@ -36,8 +36,8 @@ export const faultPlaces = [
 export type FaultPlace = (typeof faultPlaces)[number];
 
 /**
- * Everything worth a metric or a log line, named noun + past participle. Metrics and logs are two readers of it, so
- * that the logic knows neither.
+ * Everything worth a metric or a log line; each kind is named noun and past participle. Metrics and log read it, so that
+ * the logic depends on neither.
  */
 export type Observation =
   | {
@@ -45,13 +45,13 @@ export type Observation =
       /** The XMPP server's address, as a URL. */
       readonly endpoint: string;
       readonly domain: string;
-      /** After a failure that was a repeat. */
+      /** It follows a failure that was a repeat. */
       readonly isRepeat: boolean;
     }
   | {
       readonly kind: 'component-online';
       readonly domain: string;
-      /** The last that was told is that we are online: what happened since were repeats. */
+      /** Everything that happened since the last line component-online was a repeat. */
       readonly isRepeat: boolean;
     }
   | {
@@ -59,13 +59,13 @@ export type Observation =
       readonly code: DisconnectReason;
       /** What ended the connection, in words. */
       readonly reason: string;
-      /** The same reason was told less than a minute ago, and no more outages are told now from their beginning. */
+      /** The same reason was observed less than a minute ago, and too many outages have begun since. */
       readonly isRepeat: boolean;
-      /** When the next try comes; undefined: never, we are stopping. */
+      /** Milliseconds until the next attempt to connect; undefined if there is none, because the sidecar stops. */
       readonly retryInMs?: number;
     }
   | {
-      /** A liveness ping came from our own domain that is not ours. */
+      /** A liveness ping came from our own domain that this sidecar did not send. */
       readonly kind: 'second-component';
       readonly domain: string;
       readonly isFirst: boolean;
@@ -78,14 +78,14 @@ export type Observation =
   | { readonly kind: 'event-made'; readonly dir: Direction }
   | { readonly kind: 'stanza-discarded'; readonly reason: DiscardReason }
   | {
-      /** A server hands over copies and is not among the trusted domains: told once for each. */
+      /** A server hands over copies and is not among the trusted domains: observed once for each. */
       readonly kind: 'untrusted-copy';
       readonly domain: string;
-      /** No further domain is told of: anybody on the network can make up more. */
+      /** No further domain is observed, because anybody on the network can make up more. */
       readonly isLast: boolean;
     }
   | {
-      /** A trusted server hands over copies for a tap that is not asked: told once for each tap. */
+      /** A trusted server hands over copies for a tap that is not configured: observed once for each tap. */
       readonly kind: 'tap-not-configured';
       /** Its name. */
       readonly tap: string;
@@ -100,20 +100,20 @@ export type Observation =
       readonly error: unknown;
     }
   | {
-      /** Code of a callback module has not given the main thread back; the process ends. */
+      /** Code of a callback module did not give the main thread back in time; the process ends. */
       readonly kind: 'callback-stalled';
       readonly backend: string;
-      /** What was entered last. */
+      /** The last callback that was called. */
       readonly callback: CallbackName | 'loading';
       readonly stalledMs: number;
-      /** Where the main thread is, innermost first; empty if that could not be found out. */
+      /** The frames where the main thread is, innermost first; empty if they are unknown. */
       readonly stack: readonly string[];
     }
   | {
-      /** The first answer of this backend's `shouldMakeReq` that counts as no, though it may have been meant as yes. */
+      /** The first value of this backend's `shouldMakeReq` that counts as no, although it may mean yes. */
       readonly kind: 'callback-not-true';
       readonly backend: string;
-      /** What `typeof` says of it. */
+      /** Its type, as `typeof` names it. */
       readonly gave: string;
     }
   | { readonly kind: 'notification-accepted'; readonly notification: Notification }
@@ -145,22 +145,22 @@ export type Observation =
   | {
       readonly kind: 'notification-dropped';
       readonly notification: Notification;
-      /** `unwritable`: the store under the outbox refused it; an internal error says why. */
+      /** `unwritable`: the outbox could not store it; an internal-error line says why. */
       readonly reason: 'full' | 'stopped' | 'unwritable';
     }
   | {
-      /** The machine's clock was set on (or back, below 0), or the machine slept. */
+      /** The machine's clock was set, or the machine slept; below 0 the clock was set back. */
       readonly kind: 'clock-jumped';
       readonly byMs: number;
     }
   | {
-      /** The configuration has no pool any more for what waits. */
+      /** Notifications wait for a pool that is no longer configured. */
       readonly kind: 'outbox-orphaned';
       readonly pool: string;
       readonly depth: number;
     }
   | {
-      /** New notifications are dropped or not taken. */
+      /** New notifications are dropped, or wait in memory. */
       readonly kind: 'outbox-unwritable';
       /** Why, where, and what to do. */
       readonly problem: string;
@@ -170,11 +170,11 @@ export type Observation =
       readonly kind: 'ledger-mismatched';
       readonly pool: string;
       readonly backend: string;
-      /** delivered + dead + dropped + depth − accepted, as found at the start. */
+      /** delivered + dead + dropped + depth − accepted, as found at startup. */
       readonly off: number;
     }
   | {
-      /** The environment names a proxy, which outgoing pools do not use. */
+      /** The environment names a proxy, and outgoing pools do not use it. */
       readonly kind: 'proxy-unused';
       /** Names, not values. */
       readonly variables: readonly string[];
@@ -204,7 +204,7 @@ export type Observation =
   | { readonly kind: 'start-failed'; readonly reason: string }
   | { readonly kind: 'telemetry-listening'; readonly address: string; readonly port: number }
   | {
-      /** systemd has started this process, but cannot be told that it is up or alive. */
+      /** systemd started this process, but the process cannot tell systemd that it is up. */
       readonly kind: 'supervisor-unreachable';
       readonly reason: string;
     }
@@ -216,15 +216,15 @@ export type Observation =
     }
   | { readonly kind: 'internal-error'; readonly where: FaultPlace; readonly error: unknown };
 
-/** How the inside speaks to the outside. */
+/** Where the parts say what happens. */
 export type Observe = (observation: Observation) => void;
 
-/** A reader of observations: for each kind that concerns it, what it makes of one. */
+/** Functions that read observations, by the kind that each reads. */
 export type Readers<Result> = {
   readonly [Kind in Observation['kind']]?: (observation: Extract<Observation, { kind: Kind }>) => Result;
 };
 
-/** What a reader makes of an observation; undefined if that kind does not concern it. */
+/** What the reader of this kind returns; undefined if there is none. */
 export function readWith<Result>(readers: Readers<Result>, observation: Observation): Result | undefined {
   const reader = readers[observation.kind] as ((observation: Observation) => Result) | undefined;
   return reader?.(observation);

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Observe } from '../core/observation.ts';
 
-/** Node counts a timer's milliseconds in 31 bits (some 24.8 days) and fires at once beyond that. */
+/** Node stores a timer's milliseconds in 31 bits (24.8 days); a longer timer fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The machine's time. */
@@ -19,13 +19,13 @@ export const systemClock: Clock = {
   },
 };
 
-/** Timers of a process that runs come at most so late. */
+/** Milliseconds by which a timer of a running process is late at most. */
 const LATE_MS = 100;
 
 /**
- * Calls back after `ms` milliseconds, for checks of what a peer should have sent by then; the returned function takes it
- * back. A process that did not run meanwhile (SIGSTOP, a paused machine, a long callback) has its timers called before
- * its sockets are read: a check that comes late waits `graceMs` more, once, so that what has come is read first.
+ * Calls back after `ms` milliseconds, for checks of what a peer should have sent by then; the returned function cancels
+ * it. After a pause of the process (SIGSTOP, a paused machine, a long callback) Node calls timers before it reads sockets:
+ * a check that is late waits `graceMs` more, once, so that what has arrived is read first.
  */
 export function afterReading(
   clock: Clock,
@@ -41,12 +41,12 @@ export function afterReading(
   return () => cancel();
 }
 
-/** How often the clocks are compared, in milliseconds. */
+/** Milliseconds between two comparisons of the clocks. */
 const LOOK_INTERVAL_MS = 10_000;
-/** A difference that grows by more than so many milliseconds between two looks is a jump; less is a clock that is corrected. */
+/** The difference must change by more milliseconds between two comparisons to be a jump; less is a correction. */
 const SMALLEST_JUMP_MS = 60_000;
 
-/** Tells when the machine's clock was set, or the machine slept; the returned function ends that. */
+/** Observes when the machine's clock was set, or the machine slept; the returned function ends the watch. */
 export function watchClock(clock: Clock, observe: Observe): () => void {
   let offMs = clock.now() - clock.monotonic();
   let cancel = (): void => undefined;

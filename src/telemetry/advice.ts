@@ -1,7 +1,7 @@
 import type { Attempt, Outcome } from '../core/delivery.ts';
 
-/** What to look at, by Node's error code, where that says more than the outcome. */
-const byCode: Readonly<Record<string, string>> = {
+/** What to look at, by Node's error code, where the code says more than the outcome. */
+export const adviceByCode: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name service does not respond',
   EHOSTUNREACH: 'check the network between here and the receiver',
   ENETUNREACH: 'check the network between here and the receiver',
@@ -14,17 +14,17 @@ const byCode: Readonly<Record<string, string>> = {
 };
 
 /** What to look at, by the outcome of an attempt. */
-const byOutcome: Readonly<Partial<Record<Outcome, string>>> = {
+export const adviceByOutcome: Readonly<Partial<Record<Outcome, string>>> = {
   refused: 'is the receiver running, and is this its port?',
   dns: "check the host name in the pool's server",
   timeout:
-    'no response within request_timeout: is it overloaded, does a firewall drop packets, does the name service respond?',
-  tls: 'the certificate is not trusted: give its authority in the environment variable NODE_EXTRA_CA_CERTS',
+    'no response within request_timeout: is the receiver overloaded, does a firewall drop packets, does the name service respond?',
+  tls: 'the certificate is not trusted: name the file of its authority in the environment variable NODE_EXTRA_CA_CERTS',
   reset:
     'the receiver closed the connection without a response: does it speak http:// or https:// on this port?',
 };
 
 /** What an operator should look at after an attempt without a response; undefined where nothing general can be said. */
 export function adviceOn({ outcome, errorCode = '' }: Attempt): string | undefined {
-  return Object.hasOwn(byCode, errorCode) ? byCode[errorCode] : byOutcome[outcome];
+  return Object.hasOwn(adviceByCode, errorCode) ? adviceByCode[errorCode] : adviceByOutcome[outcome];
 }

@@ -8,24 +8,24 @@ const MOST_FRAMES = 5;
 
 type Kind = Observation['kind'];
 
-/** How an observation becomes a log line. */
+/** How observations of one kind become log lines. */
 export interface LogEvent<O> {
-  /** The level; of several the first whose condition is met, and if none is there is no line. */
+  /** The level. Of several, the first whose condition is true; if none is true, there is no line. */
   readonly level: Level | readonly (readonly [Level, (observation: O) => boolean])[];
   readonly text: string | ((observation: O) => string);
-  /** What of the observation the line has under the same name. */
+  /** Fields of the observation that the line has under the same name. */
   readonly fields?: readonly (keyof O & string)[];
-  /** What else the line has, by name; undefined is left out. */
+  /** Further fields of the line, by name; an undefined value is left out. */
   readonly made?: Readonly<Record<string, (observation: O) => unknown>>;
-  /** It can happen for every stanza, so that only some of its lines are written. */
+  /** It can happen for every stanza, so at most ten lines a second are written. */
   readonly isFrequent?: true;
 }
 
 type LogEvents = { readonly [K in Kind]?: LogEvent<Extract<Observation, { kind: K }>> };
 
 /**
- * All log events, each under the kind of its observation, which is its stable `event` code. What happens for every
- * stanza has none: metrics count it. A line holds no addresses of people and no text of theirs.
+ * All log events, by the kind of their observation, which is the stable `event` code. What happens for every stanza is
+ * not logged but counted by metrics. A line never holds addresses of people or what they wrote.
  */
 export const logEvents: LogEvents = {
   'configuration-problem': {
@@ -169,7 +169,7 @@ export const logEvents: LogEvents = {
   },
   'internal-error': {
     level: 'error',
-    text: 'a bug of the sidecar, or of a callback module: the stack shows where',
+    text: 'a bug of the sidecar or of a callback module: the stack shows where',
     fields: ['where'],
     made: { error: ({ error }) => describeError(error) },
     isFrequent: true,
@@ -193,7 +193,7 @@ export interface Line {
 
 /** The line that an observation makes, if it makes one. */
 export function lineOf<O extends Observation>(observation: O): Line | undefined {
-  // The compiler does not see that the entry of a kind is for the observations of that kind.
+  // The compiler does not see that the entry of a kind reads observations of that kind.
   const event = logEvents[observation.kind] as LogEvent<O> | undefined;
   const level = event && levelOf(event, observation);
   if (event === undefined || level === undefined) return undefined;
@@ -239,7 +239,7 @@ interface OfFailure extends OfAttempt {
   readonly facts?: AttemptFacts | undefined;
 }
 
-/** Only what finds a request again. */
+/** Fields by which an operator finds the request. */
 function namesOf<O>(requestOf: (observation: O) => HttpRequest) {
   return {
     webhook_id: (observation: O) => requestOf(observation).id,
@@ -264,7 +264,7 @@ function ofAttempt() {
   };
 }
 
-/** Where a notification went that was not delivered, and what to look at. */
+/** The receiver of a failed attempt, and what an operator should look at. */
 function ofFailure() {
   return {
     receiver: ({ facts }: OfFailure) => facts?.receiver,
@@ -275,8 +275,8 @@ function ofFailure() {
 }
 
 /**
- * Class, code and place of an error, not its message: a callback's may quote the stanza, and an HTTP error's properties
- * hold headers and body.
+ * Class, code and place of an error, without its message: that of a callback's error may quote the stanza. Nor its
+ * properties: those of an HTTP error hold headers and body.
  */
 function describeError(error: unknown): object {
   try {
@@ -290,17 +290,17 @@ function describeError(error: unknown): object {
       stack: framesOf(error),
     };
   } catch {
-    // Its properties may be getters that throw, and logging must not become the next fault.
+    // The properties may be getters that throw.
     return { name: 'Error' };
   }
 }
 
-/** Names and codes are set by whoever throws: one word is no text. */
+/** Whoever throws an error sets its name and code: they are shown only if they are one word, not a text. */
 function isWord(value: unknown): value is string {
   return typeof value === 'string' && /^\w+$/.test(value);
 }
 
-/** The stack begins with the message as it was at first: where that is not found, any line may be a part of it. */
+/** The stack begins with the original message. If it does not, any of its lines may be a part of a message. */
 function framesOf({ message, stack }: Error): string[] {
   const start = typeof stack === 'string' ? stack.indexOf(message) : -1;
   if (start === -1) return [];

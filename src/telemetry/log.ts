@@ -30,7 +30,7 @@ export interface Log {
 export function openLog({ level, version, clock }: LogOptions, destination?: DestinationStream): Log {
   const logger = openLogger({ level, version }, destination);
   const limit = new LineLimit(clock);
-  // Looked up once: for every notification, making a line that is not written would cost more than all other observing.
+  // Found once: to make a line for each notification that is not written would cost more than the metrics.
   const wanted = new Set<string>();
   const setLevel = (least: LogLevel): void => {
     logger.level = least;
@@ -61,7 +61,7 @@ function openLogger({ level, version }: Omit<LogOptions, 'clock'>, destination?:
     formatters: { level: (word) => ({ level: word }) },
   };
   if (destination !== undefined) return pino(options, destination);
-  // Not to the descriptor: that way would hang at exit when the reader of a socket has gone.
+  // Not to the file descriptor: pino would hang at exit if stdout is a socket whose reader has gone.
   if (!process.stdout.isTTY) return pino(options, process.stdout);
   const pretty = { ignore: 'service,version,event', messageFormat: '{event}: {msg}' };
   return pino({ ...options, transport: { target: 'pino-pretty', options: pretty } });
@@ -73,7 +73,7 @@ interface Second {
   suppressed: number;
 }
 
-/** Keeps a flood of lines of one kind from filling the disk, and from slowing down what causes them. */
+/** Keeps a flood of lines of one kind from filling the disk and from slowing down delivery. */
 class LineLimit {
   readonly #clock: Clock;
   readonly #seconds = new Map<string, Second>();

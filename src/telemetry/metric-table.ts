@@ -6,7 +6,7 @@ import { type LedgerEntry, ledgerStates } from '../core/ledger.ts';
 import { callbackNames, faultPlaces, type Readers } from '../core/observation.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
 
-/** What is known of the sidecar before it runs: the values that labels can have, and constant metrics. */
+/** What is known before the sidecar runs: values of labels, and constants. */
 export interface Known {
   readonly version: string;
   /** Node's. */
@@ -25,10 +25,10 @@ export interface PoolLimits {
   readonly workers: number;
 }
 
-/** The state of all parts at one moment, so that the ledger's equation holds in every scrape. */
+/** The state of the parts at one moment: so the ledger balances in every scrape. */
 export interface State {
   readonly nowMs: number;
-  /** What each outgoing pool's outbox holds, and that of each pool that is no longer configured. */
+  /** What waits and is in flight for each outgoing pool, and for each pool that is no longer configured. */
   readonly outboxes: readonly (readonly [pool: string, counts: OutboxCounts])[];
   readonly ledger: readonly (readonly [backend: string, entry: Readonly<LedgerEntry>])[];
   /** How many events each backend did not want. */
@@ -39,9 +39,9 @@ export interface State {
 
 /** A label of a metric. */
 export interface Label {
-  /** The values that are known before the start: each series begins at 0, so that `rate()` sees its first increment. */
+  /** The values that are known at startup: their series begin with 0, so that `rate()` sees the first increment. */
   values(known: Known): readonly string[];
-  /** What stands for every other value; without it other values are shown as they are. */
+  /** Is shown for every other value; without it, other values are shown as they are. */
   readonly rest?: string;
 }
 
@@ -82,7 +82,7 @@ const anyOf = (values: readonly string[]): Label => ({ values: () => values });
 /** Receivers on the same machine respond within milliseconds, slow ones up to the time limit. */
 const RESPONSE_TIME_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** All metrics: names, types and labels are a promise to dashboards and alerts. */
+/** All metrics. Dashboards and alerts rely on names, types and labels. */
 export const metricTable: Readonly<Record<string, Metric>> = {
   event_pusher_component_disconnects_total: {
     type: 'counter',

@@ -22,7 +22,7 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-/** So long may writing hold up what else the process does, in milliseconds; with many series all of it takes longer. */
+/** Milliseconds for which writing a scrape may hold the main thread; with many series it takes several turns. */
 const LONGEST_TURN_MS = 5;
 
 const NOTHING_YET: State = {
@@ -34,7 +34,7 @@ const NOTHING_YET: State = {
   deadLetters: 0,
 };
 
-/** Turns observations, and the state of the parts, into Prometheus metrics. */
+/** Turns observations and the state of the parts into Prometheus metrics. */
 export function createMetrics(known: Known): Metrics {
   const registry = new Registry();
   const collectors = Object.entries(metricTable).map(([name, metric]) =>
@@ -56,7 +56,7 @@ export function createMetrics(known: Known): Metrics {
     contentType: registry.contentType,
     scrape: oneAtATime(async () => {
       await (processMetrics ??= addProcessMetrics(registry));
-      // All at once, and nothing else does so before this is written: a scrape shows one moment.
+      // In one synchronous step, and no other scrape changes it until it is written: a scrape shows one moment.
       const state = stateNow();
       for (const { fill } of collectors) fill(state);
       return written(registry);
@@ -145,7 +145,7 @@ function knownSeries(labels: Metric['labels'], known: Known): LabelValues[] {
   return series;
 }
 
-/** Gives labels as they are shown: what is not known of a label that has a rest is part of that. */
+/** Replaces the unknown values of labels that have a rest. */
 function shownLabels(labels: Metric['labels'], known: Known): (own: LabelValues) => LabelValues {
   const limited = Object.entries(labels).flatMap(([name, { values, rest }]) =>
     rest === undefined ? [] : [{ name, rest, all: new Set(values(known)) }],
@@ -158,17 +158,17 @@ function shownLabels(labels: Metric['labels'], known: Known): (own: LabelValues)
   };
 }
 
-/** Those of the process (`process_…`, `nodejs_…`): only when somebody looks, because they take time to load. */
+/** The metrics `process_…` and `nodejs_…`: only at the first scrape, because they take time to load. */
 async function addProcessMetrics(registry: Registry): Promise<void> {
   const { default: collectDefaultMetrics } = await import('prom-client/lib/defaultMetrics.js');
   collectDefaultMetrics({ register: registry });
-  // Gauges that are named like counters: Prometheus' own linter objects.
+  // These are gauges that are named like counters, to which Prometheus' linter objects.
   for (const what of ['handles', 'requests', 'resources']) {
     registry.removeSingleMetric(`nodejs_active_${what}_total`);
   }
 }
 
-/** What `registry.metrics()` gives, with turns for others between the metrics. */
+/** What `registry.metrics()` returns, made in turns of the event loop. */
 async function written(registry: Registry): Promise<string> {
   const texts: string[] = [];
   let turnFromMs = performance.now();
@@ -181,7 +181,7 @@ async function written(registry: Registry): Promise<string> {
   return `${texts.join('\n\n')}\n`;
 }
 
-/** Runs `work` once at a time: all who ask while it runs share the next run, which begins after they asked. */
+/** Runs `work` once at a time: all calls during a run share the next run, which begins after them. */
 export function oneAtATime<Result>(work: () => Promise<Result>): () => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();
   let next: Promise<Result> | undefined;

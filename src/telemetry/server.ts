@@ -15,14 +15,14 @@ export interface TelemetryServerOptions {
   readonly limits?: TelemetryLimits;
 }
 
-/** What clients may take, so that none keeps others from looking. */
+/** Limits for clients, so that no client keeps others from being served. */
 export interface TelemetryLimits {
   /** Milliseconds for the head of a request, and for the whole of it. */
   readonly requestMs: number;
-  /** Milliseconds in which a client takes nothing of a response. */
+  /** Milliseconds in which a client may read nothing of a response. */
   readonly silenceMs: number;
   readonly connections: number;
-  /** On one connection, pipelined or not; then it is closed. */
+  /** After so many requests a connection is closed. */
   readonly requestsPerConnection: number;
 }
 
@@ -118,14 +118,14 @@ function json(status: number, content: object): Response {
 
 const MISDIRECTED = json(421, {
   error:
-    'the Host header names another server: ask by the address of telemetry.listen, or list the name in telemetry.hosts',
+    'the Host header names another server: use the address of telemetry.listen, or list the name in telemetry.hosts',
 });
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** What the Host header may name. */
+/** The names under which a client may ask for this server. */
 interface OwnNames {
   /** As configured: an address or a name, without brackets. */
   readonly host: string;
@@ -136,8 +136,8 @@ interface OwnNames {
 }
 
 /**
- * Whether a Host header names this server. A page of another site that has its own name point to our address (DNS
- * rebinding) sends that name, and never an address: so addresses are as good as our names where anybody may connect.
+ * Whether a Host header names this server. A web page can point its own name to our address (DNS rebinding), and its
+ * requests then have that name, never an address. So any address is accepted where other machines may connect.
  */
 function isOwnHost(header: string, { host, address, hosts }: OwnNames): boolean {
   const name = header

@@ -30,12 +30,12 @@ export interface ShownParts {
   readonly session: { problem(): string | undefined };
 }
 
-/** Telemetry while the parts are made: it is listening, has every series with 0, and is not ready. */
+/** Telemetry while the parts are made: it listens, shows every series with 0, and is not ready. */
 export interface StartingTelemetry {
   readonly address: AddressInfo;
-  /** Where all parts say what happens: metrics and log listen. */
+  /** Where the parts say what happens: it goes to metrics and log. */
   readonly observe: Observe;
-  /** The second step, once all parts are there: from now on it shows their state. */
+  /** The second step, when all parts exist: from now on it shows their state. */
   show(parts: ShownParts): Telemetry;
   /** Ends it when the sidecar cannot start. */
   abandon(): Promise<void>;

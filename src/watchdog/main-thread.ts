@@ -3,24 +3,24 @@ import type { Debugger, Session } from 'node:inspector';
 const MOST_FRAMES = 5;
 const LONGEST_FRAME = 300;
 
-/** The main thread, stopped in the middle of what it does. */
+/** The main thread, paused by the debugger. */
 export interface StoppedThread {
-  /** Where it is, innermost first, in the form of an error's stack. */
+  /** The frames where it is paused, innermost first, in the form of an error's stack. */
   readonly stack: string[];
-  /** Lets it go on with what it does. */
+  /** Lets it continue. */
   release(): Promise<void>;
-  /** Lets it end the process, with 1. */
+  /** Lets it end the process with exit code 1. */
   end(): void;
-  /** Takes it out of what it does, and lets it go on with what comes next; undefined if it would not survive that. */
+  /** Terminates what it executes and lets it continue with its next task; undefined if that would end the process. */
   readonly abandon: (() => Promise<void>) | undefined;
 }
 
 /**
- * Stops the main thread, even one in an endless loop; undefined if that takes too long, as in a system call.
- * @throws Error of a Node that was built without what this needs.
+ * Pauses the main thread, even in an endless loop; undefined if that takes too long, for example during a system call.
+ * @throws Error if this Node was built without the inspector.
  */
 export async function stopMainThread(limitMs: number): Promise<StoppedThread | undefined> {
-  // Only now, because it is hardly ever needed.
+  // Loaded only now, because it is rarely needed.
   const inspector = await import('node:inspector');
   const session = new inspector.Session();
   session.connectToMainThread();
@@ -31,7 +31,7 @@ export async function stopMainThread(limitMs: number): Promise<StoppedThread | u
       resolve({
         stack: stackOf(params.callFrames, urls),
         release: () => release(session),
-        // By what is below process.exit, which callback modules are denied.
+        // process.exit is replaced while callback modules run; this is what it calls.
         end: () => session.post('Runtime.evaluate', { expression: 'process.reallyExit(1)' }),
         abandon: isInTimer(params.callFrames, urls)
           ? undefined
@@ -51,11 +51,11 @@ export async function stopMainThread(limitMs: number): Promise<StoppedThread | u
 async function release(session: Session): Promise<void> {
   session.post('Debugger.resume');
   await new Promise((resolve) => session.post('Debugger.disable', resolve));
-  // Else the process would wait for us at its end.
+  // A connected session would keep the process from ending.
   session.disconnect();
 }
 
-/** Node ends a process that is taken out of a timer or an immediate, since it finds its books of them wrong. */
+/** Node ends a process whose timer or immediate was terminated, because its lists of them are then inconsistent. */
 function isInTimer(frames: readonly Debugger.CallFrame[], urls: ReadonlyMap<string, string>): boolean {
   return frames.some(({ location }) => urls.get(location.scriptId) === 'node:internal/timers');
 }

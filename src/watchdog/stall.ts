@@ -1,6 +1,6 @@
 /**
- * Judges from one thread whether another still turns. Time that the judge itself did not get does not count: after a
- * pause of the whole process or machine nobody has had time to turn, so that one more interval is given.
+ * Judges from one thread whether another thread still turns. Time in which the judge itself did not run does not count:
+ * after a pause of the whole process or machine no thread has had time to turn, so the other gets one more interval.
  */
 export class StallJudge {
   readonly #limitMs: number;
@@ -10,15 +10,15 @@ export class StallJudge {
   #stillForMs = 0;
 
   /**
-   * @param limitMs How long the other thread may stand still.
-   * @param intervalMs How often `look` is going to be called.
+   * @param limitMs Milliseconds that the other thread may stand still.
+   * @param intervalMs Milliseconds between two calls of `look`.
    */
   constructor(limitMs: number, intervalMs: number) {
     this.#limitMs = limitMs;
     this.#intervalMs = intervalMs;
   }
 
-  /** True if the other thread, which has counted so many turns, stands still for too long at this moment (any monotonic time). */
+  /** True if the other thread, which has made so many turns, has stood still for too long at this monotonic time. */
   look(nowMs: number, turns: number): boolean {
     const sinceMs = nowMs - (this.#lookedAtMs ?? nowMs);
     this.#lookedAtMs = nowMs;

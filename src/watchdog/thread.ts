@@ -2,14 +2,22 @@ import { write } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CallbackName } from '../core/observation.ts';
-import { StallJudge } from './stall.ts';
-import { ABANDONED, ENTERED, fromPlace, NOTHING, type Step, TURNS } from './entered.ts';
 import { stopMainThread } from './main-thread.ts';
-import type { Abandoned, ThreadOptions } from './watchdog.ts';
+import { StallJudge } from './stall.ts';
+import {
+  type Abandoned,
+  ABANDONED,
+  ENTERED,
+  fromPlace,
+  NOTHING,
+  type Step,
+  type ThreadOptions,
+  TURNS,
+} from './watchdog.ts';
 
-/** How long each part of the end may take: finding out where the main thread is, and telling of it. */
+/** Milliseconds that each step before the kill may take: finding out where the main thread is, and logging it. */
 const PATIENCE_MS = 2000;
-/** A pipe that is full takes nothing at once; its reader may make room. */
+/** Milliseconds between two attempts to write to a full pipe, whose reader may make room. */
 const FULL_PIPE_MS = 20;
 const STDOUT = 1;
 
@@ -22,7 +30,7 @@ setInterval(() => {
   if (isIntervening) return;
   const entered = Atomics.load(memory, ENTERED);
   const isStill = judge.look(performance.now(), Atomics.load(memory, TURNS));
-  // What stands still before the first callback, or between loading and that, is no callback module's fault.
+  // No callback module causes a stall before the first callback, or between loading and the first callback.
   if (entered === NOTHING) return judge.forgive();
   if (!isStill) return;
   isIntervening = true;
@@ -41,7 +49,7 @@ interface Suspect {
 async function intervene({ backend, step }: Suspect): Promise<void> {
   const turns = Atomics.load(memory, TURNS);
   const main = await stopMainThread(PATIENCE_MS).catch(() => undefined);
-  // It was about to turn.
+  // The main thread has turned meanwhile.
   if (Atomics.load(memory, TURNS) !== turns) return main?.release();
   if (step === 'loading' && main?.abandon !== undefined) {
     Atomics.store(memory, ABANDONED, 1);
@@ -49,18 +57,18 @@ async function intervene({ backend, step }: Suspect): Promise<void> {
     const abandoned: Abandoned = { heldForMs: limitMs, stack: main.stack };
     return parentPort?.postMessage(abandoned);
   }
-  // Whatever becomes of the line, as when a newer version has replaced these files, the process has to end.
-  const told = tell(backends[backend] ?? '', step, main?.stack ?? []).catch(() => undefined);
-  await Promise.race([told, pause(PATIENCE_MS)]);
-  // Not by an exit, which would wait for threads that may wait for something else.
+  // The process has to end even if the line cannot be written, for example after an upgrade replaced these files.
+  const logged = logStall(backends[backend] ?? '', step, main?.stack ?? []).catch(() => undefined);
+  await Promise.race([logged, pause(PATIENCE_MS)]);
+  // process.exit would wait for threads that may not end.
   process.kill(process.pid, 'SIGKILL');
-  // The first process of a container is sent no signal from inside.
+  // The kernel drops signals that the first process of a container sends to itself.
   main?.end();
 }
 
-/** Writes the log line itself, since the main thread cannot. */
-async function tell(backend: string, callback: CallbackName | 'loading', stack: string[]): Promise<void> {
-  // Loaded only now: this is hardly ever needed.
+/** Writes the log line from this thread, because the main thread cannot. */
+async function logStall(backend: string, callback: CallbackName | 'loading', stack: string[]): Promise<void> {
+  // Loaded only now, because it is rarely needed.
   const [{ openLog }, { systemClock }] = await Promise.all([
     import('../telemetry/log.ts'),
     import('../node/clock.ts'),

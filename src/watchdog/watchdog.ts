@@ -1,43 +1,59 @@
 import { once } from 'node:events';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { ABANDONED, ENTERED, NOTHING, placeOf, SHARED_BYTES, type Step, TURNS } from './entered.ts';
+import { callbackNames } from '../core/observation.ts';
 
-/** How often both threads give or look for a sign of life, at most: each time wakes one of them. */
+/** What of a callback module can hold the main thread. */
+const steps = ['loading', ...callbackNames] as const;
+export type Step = (typeof steps)[number];
+
+/**
+ * The memory that the main thread shares with the watchdog's: how many turns the main thread has made, which step of
+ * which callback module it entered last, and whether it was taken out of a module.
+ */
+export const TURNS = 0;
+export const ENTERED = 1;
+export const ABANDONED = 2;
+const SHARED_BYTES = 3 * Int32Array.BYTES_PER_ELEMENT;
+
+/** The value of `ENTERED` while no callback module was entered. */
+export const NOTHING = 0;
+
+/** Most milliseconds between two signs of life of the main thread, and between two checks; each wakes a thread. */
 const LONGEST_INTERVAL_MS = 1000;
 
-/** What the watchdog's thread is told. */
+/** What the watchdog needs to know. */
 export interface WatchdogOptions {
-  /** How long code of a callback module may hold the main thread. */
+  /** Milliseconds that code of a callback module may hold the main thread. */
   readonly limitMs: number;
   /** Names of the backends, in their order. */
   readonly backends: readonly string[];
   readonly version: string;
 }
 
-/** What its thread gets. */
+/** What its thread gets as `workerData`. */
 export interface ThreadOptions extends WatchdogOptions {
   readonly intervalMs: number;
   readonly memory: Int32Array<SharedArrayBuffer>;
 }
 
-/** Sent by its thread when it has taken the main thread out of a module that was being loaded. */
+/** Sent by its thread after it terminated the loading of a module on the main thread. */
 export interface Abandoned {
   readonly heldForMs: number;
-  /** Where that was, innermost first. */
+  /** The frames where that was, innermost first. */
   readonly stack: readonly string[];
 }
 
-/** Sees from a thread of its own that code of callback modules gives the main thread back. */
+/** Checks from its own thread that code of callback modules gives the main thread back. */
 export interface Watchdog {
-  /** To be called before each call of a callback: then a stall has a name. Costs next to nothing. */
+  /** To be called before each call of a callback, so that a stall can be attributed. It is one write to memory. */
   entered(backend: number, step: Step): void;
-  /** Loads a callback module; rejects if it holds the main thread for too long, which then is taken out of it. */
+  /** Loads a callback module; terminates that, and rejects, if it holds the main thread for too long. */
   loading<T>(backend: number, load: () => Promise<T>): Promise<T>;
 }
 
 /**
- * Starts the watchdog. From the first callback on, a main thread that does not turn within the limit ends the process with
- * a log line, for its supervisor to start it again: nothing less gives the others' notifications their turn.
+ * Starts the watchdog. From the first callback on, it logs a main thread that does not turn within the limit, and ends the
+ * process, so that its supervisor starts it again: no other way lets the other notifications be delivered.
  */
 export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog> {
   const { limitMs } = options;
@@ -50,7 +66,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
     env: SHARE_ENV,
     execArgv: [],
   });
-  // Before that it could not help us out of a module.
+  // A thread that is not ready could not terminate the loading of a module.
   await once(thread, 'message');
   thread.unref();
   setInterval(() => Atomics.add(memory, TURNS, 1), intervalMs).unref();
@@ -60,14 +76,14 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
     },
     loading: async (backend, load) => {
       const cancel = new AbortController();
-      const abandoned = wordOfAbandoning(thread, cancel.signal);
+      const abandoned = abandonedLoading(thread, cancel.signal);
       memory[ABANDONED] = 0;
       memory[ENTERED] = placeOf(backend, 'loading');
       thread.ref();
       try {
         return await Promise.race([load(), abandoned]);
       } catch (error) {
-        // What the module left behind may be noticed before the thread's word of it has come.
+        // The termination may reject the import before the thread's message arrives.
         if (Atomics.load(memory, ABANDONED) === 1) await abandoned;
         throw error;
       } finally {
@@ -79,9 +95,18 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
   };
 }
 
-/** Rejects when the main thread was taken out of a module. */
-async function wordOfAbandoning(thread: Worker, signal: AbortSignal): Promise<never> {
+/** Rejects when the loading of a module was terminated. */
+async function abandonedLoading(thread: Worker, signal: AbortSignal): Promise<never> {
   const [{ stack, heldForMs }] = (await once(thread, 'message', { signal })) as [Abandoned];
-  const where = stack[0] ?? 'nobody knows where';
+  const where = stack[0] ?? 'at an unknown place';
   throw new Error(`it has held the main thread for ${heldForMs / 1000} s while it was loaded, ${where}`);
+}
+
+/** The value of `ENTERED` for a step of the callback module of the backend with this index. */
+function placeOf(backend: number, step: Step): number {
+  return 1 + backend * steps.length + steps.indexOf(step);
+}
+
+export function fromPlace(place: number): { readonly backend: number; readonly step: Step } {
+  return { backend: Math.floor((place - 1) / steps.length), step: steps[(place - 1) % steps.length]! };
 }
