@@ -223,7 +223,7 @@ for (const { server: name, start, tap, sidecarTap, seesGroupchat } of setUps) {
       chat(alice, 'bob@localhost', 'While the sidecar is away');
       await bob.next(containing('While the sidecar is away'));
       await alice.settled();
-      // mod_firewall answers the sender with an error while the component is away: its page says so.
+      // mod_firewall returns an error to the sender while the component is away: its page says so.
       if (tap !== 'firewall') {
         expect(alice.received.filter((stanza) => stanza.includes("type='error'"))).toEqual([]);
       }

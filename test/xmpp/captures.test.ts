@@ -202,7 +202,7 @@ function receivedMessages(capture: Capture): MessageLine[] {
   const fromElsewhere = capture.toUsers
     .filter((text) => text.startsWith('<message'))
     .map((text) => parseStanza(text))
-    // A room's error answer to a stranger goes another way in Prosody, and is not tapped.
+    // A room's error reply to a stranger goes another way in Prosody, and is not tapped.
     .filter(({ attrs }) => attrs['type'] !== 'error' || !attrs['from'].endsWith('@conference.localhost'))
     .map((stanza) => ({ stanza, from: prepare(stanza.attrs['from']) }))
     .filter(({ from }) => from.domain !== 'localhost')

@@ -45,11 +45,11 @@ describe('a ping', () => {
   test.each([
     ['that is routed back', routedBack],
     ['that gets a result', result],
-  ])('%s keeps the session alive, and nobody hears of it', async (_what, answer) => {
+  ])('%s keeps the session alive, and nobody hears of it', async (_what, reply) => {
     const scene = await online();
     for (let pings = 0; pings < 10; pings += 1) {
       scene.subject.clock.advance(10_000);
-      await tell(scene, answer(await nextPing(scene.peer)));
+      await tell(scene, reply(await nextPing(scene.peer)));
     }
     expect(scene.subject.of('component-offline')).toEqual([]);
     expect(scene.subject.of('second-component')).toEqual([]);
@@ -233,9 +233,9 @@ describe('a second component', () => {
     const scene = await online();
     for (const id of ['alive-other-1', 'alive-other-2', 'alive-other-3']) {
       scene.peer.write(routedBack(id));
-      const answer = await scene.peer.sees(/<iq [^>]*type="result"[^>]*>/);
-      expect(answer).toContain(`id="${id}"`);
-      expect(answer).toContain(`to="${DOMAIN}" from="${DOMAIN}"`);
+      const reply = await scene.peer.sees(/<iq [^>]*type="result"[^>]*>/);
+      expect(reply).toContain(`id="${id}"`);
+      expect(reply).toContain(`to="${DOMAIN}" from="${DOMAIN}"`);
     }
     expect(scene.subject.of('second-component')).toEqual([
       { kind: 'second-component', domain: DOMAIN, isFirst: true },
@@ -265,13 +265,13 @@ describe('a second component', () => {
       const asked = await scene.peer.sees(/(<iq type="get".*?<\/iq>)+$/);
       await expectWorking(scene.subject, scene.peer);
       const pings = asked.matchAll(/<iq type="get" id="([^"]+)"/g);
-      let answers = ' ';
+      let replies = ' ';
       for (const [, id = ''] of pings) {
-        const answer = fates[random(fates.length)];
-        if (answer === undefined) lost += 1;
-        else answers += answer(id);
+        const reply = fates[random(fates.length)];
+        if (reply === undefined) lost += 1;
+        else replies += reply(id);
       }
-      await tell(scene, answers);
+      await tell(scene, replies);
     }
     expect(lost).toBeGreaterThan(100);
     expect(scene.subject.of('component-offline')).toEqual([]);

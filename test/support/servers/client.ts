@@ -32,8 +32,8 @@ export class Client {
     await open();
     const credentials = Buffer.from(`\0${user}\0${password}`).toString('base64');
     stream.send(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${credentials}</auth>`);
-    const answer = await stream.next();
-    if (!answer.startsWith('<success')) throw new Error(`${user}@${domain} was not let in: ${answer}`);
+    const reply = await stream.next();
+    if (!reply.startsWith('<success')) throw new Error(`${user}@${domain} was not let in: ${reply}`);
     await open();
     const wish = resource === undefined ? '' : `<resource>${resource}</resource>`;
     const bound = await request(

@@ -21,8 +21,8 @@ export class Component {
     const start = await stream.open(`xmlns='jabber:component:accept' to='${domain}'`);
     const id = /\sid=(['"])(.*?)\1/.exec(start)?.[2] ?? '';
     stream.send(`<handshake>${createHash('sha1').update(`${id}${secret}`).digest('hex')}</handshake>`);
-    const answer = await stream.next();
-    if (!answer.startsWith('<handshake')) throw new Error(`${domain} was not let in: ${answer}`);
+    const reply = await stream.next();
+    if (!reply.startsWith('<handshake')) throw new Error(`${domain} was not let in: ${reply}`);
     return new Component(stream);
   }
 
