@@ -85,8 +85,8 @@ export function errorOf(type: string, condition: string): Stanza {
 
 /** Whether a reply can reach anybody without ending our stream: servers end it over a missing or foreign address. */
 function isReplyPossible({ attrs }: Stanza, domain: string): boolean {
-  const { id, from, to } = attrs as Record<string, string | undefined>;
-  return Boolean(id) && Boolean(from) && isAddressOf(domain, to ?? domain);
+  const { id, from, to = domain } = attrs;
+  return Boolean(id) && Boolean(from) && isAddressOf(domain, to);
 }
 
 /** Whether the address has this domain, which is in lower case. */

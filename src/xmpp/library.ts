@@ -4,7 +4,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { component, type Component } from '@xmpp/component';
 import type { Stanza } from '../core/event.ts';
 import { StanzaParser } from './xml/parser.ts';
-import type { XmlError } from './xml/text.ts';
+import { XmlError } from './xml/text.ts';
 
 /*
  * What @xmpp/component 0.13.1 (exactly this version) does for us: the stream header, the order of the stream's states,
@@ -66,8 +66,8 @@ export class ComponentStream {
   constructor({ service, domain, maxStanzaSize, readSecret }: ComponentStreamOptions, hooks: StreamHooks) {
     this.#domain = domain;
     this.#component = component({ service, domain, password: '' });
-    const [route] = this.#component.listeners('element') as ((element: Stanza) => unknown)[];
-    this.#routeIq = route ?? (() => undefined);
+    const [route] = this.#component.listeners('element');
+    this.#routeIq = (iq) => route?.call(this.#component, iq);
     this.#component.reconnect.stop();
     this.#component.timeout = 0;
     this.#component.authenticate = async (id) => {
@@ -124,7 +124,8 @@ export class ComponentStream {
       library.parser?.write(decoder.write(data));
     };
     library._onElement = (element, bytes) => hooks.onElement(element, bytes);
-    library._onParserError = (error) => hooks.onMalformed(error as XmlError);
+    library._onParserError = (error) =>
+      error instanceof XmlError ? hooks.onMalformed(error) : hooks.onError(error);
   }
 
   #listen(hooks: StreamHooks): void {

@@ -1,7 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+
+it('library.ts alone reaches @xmpp/component, so that its table is complete', () => {
+  const source = new URL('../../src/', import.meta.url);
+  const users = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => readFileSync(new URL(path, source), 'utf8').includes("from '@xmpp/component'"));
+  expect(users).toEqual(['xmpp/library.ts']);
+});
 
 it('each seam of @xmpp/component names a test that is there', () => {
   const rows = read('../../src/xmpp/library.ts')
