@@ -6,7 +6,8 @@ import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { CallbackName, Observe } from '../core/observation.ts';
-import type { Outbox } from '../core/outbox.ts';
+import type { Outbox, PutResult } from '../core/outbox.ts';
+import { type Acceptance, type EventSink, REFUSED, SAFE } from '../core/tap.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { MemoryShare, weightOf } from './admission.ts';
 import type { Backend } from './backend.ts';
@@ -59,14 +60,14 @@ interface Offer {
 
 /** Something that is being written, and about what it takes in memory until it is as safe as its outbox promises. */
 interface Writing {
-  readonly written: Promise<unknown>;
+  readonly written: Promise<PutResult>;
   readonly bytes: number;
 }
 
 const NO_MEMORY = 'too much waits for its callbacks and its outbox';
 
 /** Offers each event to every backend, in configuration order, and puts what they want into outboxes. */
-export class Router {
+export class Router implements EventSink {
   readonly #options: RouterOptions;
   readonly #ports: RouterPorts;
   readonly #running: readonly RunningBackend[];
@@ -111,12 +112,16 @@ export class Router {
     return this.#open.settled();
   }
 
-  /** Offers an event to all backends; `size` is what its stanza took on the wire. */
-  take(event: StanzaEvent, size: number): void {
+  /** Offers an event to all backends. */
+  take(event: StanzaEvent, size: number): Promise<Acceptance> {
+    let acceptance = SAFE;
     for (const running of this.#running) {
-      if (running.memory.isLeft) void this.#offer(running, event, size);
-      else this.#tellFailure(running, new CallbackError('shouldMakeReq', new PlainError(NO_MEMORY)));
+      acceptance = both(
+        acceptance,
+        running.memory.isLeft ? this.#offer(running, event, size) : this.#refuse(running),
+      );
     }
+    return acceptance;
   }
 
   /**
@@ -124,11 +129,14 @@ export class Router {
    * @throws PlainError while there is no room.
    */
   async redeliver(event: StanzaEvent, letter: DeadLetter): Promise<void> {
-    const { id, backend: name } = letter.notification;
+    const { id, backend: name, host } = letter.notification;
     const running = this.#running.find(({ backend }) => backend.name === name);
-    if (running === undefined) return this.#bury(letter);
+    if (running === undefined) return void (await this.#bury(letter));
     if (!running.memory.isLeft) throw new PlainError(NO_MEMORY);
-    await this.#offer(running, event, letter.stanza?.xml.length ?? 0, id);
+    const { poolName } = running.backend;
+    this.#expectRoom(this.#options.destinationOf(poolName, host));
+    const acceptance = await this.#offer(running, event, letter.stanza?.xml.length ?? 0, id);
+    if (acceptance === 'refused') throw new PlainError(`the outbox of ${poolName} has not taken it`);
   }
 
   /**
@@ -140,24 +148,29 @@ export class Router {
     const { backends, destinationOf } = this.#options;
     const tag = backends.find(({ name }) => name === notification.backend)?.poolName ?? notification.pool;
     const destination = destinationOf(tag, notification.host);
-    if (destination === undefined) return this.#bury({ ...letter, reason: 'no-pool' });
-    if (!destination.outbox.hasRoom()) throw new PlainError(`the outbox of ${destination.pool} is full`);
-    const acceptedAtMs = this.#ports.clock.now();
-    const result = await destination.outbox.put({ ...notification, pool: destination.pool, acceptedAtMs });
-    if (result === 'dropped') throw new PlainError(`the outbox of ${destination.pool} has dropped it`);
+    if (destination === undefined) return void (await this.#bury({ ...letter, reason: 'no-pool' }));
+    this.#expectRoom(destination);
+    const { pool, outbox } = destination;
+    const result = await outbox.put({ ...notification, pool, acceptedAtMs: this.#ports.clock.now() });
+    if (result === 'dropped') throw new PlainError(`the outbox of ${pool} has not taken it`);
+  }
+
+  #expectRoom(destination: Destination | undefined): void {
+    if (destination === undefined || destination.outbox.hasRoom()) return;
+    throw new PlainError(`the outbox of ${destination.pool} is full`);
   }
 
   /**
-   * The way of one event through one backend: asked, prepared, in its sender's turn given to an outbox, written.
-   * Undefined, without a promise made, if the backend does not want it: most offers end so.
+   * The way of one event through one backend: asked, prepared, in its sender's turn given to an outbox, written. An event
+   * that the backend does not want, as most are, costs no promise.
    */
-  #offer(running: RunningBackend, event: StanzaEvent, size: number, id?: string): Promise<void> | undefined {
+  #offer(running: RunningBackend, event: StanzaEvent, size: number, id?: string): Promise<Acceptance> {
     const { caller, order, memory } = running;
     const view = caller.viewOf(event);
     const wanted = caller.wants(view);
     if (wanted === false) {
       running.declined += 1;
-      return undefined;
+      return SAFE;
     }
     const offer = { running, event, id: id ?? detachedText(this.#ports.makeId()) };
     const request = caller.request(view, wanted, offer.id);
@@ -169,35 +182,42 @@ export class Router {
     if (!isPromise(writing)) return this.#open.track(this.#whileWritten(memory, writing));
     const weight = weightOf(event.packet, size, caller.copies);
     memory.take(weight);
-    const written = writing.then((there) => {
+    const acceptance = writing.then((there) => {
       // The stanza can go: only the notification waits for the disk.
       memory.giveBack(weight);
       return this.#whileWritten(memory, there);
     });
-    return this.#open.track(written);
+    return this.#open.track(acceptance);
   }
 
-  async #whileWritten(memory: MemoryShare, writing: Writing | undefined): Promise<void> {
-    if (writing === undefined) return;
+  #refuse(running: RunningBackend): Promise<Acceptance> {
+    this.#tellFailure(running, new CallbackError('shouldMakeReq', new PlainError(NO_MEMORY)));
+    return REFUSED;
+  }
+
+  async #whileWritten(memory: MemoryShare, writing: Writing | Acceptance): Promise<Acceptance> {
+    if (typeof writing === 'string') return writing;
     const { written, bytes } = writing;
     memory.take(bytes);
     try {
-      await written;
+      return (await written) === 'accepted' ? 'safe' : 'refused';
     } catch (error) {
-      this.#tellError(error);
+      return this.#tellError(error);
+    } finally {
+      memory.giveBack(bytes);
     }
-    memory.giveBack(bytes);
   }
 
-  /** Writes what came of an offer; undefined if it was not wanted. Nothing here throws. */
-  #write(offer: Offer, made: RequestContent | CallbackError | undefined): Writing | undefined {
+  /** Begins to write what came of an offer, if anything did. Nothing here throws. */
+  #write(offer: Offer, made: RequestContent | CallbackError | undefined): Writing | Acceptance {
     try {
-      if (made === undefined) offer.running.declined += 1;
-      else return made instanceof CallbackError ? this.#buryFailed(offer, made) : this.#put(offer, made);
+      if (made instanceof CallbackError) return this.#buryFailed(offer, made);
+      if (made !== undefined) return this.#put(offer, made);
+      offer.running.declined += 1;
+      return 'safe';
     } catch (error) {
-      this.#tellError(error);
+      return this.#tellError(error);
     }
-    return undefined;
   }
 
   #buryFailed({ running, event, id }: Offer, failure: CallbackError): Writing {
@@ -214,13 +234,13 @@ export class Router {
     const pool = destination?.pool ?? backend.poolName;
     const acceptedAtMs = this.#ports.clock.now();
     const notification = notificationOf(backend, event, content, { id, pool, acceptedAtMs });
-    const written: Promise<unknown> =
+    const written =
       destination?.outbox.put(notification) ??
       this.#bury({ notification, reason: 'no-pool', diedAtMs: acceptedAtMs, attempts: 0 });
     return { written, bytes: roughBytes(notification) };
   }
 
-  #bury(letter: DeadLetter): Promise<void> {
+  #bury(letter: DeadLetter): Promise<PutResult> {
     const { deadLetters, observe } = this.#ports;
     observe({ kind: 'notification-dead', notification: letter.notification, reason: letter.reason });
     return deadLetters.bury(letter);
@@ -230,7 +250,15 @@ export class Router {
     this.#ports.observe({ kind: 'callback-failed', backend: backend.name, callback, error: cause });
   }
 
-  #tellError(error: unknown): void {
+  #tellError(error: unknown): 'refused' {
     this.#ports.observe({ kind: 'internal-error', where: 'router', error });
+    return 'refused';
   }
+}
+
+/** What became of an event at two backends. */
+function both(one: Promise<Acceptance>, other: Promise<Acceptance>): Promise<Acceptance> {
+  if (one === SAFE) return other;
+  if (other === SAFE) return one;
+  return Promise.all([one, other]).then(([first, second]) => (first === 'safe' ? second : first));
 }

@@ -1,5 +1,6 @@
 import type { Attempt, DeathReason, Notification } from './delivery.ts';
 import type { Direction } from './event.ts';
+import type { PutResult } from './outbox.ts';
 
 /** A stanza as text, with what an event says beside it. */
 export interface StoredStanza {
@@ -31,6 +32,9 @@ export interface DeadLetter {
 
 /** Where dead letters go that never were in an outbox. */
 export interface DeadLetters {
-  /** Counts a letter as accepted and dead; resolves once it is as safe as the engine promises, and never rejects. */
-  bury(letter: DeadLetter): Promise<void>;
+  /**
+   * Counts a letter as accepted and dead; resolves once it is as safe as the engine promises, and never rejects.
+   * `dropped`: it could not be written, which was told.
+   */
+  bury(letter: DeadLetter): Promise<PutResult>;
 }

@@ -8,7 +8,6 @@ import {
   type EventSink,
   type OutgoingStream,
   REFUSED,
-  SAFE,
   type Tap,
   type TapOptions,
   type TappedStanza,
@@ -38,22 +37,17 @@ interface NamedTap {
 
 type IqReader = NamedTap & { readonly tap: Required<Pick<Tap, 'readIq'>> };
 
-/** Until the router gives the promise: what it takes counts as safe at once. */
-type Sink = Pick<EventSink, 'hasRoom'> & {
-  take(...event: Parameters<EventSink['take']>): Promise<Acceptance> | void;
-};
-
 /** Makes of each received stanza either an event or a counted discard: stanzas = events + discarded. */
 export class Ingest implements SessionHandlers {
   readonly disco: readonly Disco[];
-  readonly #sink: Sink;
+  readonly #sink: EventSink;
   readonly #clock: Clock;
   readonly #observe: Observe;
   readonly #taps: readonly NamedTap[];
   readonly #iqReaders: readonly IqReader[];
   readonly #noteUnasked: (stanza: Stanza, receivedAtMs: number) => void;
 
-  constructor(options: IngestOptions, sink: Sink, { clock, observe }: IngestContext) {
+  constructor(options: IngestOptions, sink: EventSink, { clock, observe }: IngestContext) {
     const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
     this.#sink = sink;
     this.#clock = clock;
@@ -117,7 +111,7 @@ export class Ingest implements SessionHandlers {
     }
     this.#observe({ kind: 'stanza-received', tap });
     this.#observe({ kind: 'event-made', dir: found.dir });
-    this.#tell(onAccepted, this.#sink.take(eventOf(found, receivedAtMs), size) ?? SAFE);
+    this.#tell(onAccepted, this.#sink.take(eventOf(found, receivedAtMs), size));
   }
 
   /** Nothing is waited for where the tap does not ask: most do not. */

@@ -46,8 +46,7 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
       entered: () => undefined,
     },
   );
-  router.take(event, 100);
-  await router.settled();
+  await router.take(event, 100);
   const requests = [];
   while (outbox.counts().waiting > 0) {
     const delivery = await leaseOne(outbox);

@@ -9,9 +9,10 @@ import type { StanzaEvent } from '../../src/core/event.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { CallbackName, Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
+import type { OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
-import { leaseOne, memoryOutbox, memoryStore, outboxOptions } from './outbox.ts';
+import { leaseOne, memoryStore, type OutboxChanges, outboxOptions } from './outbox.ts';
 import { eventOf } from './stanza.ts';
 
 export interface BackendSetting extends CallbackModule {
@@ -25,9 +26,13 @@ export interface BackendSetting extends CallbackModule {
 interface Setting {
   readonly pools?: readonly string[];
   readonly callbackTimeoutMs?: number;
-  /** Puts something between router and outbox. */
   readonly entered?: (backend: number, callback: CallbackName) => void;
+  /** Puts something between router and outbox. */
   readonly wrap?: (outbox: Outbox) => Outbox;
+  /** Under the outboxes; default: of the engine memory. */
+  readonly openStore?: (surroundings: OutboxSurroundings) => Promise<OutboxStore>;
+  /** What is special about each outbox. */
+  readonly outbox?: OutboxChanges;
 }
 
 /** A router with real outboxes; at the end of the test the ledger must balance. */
@@ -37,6 +42,8 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
     callbackTimeoutMs = 5000,
     wrap = (outbox) => outbox,
     entered = () => undefined,
+    openStore = memoryStore,
+    outbox: changes = {},
   } = setting;
   const clock = new ManualClock(1_700_000_000_000);
   const ledger = new Ledger();
@@ -46,13 +53,12 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
     ledger,
     observe: (observation: Observation) => void observed.push(observation),
   };
-  const options = { capacity: 1_000_000, retry: { order: 'strict' } } as const;
-  const outboxes = new Map<string, Outbox>();
-  for (const pool of pools)
-    outboxes.set(pool, await memoryOutbox(outboxOptions({ pool, ...options }), surroundings));
+  const options = { capacity: 1_000_000, retry: { order: 'strict' }, ...changes } as const;
+  const store = await openStore(surroundings);
+  const outboxes = new Map(pools.map((pool) => [pool, store.outbox(outboxOptions({ pool, ...options }))]));
+  await store.start(() => Promise.resolve());
   const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
   const buried: DeadLetter[] = [];
-  const store = await memoryStore(surroundings);
   const deadLetters = {
     bury: (letter: DeadLetter) => {
       buried.push(letter);
@@ -90,8 +96,12 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
     router,
     clock,
     ledger,
+    outboxes,
+    store,
     observed,
-    take: (event: StanzaEvent, size = 100) => router.take(event, size),
+    take: (event: StanzaEvent, size = 100): void => void router.take(event, size),
+    /** The same, for tests that want to know what becomes of the event. */
+    offer: (event: StanzaEvent, size = 100) => router.take(event, size),
     /** Delivers all that has been accepted so far, in the order in which it was accepted. */
     deliver: async (pool = 'http_pool') => {
       const outbox = outboxes.get(pool);

@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
-import type { Outbox, OutboxCounts } from '../../core/outbox.ts';
+import type { Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
 import type {
   OutboxOptions,
   OutboxStore,
@@ -123,7 +123,7 @@ export class LmdbStore implements OutboxStore {
     }
   }
 
-  bury(letter: DeadLetter): Promise<void> {
+  bury(letter: DeadLetter): Promise<PutResult> {
     const { backend, pool } = letter.notification;
     const { ledger } = this.#surroundings;
     const { deadLetterCapacity: capacity } = this.#options;
@@ -227,11 +227,13 @@ export class LmdbStore implements OutboxStore {
     this.#beingRedelivered.delete(id);
   }
 
-  async #write(operation: Operation): Promise<void> {
+  async #write(operation: Operation): Promise<PutResult> {
     try {
       await this.#connection.writing.do(operation);
+      return 'accepted';
     } catch (error) {
       this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      return 'dropped';
     }
   }
 }

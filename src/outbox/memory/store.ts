@@ -15,7 +15,7 @@ export function memoryStore(surroundings: OutboxSurroundings): OutboxStore {
     bury: ({ notification: { backend } }) => {
       ledger.count(backend, 'accepted');
       ledger.count(backend, 'dead');
-      return Promise.resolve();
+      return Promise.resolve('accepted');
     },
     stopRedelivering: () => undefined,
     deadLetters: () => 0,
