@@ -23,7 +23,7 @@ export interface Batch {
   readonly combine: (notifications: readonly Notification[]) => HttpRequest;
 }
 
-/** As many ends of one worker may wait for the disk as so many requests carry: if the process is killed, these go out again. */
+/** The ends of this many requests of one worker may wait for the disk; if the process is killed, these go out again. */
 const MOST_UNWRITTEN = 8;
 
 /** Sends what an outbox hands out to its pool; resolves once the outbox hands out no more and all is settled. */

@@ -6,7 +6,7 @@ const saidForGood = new Set([410, 501]);
 /** Statuses whose Retry-After speaks of the receiver, not of one request (RFC 6585, section 4; RFC 9110, section 15.6.4). */
 const saidOfTheReceiver = new Set([429, 503]);
 
-/** When an attempt is judged, and the chance in its back-off: one for all that a POST carried, which come due together. */
+/** When an attempt is judged, and the chance in its back-off: one for all that a POST carried, so that they come due together. */
 export interface Moment {
   /** Unix time in milliseconds. */
   readonly nowMs: number;
@@ -16,7 +16,7 @@ export interface Moment {
 
 /**
  * Decides what becomes of a delivery after an attempt. All that sets its next attempt is here; that the whole destination
- * rests meanwhile (`restMs`) is only said here, and kept by the outbox (its request-limit.ts).
+ * rests meanwhile (`restMs`) is only said here; the outbox keeps to it, in its request-limit.ts.
  */
 export function judge(policy: RetryPolicy, delivery: Delivery, attempt: Attempt, moment: Moment): Verdict {
   if (attempt.outcome === '2xx') return { kind: 'delivered' };

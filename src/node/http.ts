@@ -1,7 +1,7 @@
 import type Http from 'node:http';
 
 /**
- * `node:http`, not by an import of it: that reads every export, and so from Node 22 on evaluates a WebSocket client, which
+ * `node:http` without an import: an import reads every export, and from Node 22 on so evaluates a WebSocket client, which
  * takes longer than a bare start of Node.
  */
 export const http: typeof Http = process.getBuiltinModule('node:http');

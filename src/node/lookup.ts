@@ -4,9 +4,9 @@ import type { LookupFunction } from 'node:net';
 type Callback = Parameters<LookupFunction>[2];
 
 /**
- * Looks the name of one receiver or server up, once for all connections that ask meanwhile. Node has two threads for
- * look-ups: a name server that does not respond would have each connection wait for one of them, and other pools, and the
- * end of the process, behind these.
+ * Looks up the name of one receiver or server, once for all connections that ask meanwhile. Node has two threads for
+ * look-ups. If a name server does not respond, a look-up for each connection would keep both busy, and other pools and
+ * the end of the process would wait.
  */
 export function sharedLookup(): LookupFunction {
   let waiting: Callback[] = [];

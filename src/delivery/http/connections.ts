@@ -18,7 +18,7 @@ const CONNECT_SHARE = 0.5;
  */
 export const LOOK_INTERVAL_MS = 2000;
 
-/** Where programs look for a proxy, as curl does. */
+/** The environment variables in which programs look for a proxy, as curl does. */
 const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'];
 
 export interface ConnectionOptions {
@@ -82,18 +82,18 @@ class KeptConnections {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #held: Socket[] = [];
-  /** The monotonic time at which a connection ends that is used until then. */
+  /** The monotonic time from which on a connection is not used again. */
   readonly #endsAtMs = new WeakMap<Socket, number>();
   #written = new WeakMap<Socket, number>();
   #cancelLook: (() => void) | undefined;
 
-  /** @param agent Has one server, and keeps connections alive; its ways of naming and using them again are changed. */
+  /** @param agent Has one server, and keeps connections alive; how it names and reuses them is changed here. */
   constructor(agent: Http.Agent, maxAgeMs: number, { clock, random }: { clock: Clock; random: Random }) {
     this.#agent = agent;
     this.#maxAgeMs = maxAgeMs;
     this.#clock = clock;
     this.#random = random;
-    // All go to one server; Node would make a name of the address three times for each request.
+    // All connections go to one server; Node would make a name of its address three times for each request.
     agent.getName = () => 'server';
     const reuse = agent.reuseSocket.bind(agent);
     agent.reuseSocket = (socket, request) => {
@@ -101,7 +101,7 @@ class KeptConnections {
       readerOf(socket as Socket)?.reset();
       this.#hold(socket as Socket);
     };
-    // Before the agent, which gives a free connection to a request that waits for one without any of its other ways.
+    // Before the agent's own listener, which gives a free connection to a waiting request without calling `reuseSocket`.
     agent.prependListener('free', (socket: Socket) => {
       if (this.#isFit(socket)) readerOf(socket)?.reset();
       else socket.destroy();
@@ -118,8 +118,8 @@ class KeptConnections {
   }
 
   /**
-   * Whether a connection may be used again. A busy one would never end by itself, and so never come to what a balancer or
-   * a name leads to since; ends that lie apart spare the receiver many new connections at one time.
+   * Whether a connection may be used again. A busy one would never end by itself, and so never reach an instance that
+   * joined later. Ends at random times spare the receiver many new connections at one time.
    */
   #isFit(socket: Socket): boolean {
     const endsAtMs = this.#endsAtMs.get(socket);
@@ -131,8 +131,8 @@ class KeptConnections {
   }
 
   /**
-   * Requests that begin in one turn of the event loop are written one right after the other at its end: then the kernel
-   * wakes the receiver once for all, which for a single request costs a tenth of all that the sidecar does for it.
+   * Requests that begin in one turn of the event loop are written together at its end. Then the kernel wakes the receiver
+   * once for all of them; to wake it for each costs a tenth of what the sidecar does for a request.
    */
   #hold(socket: Socket): void {
     socket.cork();

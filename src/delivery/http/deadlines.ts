@@ -2,7 +2,7 @@ import { Chain, type Linked } from '../../core/chain.ts';
 import type { Clock } from '../../core/clock.ts';
 import { afterReading } from '../../node/clock.ts';
 
-/** A time limit that has begun. */
+/** A time limit that runs. */
 interface Deadline extends Linked<Deadline> {
   readonly atMs: number;
   readonly expire: () => void;
@@ -10,8 +10,8 @@ interface Deadline extends Linked<Deadline> {
 }
 
 /**
- * Time limits of one length. They end in the order in which they begin, so one timer serves them all. After a time in
- * which this process did not run they end one length later, lest responses that wait to be read count as missing.
+ * Time limits of one length. They end in the order in which they begin, so one timer serves them all. If this process did
+ * not run for a while they end one length later: responses that wait to be read must not count as missing.
  */
 export class Deadlines {
   readonly #limitMs: number;
@@ -41,7 +41,7 @@ export class Deadlines {
     if (this.#isClosed) this.close();
   }
 
-  /** To be called when no more will begin: the timer goes with the last one. */
+  /** To be called when no more will begin: the timer ends with the last of them. */
   close(): void {
     this.#isClosed = true;
     if (this.#open.isEmpty()) this.#cancelTimer?.();

@@ -82,13 +82,13 @@ function drain(response: IncomingMessage, onCut: () => void): void {
 function attemptOf(response: IncomingMessage, durationSeconds: number): Attempt {
   const status = response.statusCode ?? 0;
   const outcome = outcomeOfStatus(status);
-  // Node sorts a response's headers when they are first asked for, which success need not pay for.
+  // Node sorts a response's headers when they are first read, which a success does not need.
   const retryAfter = outcome === '2xx' ? undefined : response.headers['retry-after'];
   if (retryAfter === undefined) return { outcome, status, durationSeconds };
   return { outcome, status, retryAfter, durationSeconds };
 }
 
-/** What came of a request of whose response Node's parser has made nothing. */
+/** What came of a request for which Node's parser gave no response. */
 function failure({ socket }: ClientRequest, errorCode: string): Omit<Attempt, 'durationSeconds'> {
   const reader = readerOf(socket);
   if (reader?.status !== undefined) return { outcome: outcomeOfStatus(reader.status), status: reader.status };

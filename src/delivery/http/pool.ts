@@ -65,7 +65,7 @@ export function openPool(options: PoolOptions, { clock, random, observe }: Surro
   };
 }
 
-/** What makes the requests, loaded with the first of them: got takes longer than all else that a start loads. */
+/** Loads got with the first request: it takes longer than everything else that a start loads. */
 function laterRequests(options: RequestOptions, agent: Http.Agent): () => Promise<MakeRequest> {
   let loaded: Promise<MakeRequest> | undefined;
   const load = async (): Promise<MakeRequest> => (await import('./request.ts')).makeRequests(options, agent);

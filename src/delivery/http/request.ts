@@ -12,14 +12,14 @@ export interface RequestOptions {
   readonly userAgent: string;
   /** Sent with HTTP Basic authentication (RFC 7617). */
   readonly credentials?: { readonly username: string; readonly password: string };
-  /** Whom to believe, and who we are, over TLS: in got's words. */
+  /** Which certificates are trusted, and our own: options of got. */
   readonly tls?: HttpsOptions;
 }
 
 /** Makes a request, whole except for its body; through another agent than the pool's, if one is given. */
 export type MakeRequest = (request: HttpRequest, agent?: http.Agent) => http.ClientRequest;
 
-/** As much as is read of a response's head; beyond Node's 16 KiB some receivers' cookies would cost the connection. */
+/** The longest head of a response; with Node's 16 KiB the cookies of some receivers would cost the connection. */
 const MOST_HEAD_BYTES = 64 * 1024;
 
 /** What the requests to one path have in common, ready for Node. */
@@ -74,12 +74,12 @@ function makeTarget(options: Options): Target {
   };
 }
 
-/** What an object says: Node copies the options of a request three times, with every key. */
+/** Without keys that are undefined: Node copies the options of a request three times, with every key. */
 function defined<T>(options: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-/** Names and values in one row, which Node writes as they stand; a header object it would copy and look through twice. */
+/** Names and values in one row, which Node writes as it is; it would copy a header object and read it twice. */
 function headersOf({ id, headers, body }: HttpRequest, defaults: Target['headers']): string[] {
   const row: string[] = [];
   for (const name in defaults) if (headers[name] === undefined) row.push(name, defaults[name]!);

@@ -1,20 +1,20 @@
 import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The beginning of a status line (RFC 9112, section 4), as far as it decides. */
+/** The beginning of a status line (RFC 9112, section 4), up to the status. */
 const STATUS_LINE = /^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?=\D)/;
 const NAME = 'HTTP/';
-/** More of a line is not looked at. */
+/** Characters of a line that are looked at. */
 const LONGEST_BEGINNING = 64;
-/** After more than this before the status line the rest is left to Node's parser, which mostly ends the connection. */
+/** After more bytes before the status line the rest is left to Node's parser, which mostly ends the connection. */
 const MOST_BYTES_BEFORE = 64 * 1024;
 const LINE_FEED = 10;
 const SWITCHING_PROTOCOLS = 101;
 
 /**
- * Reads the status of a response before Node's parser does, since the status decides whatever else is wrong with the
- * response, and Node's parser tells none of a head that it dislikes. Lines before the status line are kept from the
- * parser, and so are 1xx responses: after what it dislikes in these it would not read the status line either.
+ * Reads the status of a response before Node's parser does. The status decides, whatever else is wrong with the response,
+ * and the parser gives no status for a head that it refuses. It does not get the lines before the status line, nor 1xx
+ * responses: if it refused one of those, it would not read the status line either.
  */
 export class StatusReader {
   #status: number | undefined;
@@ -24,17 +24,17 @@ export class StatusReader {
   #isOdd = false;
   #bytesBefore = 0;
 
-  /** Of the response, once its status line has come. */
+  /** The status of the response, once its status line has come. */
   get status(): number | undefined {
     return this.#status;
   }
 
-  /** Whether something came before the status line that is not HTTP. */
+  /** Whether something that is not HTTP came before the status line. */
   get isOdd(): boolean {
     return this.#isOdd;
   }
 
-  /** To be called when the connection is used for one more request. */
+  /** To be called when the connection is used for the next request. */
   reset(): void {
     this.#status = undefined;
     this.#beginning = '';
@@ -44,7 +44,7 @@ export class StatusReader {
     this.#bytesBefore = 0;
   }
 
-  /** What of a chunk is for Node's parser; undefined: nothing. */
+  /** The part of a chunk that Node's parser gets; undefined: nothing. */
   filter(chunk: Buffer): Buffer | undefined {
     if (this.#isFound) return chunk;
     for (let start = 0; start < chunk.length;) {
@@ -64,12 +64,12 @@ export class StatusReader {
     return undefined;
   }
 
-  /** Looks at what is known of a line after `bytes` more of it have come. */
+  /** Looks at the beginning of a line after `bytes` more of it have come. */
   #read(bytes: number): void {
     const line = this.#beginning;
     if (line.startsWith(NAME)) {
       const digits = STATUS_LINE.exec(line)?.[1];
-      // A line that will never be a status line is left to Node's parser, which says what is wrong with it.
+      // Node's parser gets a line that can no longer become a status line, and says what is wrong with it.
       if (digits === undefined) this.#isFound = line.endsWith('\n') || line.length === LONGEST_BEGINNING;
       else this.#take(Number(digits));
     } else if (!NAME.startsWith(line)) {
@@ -88,14 +88,14 @@ export class StatusReader {
 
 const readers = new WeakMap<Socket, StatusReader>();
 
-/** Has the status lines read of all responses that come through an agent. */
+/** Reads the status lines of all responses that come through an agent. */
 export function readStatusLines(agent: Agent): void {
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (...args) => {
     const socket = connect(...args) as Socket;
     const reader = new StatusReader();
     const push = socket.push.bind(socket);
-    // What the network brings goes through `push`, for TLS decrypted.
+    // All that the network brings goes through `push`, decrypted for TLS.
     socket.push = (chunk: Buffer | null) => {
       const rest = chunk === null ? null : reader.filter(chunk);
       return rest === undefined || push(rest);
@@ -105,7 +105,7 @@ export function readStatusLines(agent: Agent): void {
   };
 }
 
-/** Of a connection of such an agent. */
+/** The reader of a connection that such an agent made. */
 export function readerOf(socket: Socket | null | undefined): StatusReader | undefined {
   return socket ? readers.get(socket) : undefined;
 }
