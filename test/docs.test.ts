@@ -4,7 +4,7 @@ import { knownKeys } from '../src/config/json-schema.ts';
 import { FORMAT } from '../src/outbox/lmdb/database.js';
 import { blocks } from './support/docs/blocks.ts';
 import { scrapeOfEverything, tables } from './support/docs/tables.ts';
-import { blocksOf, linksOf, pages, placesOf, readPage, tablesOf } from './support/pages.ts';
+import { blocksOf, developerPages, linksOf, pages, placesOf, readPage, tablesOf } from './support/pages.ts';
 import { sentencesOf, unplainIn, wordsIn } from './support/prose.ts';
 import { allow } from './support/limits.ts';
 
@@ -13,9 +13,11 @@ allow('processes');
 const root = new URL('..', import.meta.url);
 const MOST_WORDS_OF_README = 1500;
 const MOST_WORDS_OF_A_SENTENCE = 25;
+const MOST_WORDS_OF_THE_GLOSSARY = 40;
+const all = [...pages, ...developerPages];
 
 describe('every table on every page says what is true', () => {
-  const shown = [...pages, 'src/README.md'].flatMap((path) =>
+  const shown = all.flatMap((path) =>
     tablesOf(readPage(path)).map((table) => [path, table.head, table] as const),
   );
 
@@ -36,7 +38,7 @@ describe('every table on every page says what is true', () => {
 });
 
 describe('every example on every page is true', () => {
-  const shown = pages.flatMap((path) =>
+  const shown = all.flatMap((path) =>
     blocksOf(readPage(path)).map((block, index) => [path, index + 1, block] as const),
   );
 
@@ -62,6 +64,14 @@ describe('the README', () => {
   });
 });
 
+describe('the glossary', () => {
+  it(`has at most ${MOST_WORDS_OF_THE_GLOSSARY} words, each once`, () => {
+    const words = tablesOf(readPage('src/glossary.md')).flatMap(({ rows }) => rows.map(([word]) => word));
+    expect(words.length).toBeLessThanOrEqual(MOST_WORDS_OF_THE_GLOSSARY);
+    expect(new Set(words).size).toBe(words.length);
+  });
+});
+
 describe('the index', () => {
   it('links to each page, and names the page that is only in the sources', () => {
     const index = readPage('config/README.md');
@@ -74,14 +84,14 @@ describe('the index', () => {
 });
 
 describe('the pages', () => {
-  it.each(pages)('link only to files and headings that are there (%s)', (path) => {
+  it.each(all)('link only to files and headings that are there (%s)', (path) => {
     for (const { file, place } of linksOf(path)) {
       expect(existsSync(new URL(file, root)), file).toBe(true);
       if (place !== '') expect(placesOf(readPage(file)), `${file}#${place}`).toContain(place);
     }
   });
 
-  it.each(pages)('name only files of this project that are there (%s)', (path) => {
+  it.each(all)('name only files of this project that are there (%s)', (path) => {
     for (const [file] of readPage(path).matchAll(/\b(?:test|src)\/[\w/-]+\.[\w.]*\w/g)) {
       expect(existsSync(new URL(file, root)), file).toBe(true);
     }
@@ -112,14 +122,14 @@ describe('the pages', () => {
 });
 
 describe('plain English', () => {
-  it.each(pages)(`needs at most ${MOST_WORDS_OF_A_SENTENCE} words for a sentence (%s)`, (path) => {
+  it.each(all)(`needs at most ${MOST_WORDS_OF_A_SENTENCE} words for a sentence (%s)`, (path) => {
     const long = sentencesOf(readPage(path)).filter(
       (sentence) => wordsIn(sentence) > MOST_WORDS_OF_A_SENTENCE,
     );
     expect(long).toEqual([]);
   });
 
-  it.each(pages)('has plainer words than these (%s)', (path) => {
+  it.each(all)('has plainer words than these (%s)', (path) => {
     expect(unplainIn(readPage(path))).toEqual([]);
   });
 });

@@ -16,6 +16,15 @@ export const pages: readonly string[] = [
     .toSorted(),
 ];
 
+/** The pages for people who change the code. */
+export const developerPages: readonly string[] = [
+  'src/README.md',
+  'src/glossary.md',
+  'src/costs.md',
+  '.github/CONTRIBUTING.md',
+  'CHANGELOG.md',
+];
+
 /** A block of code on a page. */
 export interface Block {
   /** What stands behind the opening fence; '' if nothing does. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,9 @@ import { leftBehind } from '../dead-letters.ts';
 import { notification } from '../notification.ts';
 import { type Block, blocksOf, readPage } from '../pages.ts';
 import { eventOf } from '../stanza.ts';
+import { measurements } from './tables.ts';
+
+const root = new URL('../../../', import.meta.url);
 
 type BlockCheck = (block: Block, path: string) => Promise<void> | void;
 
@@ -37,6 +41,8 @@ export const blocks: Readonly<Record<string, readonly BlockCheck[] | BlockCheck>
   'config/prosody/README.md': isHeldByThePagesOfServers,
   'config/security.md': [isText],
   'config/upgrade.md': [isKnownToCompose, isTheRefusalOfANewerFormat],
+  'src/README.md': isText,
+  '.github/CONTRIBUTING.md': isKnownToTheShell,
 };
 
 /** No language: a picture or a text to adapt, not code. */
@@ -61,6 +67,14 @@ function isKnownToTheShell({ language, text }: Block): void {
   for (const line of lines) {
     for (const [, script = ''] of line.matchAll(/\bnpm run (?:-s )?([\w:]+)/g))
       expect(scripts).toHaveProperty(script);
+    for (const [, file = ''] of line.matchAll(
+      /(?:^node |^npm test -- |vitest run --config \S+ |one-stanza\.mjs )(?:--\S+ )?(\S+)/g,
+    ))
+      expect(existsSync(new URL(file, root)), line).toBe(true);
+    const [, test = '', title = ''] = /^npx vitest .* (\S+) -t '(.*)'$/.exec(line) ?? [];
+    if (test !== '') expect(readPage(test)).toContain(`describe('${title}'`);
+    for (const [, only = ''] of line.matchAll(/npm run bench -- --only (\S+)/g))
+      expect(measurements()).toEqual(expect.arrayContaining(only.split(',')));
     for (const [, command = ''] of line.matchAll(/(?:^|\/|sidecar )xmpp-event-pusher ([a-z-]+)/g))
       expect(commands, line).toHaveProperty(command);
     for (const [, tarball] of line.matchAll(/\.\/xmpp-event-pusher-(?!1\.2\.3)([\d.]+)\.tgz/g))

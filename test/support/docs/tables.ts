@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import { exitCodes } from '../../../src/commands/command.ts';
@@ -88,6 +89,8 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
     'what | where': isFilled,
     'dependency | why': namesTheDependencies,
   },
+  'src/costs.md': { 'code | costs the reader | buys | see it again': namesCodeAndMeasurement },
+  'src/glossary.md': { 'word | means': namesWordsOfTheCode },
 };
 
 /** A table of words only: no cell is empty except the first of the heading. */
@@ -259,13 +262,52 @@ export function scrapeOfEverything(): Promise<string> {
   return metrics.scrape();
 }
 
+function bench(...parameters: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+  const program = fileURLToPath(new URL('../../bench/main.mjs', import.meta.url));
+  return spawnSync(process.execPath, [program, ...parameters], { encoding: 'utf8' });
+}
+
+/** The names after `--only`, as the refusal of an unknown one lists them. */
+export function measurements(): readonly string[] {
+  const [, known = ''] =
+    /there is no measurement none; there are ([\w, -]+)/.exec(bench('--only', 'none').stderr) ?? [];
+  expect(known).not.toBe('');
+  return known.split(', ');
+}
+
 function namesTheTargets({ rows }: Table): void {
-  const bench = fileURLToPath(new URL('../../bench/main.mjs', import.meta.url));
-  const { stdout, stderr } = spawnSync(process.execPath, [bench, '--list'], { encoding: 'utf8' });
+  const { stdout, stderr } = bench('--list');
   const listed = stdout.split('\n').map((line) => line.split('\t'));
   const targets = listed.filter(([, target = '']) => target !== '');
   expect(targets.length, stderr).toBeGreaterThan(10);
   expect(rows.map(([what, target]) => [what, target])).toEqual(targets);
+}
+
+/** What an optimisation is called in the code, and measurements of the benchmark that show it. */
+function namesCodeAndMeasurement(table: Table): void {
+  const known = measurements();
+  for (const [code = '', , , command = ''] of table.rows) {
+    for (const name of code.split(':')[0]?.split(', ') ?? [])
+      expect(source(), code).toMatch(new RegExp(`\\b${name.split(' ')[0]}\\b`));
+    const [, only = ''] = /^npm run bench -- --only ([\w,-]+)$/.exec(command) ?? [];
+    expect(
+      only.split(',').filter((name) => !known.includes(name)),
+      `${code}: ${command}`,
+    ).toEqual([]);
+  }
+}
+
+function namesWordsOfTheCode(table: Table): void {
+  for (const word of firstCells(table)) expect(source(), word).toMatch(new RegExp(`\\b${word}`, 'i'));
+}
+
+/** All code of the product, as one text. */
+function source(): string {
+  const folder = new URL('../../../src/', import.meta.url);
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.[jt]s$/.test(name))
+    .map((name) => readFileSync(new URL(name, folder), 'utf8'))
+    .join('\n');
 }
 
 function namesTheDependencies(table: Table): void {
