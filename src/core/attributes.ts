@@ -1,11 +1,12 @@
 /**
- * The attributes of an element by name, with no prototype to have more of them: `__proto__` is one like any other. A
- * constructor makes them because V8 keeps what Object.create(null) gives in a hash table, which takes three times as long.
+ * Makes the attributes of an element, by name, without a prototype: `__proto__` is an attribute like any other. A
+ * constructor is used because V8 keeps the result of Object.create(null) in a hash table, which takes three times as long.
+ * It is in the core because two rooms make elements: the parser of the stream, and the copies for callback modules.
  */
 export const Attributes = function () {} as unknown as { prototype: unknown; new (): Record<string, string> };
 Attributes.prototype = Object.create(null);
 
-/** The prefix of every namespace that an element declares or inherits, by namespace. */
+/** The prefixes of all namespaces that an element declares or inherits, by namespace. */
 export function prefixesOf(
   attributes: Readonly<Record<string, string>>,
   inherited: Readonly<Record<string, string>> = {},

@@ -1,10 +1,7 @@
 import type { Level } from 'pino';
 import type { Attempt, HttpRequest } from '../core/delivery.ts';
-import { PlainError } from '../core/errors.ts';
 import type { AttemptFacts, Observation } from '../core/observation.ts';
-import { adviceOn } from './advice.ts';
-
-const MOST_FRAMES = 5;
+import { adviceOn, describeError } from './failures.ts';
 
 type Kind = Observation['kind'];
 
@@ -183,37 +180,6 @@ export const logEvents: LogEvents = {
   'sidecar-stopped': { level: 'info', text: 'stopped', fields: ['unfinished'] },
 };
 
-/** One line of the log. */
-export interface Line {
-  readonly level: Level;
-  readonly text: string;
-  readonly fields: object;
-  readonly isFrequent: boolean;
-}
-
-/** The line that an observation makes, if it makes one. */
-export function lineOf<O extends Observation>(observation: O): Line | undefined {
-  // The compiler does not see that the entry of a kind reads observations of that kind.
-  const event = logEvents[observation.kind] as LogEvent<O> | undefined;
-  const level = event && levelOf(event, observation);
-  if (event === undefined || level === undefined) return undefined;
-  const { text, fields = [], made = {}, isFrequent = false } = event;
-  return {
-    level,
-    text: typeof text === 'string' ? text : text(observation),
-    fields: Object.fromEntries([
-      ...fields.map((name) => [name, observation[name]] as const),
-      ...Object.entries(made).map(([name, make]) => [name, make(observation)] as const),
-    ]),
-    isFrequent,
-  };
-}
-
-function levelOf<O>({ level }: LogEvent<O>, observation: O): Level | undefined {
-  if (typeof level === 'string') return level;
-  return level.find(([, isMet]) => isMet(observation))?.[0];
-}
-
 /** Every level that a line of this event can have. */
 export function levelsOf({ level }: Pick<LogEvent<never>, 'level'>): Level[] {
   return typeof level === 'string' ? [level] : level.map(([each]) => each);
@@ -272,38 +238,4 @@ function ofFailure() {
     age_ms: ({ facts }: OfFailure) => facts && Math.round(facts.ageMs),
     advice: ({ attempt }: OfFailure) => attempt && adviceOn(attempt),
   };
-}
-
-/**
- * Class, code and place of an error, without its message: that of a callback's error may quote the stanza. Nor its
- * properties: those of an HTTP error hold headers and body.
- */
-function describeError(error: unknown): object {
-  try {
-    if (!(error instanceof Error)) return { name: typeof error };
-    const { name, message } = error;
-    const { code } = error as NodeJS.ErrnoException;
-    return {
-      name: isWord(name) ? name : 'Error',
-      ...(isWord(code) && { code }),
-      ...(error instanceof PlainError && { message }),
-      stack: framesOf(error),
-    };
-  } catch {
-    // The properties may be getters that throw.
-    return { name: 'Error' };
-  }
-}
-
-/** Whoever throws an error sets its name and code: they are shown only if they are one word, not a text. */
-function isWord(value: unknown): value is string {
-  return typeof value === 'string' && /^\w+$/.test(value);
-}
-
-/** The stack begins with the original message. If it does not, any of its lines may be a part of a message. */
-function framesOf({ message, stack }: Error): string[] {
-  const start = typeof stack === 'string' ? stack.indexOf(message) : -1;
-  if (start === -1) return [];
-  const frames = stack!.slice(start + message.length).match(/^ +at .*:\d+:\d+\)?$/gm) ?? [];
-  return frames.slice(0, MOST_FRAMES).map((frame) => frame.trim());
 }

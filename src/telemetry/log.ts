@@ -1,7 +1,7 @@
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
+import { type DestinationStream, type Level, type Logger, type LoggerOptions, pino } from 'pino';
 import type { Clock } from '../core/clock.ts';
-import type { LogLevel, Observe } from '../core/observation.ts';
-import { levelsOf, lineOf, logEvents } from './log-events.ts';
+import type { LogLevel, Observation, Observe } from '../core/observation.ts';
+import { levelsOf, type LogEvent, logEvents } from './log-events.ts';
 
 const SERVICE = 'xmpp-event-pusher';
 
@@ -65,6 +65,37 @@ function openLogger({ level, version }: Omit<LogOptions, 'clock'>, destination?:
   if (!process.stdout.isTTY) return pino(options, process.stdout);
   const pretty = { ignore: 'service,version,event', messageFormat: '{event}: {msg}' };
   return pino({ ...options, transport: { target: 'pino-pretty', options: pretty } });
+}
+
+/** One line of the log. */
+interface Line {
+  readonly level: Level;
+  readonly text: string;
+  readonly fields: object;
+  readonly isFrequent: boolean;
+}
+
+/** The line that an observation makes, if it makes one. */
+function lineOf<O extends Observation>(observation: O): Line | undefined {
+  // The compiler does not see that the entry of a kind reads observations of that kind.
+  const event = logEvents[observation.kind] as LogEvent<O> | undefined;
+  const level = event && levelOf(event, observation);
+  if (event === undefined || level === undefined) return undefined;
+  const { text, fields = [], made = {}, isFrequent = false } = event;
+  return {
+    level,
+    text: typeof text === 'string' ? text : text(observation),
+    fields: Object.fromEntries([
+      ...fields.map((name) => [name, observation[name]] as const),
+      ...Object.entries(made).map(([name, make]) => [name, make(observation)] as const),
+    ]),
+    isFrequent,
+  };
+}
+
+function levelOf<O>({ level }: LogEvent<O>, observation: O): Level | undefined {
+  if (typeof level === 'string') return level;
+  return level.find(([, isMet]) => isMet(observation))?.[0];
 }
 
 interface Second {

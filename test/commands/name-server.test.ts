@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished, type TestContext } from 'vitest';
-import { startSilentNameServer, twoAddresses } from '../support/names.ts';
+import { startSilentNameServer, twoAddresses } from '../support/name-resolution.ts';
 import { startSidecar } from '../support/sidecar.ts';
 
 /** A sidecar that looks its server's name up, at a name server that never responds. */

@@ -15,7 +15,7 @@ describe("a jump of the machine's clock", () => {
     ['on', 2 * 86_400_000],
     ['back', -10 * 86_400_000],
     ['on by little more than a minute', 60_001],
-  ])('%s is told once, within ten seconds', (_name, byMs) => {
+  ])('%s is observed once, within ten seconds', (_name, byMs) => {
     const { clock, observed } = openBench();
     clock.advance(15_000);
     clock.set(byMs);
@@ -25,7 +25,7 @@ describe("a jump of the machine's clock", () => {
     expect(observed).toHaveLength(1);
   });
 
-  it('of a minute or less is none, nor is time that passes', () => {
+  it('of a minute or less is not observed, and neither is time that passes', () => {
     const { clock, observed } = openBench();
     for (const byMs of [60_000, -60_000, 1000]) {
       clock.set(byMs);
@@ -35,7 +35,7 @@ describe("a jump of the machine's clock", () => {
     expect(observed).toEqual([]);
   });
 
-  it('is not looked for any more after the end', () => {
+  it('is no longer observed after the end of the watch', () => {
     const { clock, end } = openBench();
     clock.advance(20_000);
     end();

@@ -7,7 +7,8 @@ import type { Client } from '../support/servers/client.ts';
 import { startEjabberd } from '../support/servers/ejabberd.ts';
 import { startProsody } from '../support/servers/prosody.ts';
 import { COMPONENT, COMPONENT_SECRET, forTests, type RunningServer } from '../support/servers/server.ts';
-import { type LogLine, type RunningSidecar, startSidecar } from '../support/sidecar.ts';
+import type { LogLine } from '../support/cli.ts';
+import { type RunningSidecar, startSidecar } from '../support/sidecar.ts';
 
 interface Options {
   readonly port: number;

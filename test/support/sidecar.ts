@@ -5,20 +5,12 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { LogLine } from './cli.ts';
 import { expectBalanced, parseMetrics, type Samples, sumOf } from './ledger.ts';
 import { watch } from './watch.ts';
 import { allow } from './limits.ts';
 
 allow('processes');
-
-/** A line of the log. */
-export interface LogLine {
-  readonly level: string;
-  readonly service: string;
-  readonly version: string;
-  readonly event: string;
-  readonly [field: string]: unknown;
-}
 
 export interface SidecarOptions {
   /** Beside PATH, all that the process sees of the environment. */
@@ -51,7 +43,7 @@ export interface RunningSidecar {
   /** The first log line, past or coming, of this event that matches; rejects when the process ends without it. */
   logged(event: string, matches?: (line: LogLine) => boolean): Promise<LogLine>;
   metrics(): Promise<Scrape>;
-  /** What a path of the telemetry listener answers. */
+  /** The response to a GET of a path of the telemetry listener. */
   get(path: string): Promise<{ readonly status: number; readonly body: string }>;
   /** Resolves once /readyz answers 200. */
   ready(): Promise<void>;
@@ -102,7 +94,7 @@ export async function startSidecar(
     return code as number | null;
   });
   const output = collect(child.stdout!, child.stderr!, ended);
-  const { port } = (await output.logged('telemetry-listening')) as unknown as { port: number };
+  const port = Number((await output.logged('telemetry-listening'))['port']);
 
   const get: RunningSidecar['get'] = async (path) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -124,7 +116,12 @@ export async function startSidecar(
     metrics,
     get,
     ready: async () => {
-      while ((await get('/readyz')).status !== 200) await output.nextLine();
+      for (;;) {
+        // Counted before the request: a line that comes during it may be the one that makes it ready.
+        const { length } = output.lines;
+        if ((await get('/readyz')).status === 200) return;
+        await output.lineAfter(length);
+      }
     },
     stop: async (signal = 'SIGTERM') => {
       if (child.exitCode === null && child.signalCode === null) {
@@ -160,9 +157,6 @@ function collect(stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream, e
     complaints: () => complaints,
     logged: (event: string, matches: (line: LogLine) => boolean = () => true) =>
       seen(event, () => lines.find((line) => line.event === event && matches(line))),
-    nextLine: () => {
-      const { length } = lines;
-      return seen('another line', () => lines[length]);
-    },
+    lineAfter: (count: number) => seen(`more than ${count} log lines`, () => lines[count]),
   };
 }

@@ -1,13 +1,17 @@
 import { waitFor } from './wait.ts';
-/** What a process is to say, awaited. */
+
+/** Waits for what a process writes. */
 export interface Watch {
-  /** Something came: look again. */
+  /** To be called when something was written. */
   tell(): void;
   /** Resolves with what `find` gives once that is something; rejects when the process ends without it. */
   seen<Found>(what: string, find: () => Found | undefined): Promise<Found>;
 }
 
-/** `ended` is when nothing more can come; `story` is what did, for the error. */
+/**
+ * @param ended Resolves when nothing more can be written.
+ * @param story What was written so far, for the error.
+ */
 export function watch(ended: Promise<unknown>, story: () => string): Watch {
   const looks = new Set<() => void>();
   return {

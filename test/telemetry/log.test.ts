@@ -47,7 +47,7 @@ const thrown = (error: unknown): Observation => ({
 });
 
 describe('log lines', () => {
-  it('tell once of a second component, whose pings go on', () => {
+  it('name a second component once, although its pings go on', () => {
     const ping = { kind: 'second-component', domain: 'push.example.com' } as const;
     const { lines } = linesOf({ ...ping, isFirst: true }, { ...ping, isFirst: false });
     expect(lines).toHaveLength(1);
@@ -235,14 +235,17 @@ describe('log lines', () => {
       { kind: 'sidecar-stopped', unfinished: 2 },
       { event: 'sidecar-stopped', level: 'info', unfinished: 2 },
     ],
-  ])('have a stable event code and what finds it again, nothing more: $kind', (observation, expected) => {
-    const { lines } = linesOf(observation);
-    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-    const origin = { service: 'xmpp-event-pusher', version: '1.2.3' };
-    expect(lines).toEqual([{ ...origin, ...expected, time, msg: expect.any(String) }]);
-  });
+  ])(
+    'have a stable event code and the fields by which it is found, nothing more: $kind',
+    (observation, expected) => {
+      const { lines } = linesOf(observation);
+      const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      const origin = { service: 'xmpp-event-pusher', version: '1.2.3' };
+      expect(lines).toEqual([{ ...origin, ...expected, time, msg: expect.any(String) }]);
+    },
+  );
 
-  it('are not written for what happens with every stanza: metrics count it', () => {
+  it('are not written for what happens with every stanza, which metrics count', () => {
     const { lines } = linesOf(
       { kind: 'stanza-received', tap: 'direct' },
       { kind: 'event-made', dir: 'in' },
@@ -361,7 +364,7 @@ describe('errors in log lines', () => {
   });
 
   it.each([undefined, null, 0, 'text', Symbol('x'), {}, () => undefined])(
-    'may be no errors at all: %s',
+    'may be values that are not errors: %s',
     (error) => {
       const { lines } = linesOf(thrown(error));
       expect(lines).toMatchObject([{ event: 'callback-failed', backend: 'chats', callback: 'prepareBody' }]);
@@ -384,7 +387,7 @@ describe('errors in log lines', () => {
     expect(stack.length).toBeLessThanOrEqual(5);
   });
 
-  it('show the message where it is known to hold nothing of users', () => {
+  it('show the message of an error of ours, which holds nothing that users wrote', () => {
     const { lines } = linesOf(thrown(new PlainError('not settled after 5000 ms')));
     expect(lines[0]).toMatchObject({ error: { name: 'PlainError', message: 'not settled after 5000 ms' } });
   });
@@ -415,7 +418,7 @@ describe('the advice after an attempt without a response', () => {
     [{ outcome: 'tls', errorCode: 'EPROTO' }, /speak TLS/],
     [{ outcome: 'other', errorCode: 'NOT_HTTP' }, /speak HTTP/],
     [{ outcome: 'other', errorCode: 'EHOSTUNREACH' }, /network/],
-  ])('says what to look at: %j', (failed, words) => {
+  ])('names what an operator should look at: %j', (failed, words) => {
     expect(adviceAfter(failed)).toMatch(words);
   });
 
@@ -451,7 +454,7 @@ describe('a flood of like lines', () => {
     },
   );
 
-  it('of one kind leaves the other kinds alone', () => {
+  it('of one kind does not limit other kinds', () => {
     const { observed } = startLog();
     observed(...Array.from({ length: 100 }, () => dropped));
     expect(observed(thrown(new Error('boom'))).lines).toHaveLength(1);

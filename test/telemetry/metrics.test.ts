@@ -142,14 +142,14 @@ describe('the metrics', () => {
     expect(buckets.map((labels) => labels.toSorted())).toEqual(buckets.map(() => ['host', 'le']));
   });
 
-  it('show how many events a backend did not want, whenever they are looked at', async () => {
+  it('show how many events a backend did not want, the same at each scrape', async () => {
     const { metrics } = openMetrics();
     for (const _look of ['first', 'second']) {
       expect(sumOf(await scrape(metrics), 'event_pusher_declined_total', { backend: 'chats' })).toBe(3);
     }
   });
 
-  it('count each observation where it belongs, once', async () => {
+  it('count each observation once, in the right series', async () => {
     const { metrics } = openMetrics();
     const before = await scrape(metrics);
     for (const observation of everything) metrics.observe(observation);
@@ -201,7 +201,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('start at 0 with every series that the configuration makes known, so that the first one is seen as an increase', async () => {
+  it('start every series that the configuration makes known with 0, so that rate() sees its first increment', async () => {
     const samples = await scrape(openMetrics({ isShown: false }).metrics);
     const hosts = ['example.com', 'example.org', 'other'];
     const outcomes = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'refused', 'reset', 'dns', 'tls', 'other'];
@@ -277,13 +277,13 @@ describe('the metrics', () => {
     expect(sumOf(samples, 'event_pusher_attempts_total')).toBe(outcomes.length);
   });
 
-  it('say what a pool is configured to hold and to send at a time', async () => {
+  it('show the configured capacity and workers of a pool', async () => {
     const samples = await scrape(openMetrics().metrics);
     expect(sumOf(samples, 'event_pusher_outbox_capacity', { pool: 'http_pool' })).toBe(1000);
     expect(sumOf(samples, 'event_pusher_pool_workers', { pool: 'http_pool' })).toBe(10);
   });
 
-  it('show a pool that is not configured any more only while something waits for it', async () => {
+  it('show a pool that is no longer configured only while notifications wait for it', async () => {
     const counts: Record<string, OutboxCounts> = {};
     const { metrics } = openMetrics({ counts });
     counts['gone'] = { waiting: 3, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 };
@@ -293,7 +293,7 @@ describe('the metrics', () => {
     expect(samples.filter(({ labels }) => labels['pool'] === 'gone')).toEqual([]);
   });
 
-  it('say whether the component is connected', async () => {
+  it('show whether the component is connected', async () => {
     const { metrics } = openMetrics();
     const connected = async (): Promise<number> =>
       sumOf(await scrape(metrics), 'event_pusher_component_connected');
@@ -310,7 +310,7 @@ describe('the metrics', () => {
     expect(await connected()).toBe(0);
   });
 
-  it('count disconnects by their code, each of which is there with 0 from the start', async () => {
+  it('count disconnects by reason, each from 0 at startup on', async () => {
     const { metrics } = openMetrics();
     const name = 'event_pusher_component_disconnects_total';
     const reasons = ((await scrape(metrics)).get(name) ?? []).map(({ labels, value }) => [
@@ -359,7 +359,7 @@ describe('the metrics', () => {
     expect(sumOf(samples, 'event_pusher_outbox_oldest_age_seconds'), 'a clock that was set back').toBe(0);
   });
 
-  it('show the ledger, every backend and state from 0 on', async () => {
+  it('show the ledger, every backend and state from 0 at startup on', async () => {
     const { metrics, ledger } = openMetrics();
     expect((await scrape(metrics)).get('event_pusher_notifications_total')).toEqual(
       ['chats', 'alerts'].flatMap((backend) =>
@@ -383,7 +383,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('can be had again after they could not be had once', async () => {
+  it('are served again after a scrape that failed', async () => {
     const counts: Record<string, OutboxCounts> = {};
     Object.defineProperty(counts, 'http_pool', {
       get: () => assert.fail('broken'),
@@ -396,7 +396,7 @@ describe('the metrics', () => {
     expect(await metrics.scrape()).toContain('event_pusher_build_info');
   });
 
-  it('leave turns to others while many series are written', async () => {
+  it('let other tasks run while many series are written', async () => {
     const trustedDomains = Array.from({ length: 3000 }, (_, number) => `host${number}.example.com`);
     const { metrics } = openMetrics({ trustedDomains });
     for (const host of trustedDomains) {
@@ -413,7 +413,7 @@ describe('the metrics', () => {
     expect(turns).toBeGreaterThan(1);
   });
 
-  it('say which build runs', async () => {
+  it('show the version and that of Node', async () => {
     const samples = await scrape(openMetrics().metrics);
     expect(samples.get('event_pusher_build_info')).toEqual([
       { labels: { version: '1.2.3', node: process.version }, value: 1 },
@@ -432,7 +432,7 @@ describe('the metrics', () => {
 });
 
 describe('the ledger', () => {
-  it('is balanced at every scrape, though the next one begins before it is done', async () => {
+  it('is balanced at every scrape, although the next scrape begins before it is finished', async () => {
     const counts = { http_pool: { waiting: 0, inFlight: 0, unwritten: 0, oldestAcceptedAtMs: 0 } };
     const { metrics, ledger } = openMetrics({ counts });
     const scrapes: Promise<string>[] = [];

@@ -130,7 +130,7 @@ describeWithServer('prometheus', 'Prometheus and our configuration of it', () =>
   });
 
   it.each(alerts)(
-    'is told in $alert how bad it is and what to do',
+    'has a severity, a description and a runbook for $alert',
     ({ alert, labels, annotations, ...rule }) => {
       expect(rule.for).toMatch(/^\d+m$/);
       expect(labels['severity']).toMatch(/^(warning|critical)$/);
@@ -146,7 +146,7 @@ describeWithServer('prometheus', 'Prometheus and our configuration of it', () =>
     },
   );
 
-  it('has an alert for a server from which nothing comes, for those who switch it on', async () => {
+  it('has an alert for a server from which no stanzas come, which an operator can switch on', async () => {
     const block = /^ {6}# - alert: EventPusherNothingComes\n(?: {6}# .*\n)+/m;
     const folder = await folderWith({
       'alerts.yaml': read('alerts.yaml').replace(block, (lines) =>
@@ -196,7 +196,7 @@ describeWithServer('prometheus', 'Prometheus and our configuration of it', () =>
     expect(code, output).toBe(0);
   });
 
-  it('has nothing to say about the metrics of a running sidecar', async () => {
+  it('does not object to the metrics of a running sidecar', async () => {
     const { sidecar } = await startSeasonedBench();
     const { output } = await promtool(['check', 'metrics'], (await sidecar.metrics()).text);
     const complaints = output.split('\n').filter((line) => line !== '');

@@ -33,7 +33,7 @@ describe('the telemetry listener', () => {
     expect(await response.text()).toBe('up 1\n');
   });
 
-  it('answers 200 at /healthz, ready or not', async () => {
+  it('responds with 200 at /healthz, ready or not', async () => {
     const { url } = await serve({ unreadyReasons: () => ['not connected'] });
     const response = await fetch(`${url}/healthz`);
     expect(response.status).toBe(200);
@@ -41,7 +41,7 @@ describe('the telemetry listener', () => {
     expect(await response.json()).toEqual({ status: 'ok' });
   });
 
-  it('answers 200 at /readyz while nothing stands against it, else 503 with the reasons', async () => {
+  it('responds with 200 at /readyz while there is no reason against it, else with 503 and the reasons', async () => {
     const reasons: string[] = [];
     const { url } = await serve({ unreadyReasons: () => reasons });
     const ready = await fetch(`${url}/readyz`);
@@ -56,29 +56,35 @@ describe('the telemetry listener', () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 
-  it('takes a query for nothing', async () => {
+  it('ignores a query', async () => {
     const { url } = await serve();
     expect((await fetch(`${url}/metrics?x=1`)).status).toBe(200);
   });
 
-  it.each(['/metrics', '/healthz', '/readyz'])('answers HEAD like GET without a body (%s)', async (path) => {
-    const { url } = await serve();
-    const [get, head] = await Promise.all([fetch(url + path), fetch(url + path, { method: 'HEAD' })]);
-    expect(head.status).toBe(get.status);
-    expect(head.headers.get('content-length')).toBe(get.headers.get('content-length'));
-    expect(head.headers.get('content-type')).toBe(get.headers.get('content-type'));
-    expect(await head.text()).toBe('');
-  });
+  it.each(['/metrics', '/healthz', '/readyz'])(
+    'responds to HEAD as to GET, without a body (%s)',
+    async (path) => {
+      const { url } = await serve();
+      const [get, head] = await Promise.all([fetch(url + path), fetch(url + path, { method: 'HEAD' })]);
+      expect(head.status).toBe(get.status);
+      expect(head.headers.get('content-length')).toBe(get.headers.get('content-length'));
+      expect(head.headers.get('content-type')).toBe(get.headers.get('content-type'));
+      expect(await head.text()).toBe('');
+    },
+  );
 
-  it.each(['/', '/metrics/', '/..%2fmetrics', '/favicon.ico'])('answers 404 elsewhere (%s)', async (path) => {
-    const { url } = await serve();
-    const response = await fetch(url + path);
-    expect(response.status).toBe(404);
-    expect(await response.json()).toEqual({ error: expect.any(String) });
-  });
+  it.each(['/', '/metrics/', '/..%2fmetrics', '/favicon.ico'])(
+    'responds with 404 to other paths (%s)',
+    async (path) => {
+      const { url } = await serve();
+      const response = await fetch(url + path);
+      expect(response.status).toBe(404);
+      expect(await response.json()).toEqual({ error: expect.any(String) });
+    },
+  );
 
   it.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])(
-    'answers 405 to %s and says what is allowed',
+    'responds with 405 to %s and says what is allowed',
     async (method) => {
       const { url } = await serve();
       const response = await fetch(`${url}/metrics`, { method });
@@ -88,7 +94,7 @@ describe('the telemetry listener', () => {
     },
   );
 
-  it('answers 500 if the metrics cannot be had, and goes on', async () => {
+  it('responds with 500 to a scrape that fails, and continues to serve', async () => {
     let isBroken = true;
     const scrape = async (): Promise<string> => {
       if (isBroken) throw new Error('broken');
@@ -100,7 +106,7 @@ describe('the telemetry listener', () => {
     expect((await fetch(`${url}/metrics`)).status).toBe(200);
   });
 
-  it('survives what is no HTTP', async () => {
+  it('survives bytes that are not HTTP', async () => {
     const { url, server } = await serve();
     const socket = net.connect(server.address.port, '127.0.0.1', () =>
       socket.write('\x16\x03\x01 no HTTP\r\n\r\n'),
@@ -109,12 +115,12 @@ describe('the telemetry listener', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
 
-  it('refuses to start where another listens, and says so', async () => {
+  it('rejects with EADDRINUSE where another process listens', async () => {
     const { server } = await serve();
     await expect(serve({ port: server.address.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  it('ends at once, though a client is in the midst of a request', async () => {
+  it('closes without waiting for a client that has sent only a part of its request', async () => {
     const { server } = await serve();
     const socket = net.connect(server.address.port, '127.0.0.1');
     socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nhost:');
@@ -173,7 +179,7 @@ describe('the Host header', () => {
   );
 
   it.each(['evil.example', 'sidecar', '1.2.3', '[evil]', '2001:db8::g'])(
-    'may be no name that is not listed, wherever it listens: %s',
+    'may not be a name that is not listed, wherever it listens: %s',
     async (host) => {
       expect(await statusFor(host, { host: '0.0.0.0' })).toBe(421);
     },
@@ -200,7 +206,7 @@ describe('the Host header', () => {
     expect(String(data)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it('that is refused is told what to do, and nothing of the sidecar', async () => {
+  it('that is refused gets a response that says what to do, without anything of the sidecar', async () => {
     const { server } = await serve({ unreadyReasons: () => ['the server is away'] });
     const headers = { host: 'evil.example' };
     const request = http.get({ host: '127.0.0.1', port: server.address.port, path: '/readyz', headers });
@@ -214,7 +220,7 @@ describe('the Host header', () => {
 describe('clients of the telemetry listener', () => {
   const limits = { requestMs: 200, silenceMs: 60_000, connections: 100, requestsPerConnection: 100 };
 
-  it('get so many pipelined requests served and no more, and others are served meanwhile', async () => {
+  it('get only a limited number of pipelined requests served, and others are served meanwhile', async () => {
     let served = 0;
     const { server, url } = await serve({
       unreadyReasons: () => {
@@ -244,7 +250,7 @@ describe('clients of the telemetry listener', () => {
     await once(socket, 'close');
   });
 
-  it('are cut off when one takes nothing of a large response', async () => {
+  it('are cut off if they do not read a large response', async () => {
     const large = { ...metrics, scrape: async () => 'x'.repeat(50_000_000) };
     const { server, url } = await serve({ metrics: large, limits: { ...limits, silenceMs: 200 } });
     const socket = net.connect(server.address.port, '127.0.0.1');
@@ -263,7 +269,7 @@ describe('clients of the telemetry listener', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
 
-  it('are only so many at a time', async () => {
+  it('are limited in number at a time', async () => {
     const { server } = await serve({ limits: { ...limits, requestMs: 60_000, connections: 3 } });
     const sockets = Array.from({ length: 10 }, () => net.connect(server.address.port, '127.0.0.1'));
     onTestFinished(() => {
@@ -277,7 +283,7 @@ describe('clients of the telemetry listener', () => {
     await expect.poll(() => count).toBe(7);
   });
 
-  it('share a scrape: however many ask while one is made, one more is made', async () => {
+  it('share a scrape: all requests during one scrape get the next one', async () => {
     let scrapes = 0;
     const held: (() => void)[] = [];
     const scrape = oneAtATime(async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { adviceByCode, adviceByOutcome } from '../../src/telemetry/advice.ts';
+import { adviceByCode, adviceByOutcome } from '../../src/telemetry/failures.ts';
 import { logEvents } from '../../src/telemetry/log-events.ts';
 import { metricTable } from '../../src/telemetry/metric-table.ts';
 import { readPage } from '../support/pages.ts';

@@ -65,7 +65,7 @@ describe('a callback that does not give the main thread back', () => {
     expect(typeof time).toBe(typeof other['time']);
   });
 
-  it('ends the process from a system call, too, in which nobody can see where it is', async () => {
+  it('ends the process also during a system call, whose place cannot be found', async () => {
     const sidecar = await startCallbackProcess({
       backends: {
         hangs: `import { execSync } from 'node:child_process'; export const shouldMakeReq = () => execSync('sleep 30');`,
@@ -77,7 +77,7 @@ describe('a callback that does not give the main thread back', () => {
     expect(await sidecar.logged('callback-stalled')).toMatchObject({ backend: 'hangs', stack: [] });
   });
 
-  it('ends the process although nobody reads its log', async () => {
+  it('ends the process although its log is not read', async () => {
     const sidecar = await startCallbackProcess({
       backends: { hangs: 'export const shouldMakeReq = () => { for (;;); };' },
       pusher,
@@ -112,7 +112,7 @@ describe('a callback that does not give the main thread back', () => {
 });
 
 describe('the watchdog', () => {
-  it('lets a process live that was stopped for longer than the limit', async () => {
+  it('does not end a process that was stopped (SIGSTOP) for longer than the limit', async () => {
     const sidecar = await startCallbackProcess({ backends: { mine: always }, pusher });
     sidecar.chat('before');
     await sidecar.receiver.received(1);
@@ -129,7 +129,7 @@ describe('the watchdog', () => {
     expect(await sidecar.ended).toMatchObject({ code: 0, signal: null });
   });
 
-  it('lets a process live whose callbacks take long, but not for ever', async () => {
+  it('does not end a process whose callbacks take long and return within the limit', async () => {
     const slow = `export const shouldMakeReq = () => {
       const end = Date.now() + ${LIMIT_MS / 4};
       while (Date.now() < end);
@@ -145,7 +145,7 @@ describe('the watchdog', () => {
     expect(await sidecar.ended).toMatchObject({ code: 0 });
   });
 
-  it('is there only where a backend has a callback module', async () => {
+  it('runs only if a backend has a callback module', async () => {
     // Node then says what threads are made.
     const environment = { NODE_DEBUG: 'worker' };
     for (const [source, isThere] of [
@@ -182,7 +182,7 @@ describe('a callback module that does not give the main thread back while it is 
     );
   });
 
-  it('does not hide what is wrong with the others', async () => {
+  it('does not hide problems of the other modules', async () => {
     const { code, stderr } = await checkModules({
       backends: { hangs: 'for (;;);', broken: 'export const = 1;', hangsToo: 'for (;;);' },
       pusher,

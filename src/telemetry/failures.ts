@@ -1,4 +1,7 @@
 import type { Attempt, Outcome } from '../core/delivery.ts';
+import { PlainError } from '../core/errors.ts';
+
+const MOST_FRAMES = 5;
 
 /** What to look at, by Node's error code, where the code says more than the outcome. */
 export const adviceByCode: Readonly<Record<string, string>> = {
@@ -27,4 +30,38 @@ export const adviceByOutcome: Readonly<Partial<Record<Outcome, string>>> = {
 /** What an operator should look at after an attempt without a response; undefined where nothing general can be said. */
 export function adviceOn({ outcome, errorCode = '' }: Attempt): string | undefined {
   return Object.hasOwn(adviceByCode, errorCode) ? adviceByCode[errorCode] : adviceByOutcome[outcome];
+}
+
+/**
+ * Class, code and place of an error, without its message: that of a callback's error may quote the stanza. Nor its
+ * properties: those of an HTTP error hold headers and body.
+ */
+export function describeError(error: unknown): object {
+  try {
+    if (!(error instanceof Error)) return { name: typeof error };
+    const { name, message } = error;
+    const { code } = error as NodeJS.ErrnoException;
+    return {
+      name: isWord(name) ? name : 'Error',
+      ...(isWord(code) && { code }),
+      ...(error instanceof PlainError && { message }),
+      stack: framesOf(error),
+    };
+  } catch {
+    // The properties may be getters that throw.
+    return { name: 'Error' };
+  }
+}
+
+/** Whoever throws an error sets its name and code: they are shown only if they are one word, not a text. */
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && /^\w+$/.test(value);
+}
+
+/** The stack begins with the original message. If it does not, any of its lines may be a part of a message. */
+function framesOf({ message, stack }: Error): string[] {
+  const start = typeof stack === 'string' ? stack.indexOf(message) : -1;
+  if (start === -1) return [];
+  const frames = stack!.slice(start + message.length).match(/^ +at .*:\d+:\d+\)?$/gm) ?? [];
+  return frames.slice(0, MOST_FRAMES).map((frame) => frame.trim());
 }
