@@ -13,7 +13,7 @@ export async function runAtServer(
   const sidecar = await startSidecar(
     {
       component: { service: server.service, domain: DOMAIN, secret: 'secret', taps },
-      outgoing_pools: [{ tag: 'http_pool', server: 'http://127.0.0.1:1' }],
+      outgoing_pools: [{ tag: 'http_pool', workers: 1, server: 'http://127.0.0.1:1' }],
       mod_event_pusher: { backends: [{ http: { pool_name: 'http_pool' } }] },
       outbox: { engine: 'memory' },
       ...rest,
