@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** What checks a part of the configuration file and gives it as the program uses it. */
+export type Schema<Output> = z.ZodType<Output>;
+
 /**
  * A section of the configuration file. `shape` has each key once, under the name that the program uses: `maxStanzaSize`
  * is `max_stanza_size` in the file, and `requestTimeoutMs` is `request_timeout`, since milliseconds are the file's unit.

@@ -68,6 +68,7 @@ export class BackendCaller {
 
   /** Whether the backend wants the event. Most events end here: a refusal that is known at once costs no promise. */
   wants(view: StanzaEvent): Awaitable<boolean | CallbackError> {
+    if (!this.#hasModule) return isSentChat(view);
     return this.#call('shouldMakeReq', view, () => isSentChat(view), this.#isTrue);
   }
 
@@ -115,7 +116,7 @@ export class BackendCaller {
       if (callbacks[name] === undefined) return check(ours());
       this.#ports.onEnter(name);
       const value: unknown = callbacks[name](view, options);
-      return isPromise(value) ? withinLimit(value, this.#ports).then(check).catch(failed) : check(value);
+      return isPromise(value) ? settledWithin(value, this.#ports).then(check).catch(failed) : check(value);
     } catch (error) {
       return failed(error);
     }
@@ -141,8 +142,8 @@ function unlessFailed<T, R>(
   return isPromise(value) ? value.then(look) : look(value);
 }
 
-/** Rejects when the promise has not settled within the limit. */
-function withinLimit(
+/** Settles as the promise does, or rejects when the limit is over. */
+function settledWithin(
   promise: Promise<unknown>,
   { clock, limitMs }: Pick<CallerPorts, 'clock' | 'limitMs'>,
 ): Promise<unknown> {

@@ -6,8 +6,8 @@ import { PlainError } from '../../core/errors.ts';
 const endings = ['exit', 'abort', 'execve'] as const;
 
 /**
- * From now on these functions throw, so that a callback module that calls one has failed. Who needs the true ones takes
- * them before. A signal that a callback sends to its own process cannot be told from one that comes from outside.
+ * From now on these functions throw, so that a callback module that calls one has failed. Whoever needs the true
+ * ones takes them before. A signal that a callback sends to its own process cannot be told from one that comes from outside.
  */
 export function keepProcess(): void {
   for (const name of endings) {
@@ -16,7 +16,7 @@ export function keepProcess(): void {
       throw new PlainError(`it called process.${name}, which would have ended all other notifications too`);
     });
   }
-  // Else `import { exit } from 'node:process'` would still be the true one.
+  // Without this, `import { exit } from 'node:process'` would still give the true one.
   syncBuiltinESMExports();
 }
 
@@ -35,7 +35,7 @@ interface Internals {
 
 let isOffered = false;
 
-/** Lets callback modules import `@xmpp/xml` wherever they lie: ours, where Node finds none from their place. */
+/** Lets callback modules in any folder import `@xmpp/xml`: where Node finds no such package, they get ours. */
 export function offerStanzaPackage(): void {
   if (isOffered) return;
   isOffered = true;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Node parses a file of a megabyte in less; then it says nothing. */
+/** Node parses a file of a megabyte in less time. */
 const CHECK_LIMIT_MS = 5000;
 
 /** What Node puts before an error: the place, the line, and a mark below the column. */
@@ -23,13 +23,13 @@ function errorMessage(error: NodeJS.ErrnoException, fileUrl: string): string {
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(message)) {
     return `Node ${process.versions.node} cannot load TypeScript (${message}): compile it to JavaScript, or run Node 22.18 or later`;
   }
-  // An export that is not there Node names, with its module.
+  // Node itself names an export that is missing, and its module.
   return error instanceof SyntaxError && !message.includes('requested module')
     ? syntaxErrorMessage(error, fileURLToPath(fileUrl))
     : message;
 }
 
-/** Says where a syntax error is, in `file` or in what it imports; else how to find that out. */
+/** Says where a syntax error is, in `file` or in what it imports, or how to find that out. */
 function syntaxErrorMessage(error: SyntaxError, file: string): string {
   const place = placeIn(error.stack ?? '', file) ?? placeIn(checkAsModule(error, file), file);
   return `${error.message} (${place ?? `"node ${file}" shows where`})`;
@@ -44,17 +44,17 @@ function placeIn(text: string, file: string): string | undefined {
   return [where === '[stdin]' ? file : where, line, column].filter((part) => part !== undefined).join(':');
 }
 
-/** What another Node says of the same error: of an ES module ours keeps the place to itself. Runs nothing of the file. */
+/** What another Node process says about the same error: for an ES module, ours does not give the place. Runs no code of it. */
 function checkAsModule(error: SyntaxError, file: string): string {
   try {
-    // By its name Node 20 does not check a .js file that it takes for CommonJS first.
+    // On stdin, because Node 20 does not check a .js file as a module that it takes for CommonJS.
     const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--check', '-'], {
       input: readFileSync(file),
       encoding: 'utf8',
       env: {},
       timeout: CHECK_LIMIT_MS,
     });
-    // As a module CommonJS may have other errors, while the one we look for is in what it imports.
+    // CommonJS may have other errors when it is read as a module; ours may be in a file that it imports.
     return stderr.includes(`\nSyntaxError: ${error.message}\n`) ? stderr : '';
   } catch {
     return '';

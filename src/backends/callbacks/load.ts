@@ -1,7 +1,8 @@
 import type { CallbackModule } from '../../core/callback.ts';
 import { callbackNames } from '../../core/observation.ts';
 import type { Backend } from '../backend.ts';
-import { type PayloadName, payloads } from '../payloads/index.ts';
+import { defaultPayload } from '../payloads/index.ts';
+import type { Payload } from '../payloads/payload.ts';
 import { messageOf } from './load-failure.ts';
 
 /** A module may read files or ask a service while it is loaded, but not for longer. */
@@ -14,7 +15,8 @@ export interface BackendSource {
   readonly path: string;
   /** URL of the callback module; none: the defaults alone. */
   readonly callbackModule?: string;
-  readonly payload?: PayloadName;
+  /** Makes what no callback makes; none: the form. */
+  readonly payload?: Payload;
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -30,7 +32,7 @@ export interface OtherFunctions<Source> {
   readonly names: readonly string[];
 }
 
-/** Sees that a module which is being loaded ends or is ended; `backend` is the index of its backend. */
+/** Loads a module, and ends the loading if it takes too long; `backend` is the index of its backend. */
 export type LoadGuard = <T>(backend: number, load: () => Promise<T>) => Promise<T>;
 
 interface LoadedBackends<Source> {
@@ -48,7 +50,7 @@ export async function loadBackends<Source extends BackendSource>(
   const failures: LoadFailure<Source>[] = [];
   const others: OtherFunctions<Source>[] = [];
   for (const [index, source] of sources.entries()) {
-    const { name, poolName, path, callbackModule, payload = 'form', options } = source;
+    const { name, poolName, path, callbackModule, payload = defaultPayload, options } = source;
     try {
       const { callbacks, otherFunctions } =
         callbackModule === undefined
@@ -56,7 +58,7 @@ export async function loadBackends<Source extends BackendSource>(
           : await guard(index, () => loadCallbackModule(callbackModule));
       // A copy for each backend: YAML's aliases would let two have the same objects.
       const ownOptions = structuredClone({ pool_name: poolName, path, ...options });
-      backends.push({ name, poolName, path, callbacks, payload: payloads[payload], options: ownOptions });
+      backends.push({ name, poolName, path, callbacks, payload, options: ownOptions });
       others.push({ source, names: otherFunctions });
     } catch (error) {
       failures.push({ source, message: messageOf(error, callbackModule) });
@@ -72,7 +74,7 @@ export async function loadBackends<Source extends BackendSource>(
 async function loadCallbackModule(
   fileUrl: string,
 ): Promise<{ callbacks: CallbackModule; otherFunctions: string[] }> {
-  const exported = (await withinLimit(import(fileUrl))) as Record<string, unknown>;
+  const exported = (await loadedInTime(import(fileUrl))) as Record<string, unknown>;
   const callbacks: CallbackModule = {};
   for (const name of callbackNames) Object.assign(callbacks, callbackOf(exported, name));
   if (Object.keys(callbacks).length === 0) {
@@ -83,8 +85,8 @@ async function loadCallbackModule(
   return { callbacks, otherFunctions: otherFunctionsOf(exported) };
 }
 
-/** Else a module that waits for what never comes would keep the process from starting without a word. */
-async function withinLimit<T>(loading: Promise<T>): Promise<T> {
+/** Without a limit, a module that waits for something that never comes would stop the start in silence. */
+async function loadedInTime<T>(loading: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     const error = new Error(`it was not loaded within ${LOADING_LIMIT_MS / 1000} s: what does it wait for?`);
@@ -95,14 +97,14 @@ async function withinLimit<T>(loading: Promise<T>): Promise<T> {
 
 type Exports = Record<string, unknown> | null | undefined;
 
-/** What may hold the callbacks, first asked first. */
+/** The objects that may hold the callbacks, in the order in which they are asked. */
 function ownersIn(exported: Record<string, unknown>): Exports[] {
   // The exports of a CommonJS module are its default, and a compiler puts a default export into these.
   const byDefault = exported['default'] as Exports;
   return [byDefault, byDefault?.['default'] as Exports, exported];
 }
 
-/** Bound to the object that the author wrote it in, so that `this` is what it seems. */
+/** The callback of this name, bound to the object that holds it, so that `this` works. */
 function callbackOf(exported: Record<string, unknown>, name: string): Record<string, unknown> {
   const owner = ownersIn(exported).find((candidate) => candidate?.[name] !== undefined);
   const callback = owner?.[name];
@@ -111,7 +113,7 @@ function callbackOf(exported: Record<string, unknown>, name: string): Record<str
   return { [name]: callback.bind(owner) };
 }
 
-/** Names of functions that are no callbacks; an object may have them of its class. No getter is asked. */
+/** The names of functions that are no callbacks, also of the class of an object. Getters are not called. */
 function otherFunctionsOf(exported: Record<string, unknown>): string[] {
   const objects = ownersIn(exported)
     .map(Object)

@@ -31,8 +31,8 @@ const NOT_COPIED = Symbol('not copied');
 type Lazy<T> = T | typeof NOT_COPIED;
 
 /**
- * An Element, but by its prototype only: Element's constructor would fill at once what is lazy here. What a callback
- * writes takes the place of the copy.
+ * An Element by its prototype only: Element's constructor would copy at once what is copied here when it is first read (a
+ * copy of everything made an unwanted event a fifth dearer). What a callback writes replaces the copy.
  */
 class PrivateElement {
   readonly name: string;
@@ -80,7 +80,7 @@ class PrivateElement {
     this.#parent = parent;
   }
 
-  /** Element's own way trips over an attribute that is called `hasOwnProperty`. */
+  /** Element's own function fails on an attribute called `hasOwnProperty`. */
   getXmlns(): Record<string, string> {
     const parent = this.parent as Stanza | null | undefined;
     return prefixesOf(this.attrs as Stanza['attrs'], parent?.getXmlns());

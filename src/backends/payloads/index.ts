@@ -1,7 +1,10 @@
 import { form } from './form.ts';
 import type { Payload } from './payload.ts';
 
-/** The table of payload formats: a new one is one file and one line here. */
-export const payloads = { form } satisfies Readonly<Record<string, Payload>>;
+/** The table of payload formats, the only source of their names: a new one is one file and one line here. */
+export const payloads = {
+  form,
+} satisfies Readonly<Record<string, Payload>>;
 
-export type PayloadName = keyof typeof payloads;
+/** The one that is sent where the configuration names none. */
+export const defaultPayload: Payload = payloads.form;

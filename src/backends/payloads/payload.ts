@@ -1,14 +1,17 @@
 import type { StanzaEvent } from '../../core/event.ts';
+import type { Schema } from '../../schema/section.ts';
 
 /** A payload format: what a request says of an event, where no callback says it. */
 export interface Payload {
   /** The value of the header `content-type` (RFC 9110, section 8.3). */
   readonly contentType: string;
   /**
-   * Headers made from an event, beside `content-type`; names in lower case.
+   * Headers made from an event, beside `content-type`.
    * @param id The `webhook-id` of the notification.
    */
   readonly headers?: (event: StanzaEvent, id: string) => Readonly<Record<string, string>>;
-  /** The body made from an event. */
+  /** The body made from an event. What throws makes a dead letter, as a callback does. */
   readonly body: (event: StanzaEvent, id: string) => string | Uint8Array;
+  /** The schema of its options, if it has any; it gives the format as these options shape it. */
+  readonly options?: Schema<Payload>;
 }
