@@ -1,7 +1,7 @@
 import { type Command, exitCodes } from './command.ts';
 
 export const check: Command = {
-  summary: 'tells whether the configuration file is good, and every problem if it is not',
+  summary: 'says whether the configuration file is good, with every problem if it is not',
   takesFile: true,
   options: { json: { summary: 'each problem as one JSON object a line, on stdout' } },
   async run({ file, version, options }) {

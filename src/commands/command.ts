@@ -9,7 +9,7 @@ export interface CommandContext {
   readonly file: string;
   readonly version: string;
   readonly options: OptionValues;
-  /** What stood there beside the options. */
+  /** The arguments that are not options. */
   readonly operands: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export interface Option {
   readonly summary: string;
 }
 
-/** Something that the command line can do. */
+/** A command of the command line. */
 export interface Command {
   /** One line for `--help`. */
   readonly summary: string;
@@ -54,13 +54,13 @@ export class UsageError extends Error {
 }
 
 const VARIABLE = 'XMPP_EVENT_PUSHER_CONFIG';
-/** Where the file is looked for, the first place first; the first relative to the working folder, the last as packages of systems have it. */
+/** Where the file is looked for, in this order: below the working folder, then where packages of systems have it. */
 const PLACES = ['config/event-pusher.yaml', '/etc/xmpp-event-pusher/event-pusher.yaml'] as const;
 
 /** The default in words, for `--help`. */
 export const DEFAULT_FILE = [`$${VARIABLE}`, ...PLACES].join(', else ');
 
-/** The configuration file where `-c` names none; where there is none at all, the first place, for the error to name. */
+/** The configuration file where `-c` names none. If there is none at all: the first place, which the error then names. */
 export function defaultFile(
   environment: Readonly<Record<string, string | undefined>>,
   exists: (path: string) => boolean = existsSync,

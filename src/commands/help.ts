@@ -51,7 +51,7 @@ function summaries(commands: Readonly<Record<string, { readonly summary: string 
     .join('\n');
 }
 
-/** What a name that no command has is answered with. */
+/** What is printed for a command or option that does not exist. */
 export function unknownCommand(name: string, known: object, group?: string): string {
   const names = Object.keys(known);
   const meant = nearest(name, names);

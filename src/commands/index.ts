@@ -1,6 +1,6 @@
 import type { Command, CommandGroup } from './command.ts';
 
-/** Every command, by the name that users type; each is loaded when it is asked for, for a start is to be quick. */
+/** The table of commands, the only source of their names. Each is loaded when it is asked for, so that a start is quick. */
 export const commands: Readonly<Record<string, () => Promise<Command | CommandGroup>>> = {
   run: async () => (await import('./run.ts')).run,
   check: async () => (await import('./check.ts')).check,

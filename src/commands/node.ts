@@ -12,8 +12,8 @@ export function isSupported(version: string, engines: string): boolean {
 }
 
 /**
- * What V8 may use for the youngest objects, in MB, three times over. Node 20 has this as its own limit; of what Node 24
- * takes instead, a million waiting notifications kept 90 MB more, and delivery was 7 % slower for it.
+ * The limit of a semi-space of V8 in MB; V8 uses up to three of them for the youngest objects. Node 20 has this limit by
+ * itself. With the larger one of Node 24, a million waiting notifications kept 90 MB more, and delivery was 7 % slower.
  */
 const SEMI_SPACE_MB = 16;
 
@@ -21,7 +21,7 @@ const OPTION = '--max-semi-space-size';
 /** V8 takes either spelling. */
 const ANY_SPELLING = /--max[-_]semi[-_]space[-_]size/;
 
-/** The parts of `process` by which a program takes the place of another under the same process id; Node 22.15 and later. */
+/** The parts of `process` by which a program replaces itself with another under the same PID (Node 22.15 and later). */
 export interface Restartable {
   readonly execPath: string;
   readonly execArgv: readonly string[];
@@ -33,7 +33,7 @@ export interface Restartable {
 }
 
 /**
- * V8 reads the limit only at its start, so Node starts once more with it, unless an operator has set one, or the new
+ * V8 reads the limit only at its start, so Node restarts itself with it, unless an operator has set one, or the new
  * program would lose the channel to a process manager.
  */
 export function limitYoungGeneration(program: Restartable): void {

@@ -2,7 +2,7 @@ import { systemClock } from '../node/clock.ts';
 import { type Command, exitCodes } from './command.ts';
 import { endByForce, type Ending, firstStopSignal, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
 
-/** Taken before there is a callback module, to which it is denied. */
+/** Taken before a callback module is loaded, to which it is denied. */
 const { exit } = process;
 
 export const run: Command = {
@@ -11,7 +11,7 @@ export const run: Command = {
   async run(context) {
     const ending: Ending = { isStuck: () => false };
     const stopWanted = firstStopSignal(process, systemClock, () => {
-      process.stderr.write('ended by a second signal, without delivering what is under way\n');
+      process.stderr.write('ended by a second signal, without finishing what is in flight\n');
       if (ending.isStuck()) endByForce('the outbox does not respond');
       if (isLookingUp()) endByForce(NO_NAME_SERVER);
       exit(exitCodes.failure);

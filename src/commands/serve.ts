@@ -13,10 +13,10 @@ import { printProblems } from './configuration.ts';
 import { serviceManager } from './service-manager.ts';
 import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
 
-/** How often it is looked whether names are still looked up, in milliseconds. */
+/** The interval of looking whether names are still being looked up, in milliseconds. */
 const LOOK_AGAIN_MS = 20;
 
-/** Runs the sidecar until a stop is wanted; resolves to the exit code. Whatever keeps it from starting is said in the log, too. */
+/** Runs the sidecar until a stop is wanted; resolves to the exit code. What keeps it from starting is in the log, too. */
 export async function serve(
   context: CommandContext,
   stopWanted: Promise<'stop'>,
@@ -61,7 +61,7 @@ async function stop(sidecar: Sidecar, timeoutMs: number): Promise<number> {
   return exitCodes.success;
 }
 
-/** Waits until no name is looked up any more; false if that is still so when it is due to be over. */
+/** Waits until no name is being looked up; false if that lasts until `dueMs`. */
 async function lookUpsEnd(dueMs: number): Promise<boolean> {
   while (isLookingUp()) {
     if (systemClock.monotonic() >= dueMs) return false;

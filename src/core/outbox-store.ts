@@ -11,13 +11,17 @@ export interface StoreOptions {
   readonly deadLetterCapacity: number;
 }
 
+/** What a full outbox drops. */
+export const whenFullWords = ['drop_newest', 'drop_oldest'] as const;
+export type WhenFull = (typeof whenFullWords)[number];
+
 /** What the outbox of one outgoing pool may hold, and in which order it hands out. */
 export interface OutboxOptions {
   /** Label of the pool, under which an engine that keeps its records finds them again. */
   readonly pool: string;
   /** Most notifications waiting. */
   readonly capacity: number;
-  readonly whenFull: 'drop_newest' | 'drop_oldest';
+  readonly whenFull: WhenFull;
   readonly retry: RetryPolicy;
   /** Most deliveries that are out at a time. */
   readonly workers: number;

@@ -2,10 +2,12 @@
  * Which of the waiting deliveries may be attempted: `sender`: no two of one sender at a time, first attempts in order, a
  * failed one waits aside; `strict`: a sender's next only once the one before is settled; `none`: any that is due.
  */
-export type DeliveryOrder = 'sender' | 'none' | 'strict';
+export const deliveryOrders = ['sender', 'none', 'strict'] as const;
+export type DeliveryOrder = (typeof deliveryOrders)[number];
 
 /** All statuses that begin with this digit, but those that say "never" (`saidForGood` in judge.ts). */
-export type StatusClass = '3xx' | '4xx' | '5xx';
+export const statusClasses = ['3xx', '4xx', '5xx'] as const;
+export type StatusClass = (typeof statusClasses)[number];
 
 /** When a notification that could not be delivered is tried again, and for how long. */
 export interface RetryPolicy {

@@ -1,5 +1,5 @@
 import type { Outbox } from '../core/outbox.ts';
-import type { OutboxStore } from '../core/outbox-store.ts';
+import type { OutboxStore, WhenFull } from '../core/outbox-store.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 import { dispatch } from './dispatcher.ts';
 import { openPool, type PoolOptions, type Surroundings } from './http/pool.ts';
@@ -29,7 +29,7 @@ export interface LaneOptions extends Omit<PoolOptions, 'userAgent'> {
   readonly scope: string;
   readonly tag: string;
   readonly retry: RetryPolicy;
-  readonly whenFull: 'drop_newest' | 'drop_oldest';
+  readonly whenFull: WhenFull;
 }
 
 /** What lanes are made of: the configuration, as far as it concerns them. */

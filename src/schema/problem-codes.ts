@@ -8,33 +8,42 @@ interface ProblemKind {
 }
 
 const kinds = {
-  'unreadable-file': { severity: 'error', meaning: 'the file is not there, cannot be read, or is no UTF-8' },
+  'unreadable-file': {
+    severity: 'error',
+    meaning: 'the file does not exist, cannot be read, or is not UTF-8',
+  },
   'empty-file': { severity: 'error', meaning: 'the file holds only white space and comments' },
   'invalid-yaml': { severity: 'error', meaning: 'the file is not YAML 1.2' },
-  'invalid-reference': { severity: 'error', meaning: '`${` begins no reference to a variable' },
+  'invalid-reference': {
+    severity: 'error',
+    meaning: '`${` is not followed by the name of a variable and `}`',
+  },
   'missing-variable': { severity: 'error', meaning: 'an environment variable is not set and has no default' },
   'unknown-key': { severity: 'error', meaning: 'no section has a key of this name' },
-  'misplaced-key': { severity: 'error', meaning: 'the key belongs into another section' },
+  'misplaced-key': { severity: 'error', meaning: 'the key belongs in another section' },
   unsupported: { severity: 'error', meaning: 'a key or word that this version does not know yet' },
-  'missing-key': { severity: 'error', meaning: 'a key that has no default is not there' },
+  'missing-key': { severity: 'error', meaning: 'a key that has no default is missing' },
   'wrong-type': {
     severity: 'error',
-    meaning: 'text, a number, a list or a section is wanted, and this is another',
+    meaning: 'the value is not of the type of its key: text, a number, a list or a section',
   },
   'invalid-value': {
     severity: 'error',
-    meaning: 'the value has not the form, or is not in the range, that its key wants',
+    meaning: 'the value does not have the form of its key, or is out of its range',
   },
   'invalid-secret': {
     severity: 'error',
-    meaning: 'the secret has characters that servers do not hash alike, or is empty',
+    meaning: 'the secret is empty, or has characters that servers hash in different ways',
   },
-  'unreadable-secret-file': { severity: 'error', meaning: 'the secret file is not there or cannot be read' },
+  'unreadable-secret-file': {
+    severity: 'error',
+    meaning: 'the secret file does not exist or cannot be read',
+  },
   'conflicting-keys': { severity: 'error', meaning: 'two keys exclude each other' },
-  duplicate: { severity: 'error', meaning: 'what must be unique is there twice' },
+  duplicate: { severity: 'error', meaning: 'a value that must be unique is repeated' },
   'no-trusted-domain': {
     severity: 'error',
-    meaning: 'a pool for each trusted domain is wanted, and there is none',
+    meaning: 'a pool is for each trusted domain, and no domain is trusted',
   },
   'nobody-trusted': {
     severity: 'warning',
@@ -42,16 +51,16 @@ const kinds = {
   },
   'own-domain-trusted': {
     severity: 'warning',
-    meaning: "the component's own domain is trusted to send copies, and never does",
+    meaning: "the component's own domain is trusted to send copies, which it never sends",
   },
   'short-silence': {
     severity: 'warning',
     meaning: 'a quiet server counts as dead before it is pinged',
   },
-  'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that is not there' },
+  'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that does not exist' },
   'unusable-callback-module': {
     severity: 'error',
-    meaning: 'a callback module is not there, or cannot be loaded',
+    meaning: 'a callback module does not exist or cannot be loaded',
   },
   'misspelt-callback': {
     severity: 'warning',

@@ -20,7 +20,7 @@ describe('the command line', () => {
       "Usage: xmpp-event-pusher COMMAND [OPTIONS]
 
         run          connects to the XMPP server and delivers notifications, until SIGTERM or SIGINT
-        check        tells whether the configuration file is good, and every problem if it is not
+        check        says whether the configuration file is good, with every problem if it is not
         schema       prints the JSON Schema of the configuration file, for editors
         healthcheck  succeeds while a running sidecar is ready, for containers
         dead-letters lists, shows, redelivers or drops notifications that failed for good
@@ -49,7 +49,7 @@ describe('the command line', () => {
     expect(stdout).toMatchInlineSnapshot(`
       "Usage: xmpp-event-pusher check [-c FILE] [OPTIONS]
 
-        tells whether the configuration file is good, and every problem if it is not
+        says whether the configuration file is good, with every problem if it is not
 
         -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
         --json              each problem as one JSON object a line, on stdout

@@ -108,7 +108,7 @@ it('ends at once on a second signal, once it is none that came with the first', 
   onTestFinished(() => clearInterval(again));
   expect(await sidecar.ended).toMatchObject({
     code: 1,
-    stderr: 'ended by a second signal, without delivering what is under way\n',
+    stderr: 'ended by a second signal, without finishing what is in flight\n',
   });
 });
 
@@ -257,7 +257,7 @@ it('ends with 78 on a bad configuration, and says each problem in the log, too',
   expect(code).toBe(78);
   expect(stderr).toBe(
     'x.yaml:4:11: component.secret must not be empty: the server has one for this component\n' +
-      'x.yaml:5:3: component.colour is not a known key: known here are service, domain, secret, secret_file, trusted_domains, taps, max_stanza_size, timeouts\n',
+      'x.yaml:5:3: component.colour is not a known key: the keys here are service, domain, secret, secret_file, trusted_domains, taps, max_stanza_size, timeouts\n',
   );
   expect(
     stdout

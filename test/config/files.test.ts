@@ -61,7 +61,7 @@ describe('a secret file', () => {
       utf16('swordfish').swap16(),
       utf16('\ufeffswordfish').swap16(),
     ].map((content) => [content, 'names a file that is UTF-16: save it as UTF-8']),
-    [Buffer.from([0x73, 0xf6, 0x73]), 'names a file that is no UTF-8 (Latin-1, perhaps): save it as UTF-8'],
+    [Buffer.from([0x73, 0xf6, 0x73]), 'names a file that is not UTF-8 (Latin-1, perhaps): save it as UTF-8'],
   ] as [string | Buffer, string][])('that holds %j is refused', async (content, message) => {
     expect(await problemsOf(withSecretFile, { files: { 'secrets/component': content } })).toEqual([
       `4:16: component.secret_file ${message}`,
@@ -96,7 +96,7 @@ describe('a secret file', () => {
   it('beside a secret is a problem, on whatever is wrong with the file', async () => {
     const text = spoilt('secret: swordfish', 'secret: swordfish\n  secret_file: none');
     expect(await problemsOf(text)).toEqual([
-      '5:3: component.secret_file stands beside secret: keep one of the two',
+      '5:3: component.secret_file is given beside secret: keep one of the two',
       '5:16: component.secret_file names a file that does not exist: relative paths begin at the folder of this configuration file',
     ]);
   });

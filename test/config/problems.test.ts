@@ -50,7 +50,7 @@ outbox: { engine: jetstream, options: { pth: x } }
     "3:12: component.service must begin with xmpp:// or xmpps://: write xmpp://127.0.0.1:5347
     4:11: component.domain must be written as servers prepare it, in lower case: push.example.com
     5:11: component.secret holds characters outside ASCII: XEP-0114 does not say how they become the bytes that are hashed, and implementations differ; choose an ASCII secret, here and in the server
-    6:3: component.secret_file stands beside secret: keep one of the two
+    6:3: component.secret_file is given beside secret: keep one of the two
     6:16: component.secret_file names a file that does not exist: relative paths begin at the folder of this configuration file
     7:3: component.trused_domains is not a known key: did you mean trusted_domains?
     8:21: component.taps[1] repeats an earlier one: remove it
@@ -71,8 +71,8 @@ outbox: { engine: jetstream, options: { pth: x } }
     29:9: mod_event_pusher.backends[0].http.match is not supported by this version
     31:15: mod_event_pusher.backends[1].http.name is the name of mod_event_pusher.backends[0] too: names must differ
     33:7: mod_event_pusher.backends[2].http is missing: A backend that sends HTTP requests.
-    33:7: mod_event_pusher.backends[2].sns is not a known key: known here are http
-    34:1: callback_timeout stands in the wrong place: it belongs under mod_event_pusher
+    33:7: mod_event_pusher.backends[2].sns is not a known key: the keys here are http
+    34:1: callback_timeout is in the wrong place: it belongs under mod_event_pusher
     35:22: telemetry.listen must be text: put the value in quotes
     36:15: log.level must be trace, debug, info, warn, error, fatal or silent
     37:19: shutdown_timeout must be at least 0
@@ -439,7 +439,7 @@ it.each([
     `${good}    - sns: {}\n`,
     [
       '12:7: mod_event_pusher.backends[1].http is missing: A backend that sends HTTP requests.',
-      '12:7: mod_event_pusher.backends[1].sns is not a known key: known here are http',
+      '12:7: mod_event_pusher.backends[1].sns is not a known key: the keys here are http',
     ],
   ],
   [
@@ -483,18 +483,18 @@ it.each([
     'a key like no other',
     top('colour: blue'),
     [
-      '12:1: colour is not a known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
+      '12:1: colour is not a known key: the keys here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
     ],
   ],
   [
     'a key in the wrong section',
     top('callback_timeout: 5'),
-    ['12:1: callback_timeout stands in the wrong place: it belongs under mod_event_pusher'],
+    ['12:1: callback_timeout is in the wrong place: it belongs under mod_event_pusher'],
   ],
   [
     'a top-level key in a section',
     component('shutdown_timeout: 5'),
-    ['5:3: component.shutdown_timeout stands in the wrong place: it belongs at the top, in no section'],
+    ['5:3: component.shutdown_timeout is in the wrong place: it belongs at the top, in no section'],
   ],
   [
     'a key that lost its colon',
@@ -505,7 +505,7 @@ it.each([
     'a key named __proto__',
     top('__proto__: {}'),
     [
-      '12:1: __proto__ is not a known key: known here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
+      '12:1: __proto__ is not a known key: the keys here are component, outgoing_pools, mod_event_pusher, outbox, retry, telemetry, log, shutdown_timeout',
     ],
   ],
   ...['match', 'payload', 'batch', 'signing_secret_file'].map(

@@ -4,8 +4,8 @@ import { good, load, problemsOf, spoilt } from './load-text.ts';
 const options = (text: string): string => `${good}        options:\n          ${text}\n`;
 
 it.each([
-  ['x: *y', '13:14: an alias (*name) must name an anchor (&name) that stands before it'],
-  ['x: *', '13:14: an alias (*name) must name an anchor (&name) that stands before it'],
+  ['x: *y', '13:14: an alias (*name) must name an anchor (&name) that comes before it'],
+  ['x: *', '13:14: an alias (*name) must name an anchor (&name) that comes before it'],
   [
     'x: &a 1\n          y: &b *a',
     '14:17: an alias (*name) cannot have an anchor (&) or a tag (!) of its own',
@@ -92,7 +92,7 @@ it('refuses aliases that multiply the content beyond measure', async () => {
     (_, index) => `          x${index + 1}: &x${index + 1} [${`*x${index}, `.repeat(12)}]`,
   );
   expect(await problemsOf(`${options('x0: &x0 [lol]')}${lines.join('\n')}\n`)).toEqual([
-    '1:1: the aliases (*name) multiply the content beyond measure: write it without them',
+    '1:1: the aliases (*name) make the content too large: write it without them',
   ]);
 });
 
@@ -100,7 +100,7 @@ it.each([
   ['UTF-16 with a mark', Buffer.from(`\ufeff${good}`, 'utf16le'), 'is UTF-16'],
   ['UTF-16, big end first', Buffer.from(`\ufeff${good}`, 'utf16le').swap16(), 'is UTF-16'],
   ['UTF-16 without a mark', Buffer.from(good, 'utf16le'), 'is UTF-16'],
-  ['Latin-1', Buffer.from(`# für\n${good}`, 'latin1'), 'is no UTF-8 (Latin-1, perhaps)'],
+  ['Latin-1', Buffer.from(`# für\n${good}`, 'latin1'), 'is not UTF-8 (Latin-1, perhaps)'],
 ])('says what a file is that is no UTF-8: %s', async (_title, bytes, what) => {
   expect(await problemsOf(bytes)).toEqual([`1:1: the file ${what}: save it as UTF-8`]);
 });

@@ -113,7 +113,7 @@ describe('while another process holds the lock of the store, the sidecar', () =>
     chat('alice');
     await expect.poll(() => sum(sidecar, 'outbox_unwritten'), POLL).toBe(1);
     expect(await sidecar.stop()).toBeNull();
-    expect(sidecar.complaints).toContain('ended by a signal of its own: the outbox does not respond');
+    expect(sidecar.complaints).toContain('ends itself with SIGKILL: the outbox does not respond');
   });
 
   it('ends at once on a second signal', async () => {

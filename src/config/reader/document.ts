@@ -81,7 +81,7 @@ export function unreadableContent({ document, positionOf }: Source): Finding | u
     document.toJS();
     return undefined;
   } catch {
-    const message = 'the aliases (*name) multiply the content beyond measure: write it without them';
+    const message = 'the aliases (*name) make the content too large: write it without them';
     return { position: positionOf(document.contents.range[0]), code: 'invalid-yaml', message };
   }
 }

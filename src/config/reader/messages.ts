@@ -78,13 +78,13 @@ export function unknownKeyText(section: Path, key: string): ProblemText {
   if (LATER_KEYS[name]?.includes(key) === true) return { code: 'unsupported', message: NOT_YET };
   const elsewhere = knownKeys().find((known) => known.key === key);
   if (elsewhere !== undefined) {
-    const message = `stands in the wrong place: it belongs ${placeOf(elsewhere.section)}`;
+    const message = `is in the wrong place: it belongs ${placeOf(elsewhere.section)}`;
     return { code: 'misplaced-key', message };
   }
   const here = knownKeys().filter((known) => known.section === name);
   const keys = here.map((known) => known.key);
   const meant = nearest(key, keys);
-  return unknown(meant === undefined ? `known here are ${keys.join(', ')}` : `did you mean ${meant}?`);
+  return unknown(meant === undefined ? `the keys here are ${keys.join(', ')}` : `did you mean ${meant}?`);
 }
 
 function unknown(remedy: string): ProblemText {

@@ -6,14 +6,14 @@ import type { ErrorCode } from 'yaml';
  */
 const sentences: Record<ErrorCode, string> = {
   ALIAS_PROPS: 'an alias (*name) cannot have an anchor (&) or a tag (!) of its own',
-  BAD_ALIAS: 'an alias (*name) must name an anchor (&name) that stands before it',
+  BAD_ALIAS: 'an alias (*name) must name an anchor (&name) that comes before it',
   BAD_COLLECTION_TYPE: 'this tag (!) does not fit the value: remove the tag',
   BAD_DIRECTIVE: 'a line that begins with % is not understood: remove it',
   BAD_DQ_ESCAPE:
     'this escape (\\) is not known in "double quotes": write \\\\ for a backslash, or use \'single quotes\'',
   BAD_INDENT:
     'the indentation does not fit the lines above: keys of one section begin in one column, or a ] or } is missing',
-  BAD_PROP_ORDER: 'an anchor (&) or tag (!) must stand before the value',
+  BAD_PROP_ORDER: 'an anchor (&) or tag (!) must come before the value',
   BAD_SCALAR_START: 'a value cannot begin with this character: put the value in quotes',
   BLOCK_AS_IMPLICIT_KEY:
     'unexpected second value: check the indentation, and put values that contain ": " in quotes',

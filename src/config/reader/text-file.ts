@@ -26,7 +26,7 @@ export async function readTextFile(path: string): Promise<TextFile> {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return { text, hasMark: bytes.subarray(0, UTF8_MARK.length).equals(UTF8_MARK) };
   } catch {
-    throw new EncodingError(`is no UTF-8 (Latin-1, perhaps): ${REMEDY}`);
+    throw new EncodingError(`is not UTF-8 (Latin-1, perhaps): ${REMEDY}`);
   }
 }
 

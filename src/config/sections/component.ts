@@ -24,7 +24,9 @@ const keys = {
     .describe('Whose forwarded copies are believed: those with exactly one of these domains as outer from.'),
   taps: distinct(z.array(z.enum(tapNames)).min(1))
     .default(['forwarded', 'direct'])
-    .describe(`The kinds of envelope that are opened, first asked first: ${tapNames.join(', ')}.`),
+    .describe(
+      `The kinds of envelope that are read, in the order in which they are asked: ${tapNames.join(', ')}.`,
+    ),
   maxStanzaSize: wholeNumber(256, 268_435_456)
     .default(1_048_576)
     .describe('Bytes; a larger stanza is skipped and counted.'),
@@ -95,7 +97,7 @@ function checkSecretGivenOnce(given: unknown, report: Report): void {
   if (!isSection(given)) return;
   const [key, other] = ['secret', 'secret_file'].filter((name) => name in given);
   if (other !== undefined) {
-    report(['component', other], 'conflicting-keys', 'stands beside secret: keep one of the two', 'key');
+    report(['component', other], 'conflicting-keys', 'is given beside secret: keep one of the two', 'key');
   }
   if (key === undefined) {
     const message = 'is missing: give secret, as ${XMPP_COMPONENT_SECRET}, or secret_file';

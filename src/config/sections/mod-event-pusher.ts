@@ -37,7 +37,9 @@ function httpBackend(folder: string) {
     path: text(pathForm).default('').describe('Goes after the path_prefix of the pool; a query is kept.'),
     callbackModule: callbackModule(folder)
       .exactOptional()
-      .describe('Decides and forms the requests: a path relative to this file, or a package name.'),
+      .describe(
+        'Decides what is sent and makes the requests: a path relative to this file, or a package name.',
+      ),
     options: anySection().describe('Anything; reaches the callback module as it is.'),
   }).describe('A backend that sends HTTP requests.');
 }

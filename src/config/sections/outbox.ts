@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { whenFullWords } from '../../core/outbox-store.ts';
 import { defaultEngine, type EngineName, engines } from '../../outbox/engines/index.ts';
 import { field } from '../../schema/raw.ts';
 import { section } from '../../schema/section.ts';
 import { wholeNumber, wordOf } from '../../schema/values.ts';
 
 /** What a full outbox drops. */
-export const whenFull = z.enum(['drop_newest', 'drop_oldest']);
+export const whenFull = z.enum(whenFullWords);
 
 const summaries = Object.values(engines).map(({ name, summary }) => `${name} (${summary})`);
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deliveryOrders, statusClasses } from '../../core/retry-policy.ts';
 import { section, withoutDefaults } from '../../schema/section.ts';
 import { milliseconds, wholeNumber } from '../../schema/values.ts';
 
@@ -20,14 +21,14 @@ const keys = {
       'Age in milliseconds at which what is not delivered becomes a dead letter; 0: one attempt only.',
     ),
   order: z
-    .enum(['sender', 'none', 'strict'])
+    .enum(deliveryOrders)
     .default('sender')
     .describe(
-      'sender: each sender in order, but a failed one waits aside; strict: the next waits for it; none: any order.',
+      'sender: in order for each sender, and a failed one waits aside; strict: the next waits for it; none: any order.',
     ),
   statuses: z
     .array(
-      z.union([wholeNumber(300, 599), z.enum(['3xx', '4xx', '5xx'])], {
+      z.union([wholeNumber(300, 599), z.enum(statusClasses)], {
         error: 'must be a status from 300 to 599, or one of 3xx, 4xx and 5xx (a 2xx is success)',
       }),
     )

@@ -13,7 +13,7 @@ export const telemetry = section({
   hosts: z
     .array(text(hostForm))
     .default([])
-    .describe('Names by which it is asked (Host header) beside its address: the name of the container, say.'),
+    .describe('Names that a Host header may have beside its address, such as the name of the container.'),
 })
   .transform(({ listen, ...rest }) => ({ ...listen, ...rest }))
   .prefault({})
