@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { defaultEngine } from '../outbox/engines/index.ts';
 import { fileSchema } from './sections/index.ts';
-import { engineNames } from './sections/outbox.ts';
+import { engineNames, outbox } from './sections/outbox.ts';
 
 /** A key of the configuration file. */
 export interface KnownKey {
@@ -18,12 +17,12 @@ const REFERENCE = { type: 'string', pattern: '\\$\\{[A-Za-z_]' } as const;
 
 /** The JSON Schema (draft 7, which all editors know) of the configuration file. `outbox.options` has the keys of all engines. */
 export function jsonSchema(): JsonSchema {
-  const shown = schemaFor(defaultEngine);
-  const options = (schema: JsonSchema): JsonSchema | undefined => at(at(schema, 'outbox'), 'options');
-  const ofAll = engineNames.map((engine) => options(schemaFor(engine))?.properties);
-  Object.assign(options(shown) ?? {}, {
-    properties: Object.assign({}, ...ofAll, options(shown)?.properties) as JsonSchema['properties'],
-  });
+  const shown = shownAs(fileSchema(''));
+  const known = at(at(shown, 'outbox'), 'options')?.properties ?? {};
+  for (const engine of engineNames) {
+    const own = at(shownAs(outbox('', { outbox: { engine } })), 'options')?.properties ?? {};
+    for (const [key, value] of Object.entries(own)) known[key] ??= value;
+  }
   return shown;
 }
 
@@ -31,8 +30,8 @@ function at(schema: JsonSchema | undefined, key: string): JsonSchema | undefined
   return schema?.properties?.[key] as JsonSchema | undefined;
 }
 
-function schemaFor(engine: string): JsonSchema {
-  return z.toJSONSchema(fileSchema('', { outbox: { engine } }), {
+function shownAs(shown: z.ZodType): JsonSchema {
+  return z.toJSONSchema(shown, {
     io: 'input',
     target: 'draft-7',
     override: ({ jsonSchema: schema }) => {
@@ -46,12 +45,12 @@ function schemaFor(engine: string): JsonSchema {
   });
 }
 
-let known: readonly KnownKey[] | undefined;
+let allKeys: readonly KnownKey[] | undefined;
 
 /** Every key, section by section, in the order of the schema. */
 export function knownKeys(): readonly KnownKey[] {
-  known ??= keysIn(jsonSchema(), '');
-  return known;
+  allKeys ??= keysIn(jsonSchema(), '');
+  return allKeys;
 }
 
 function keysIn(schema: JsonSchema, section: string): KnownKey[] {

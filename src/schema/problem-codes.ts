@@ -80,3 +80,7 @@ export interface ProblemText {
   /** Follows the path of the key: `must be a whole number`. */
   readonly message: string;
 }
+
+export function isProblemCode(code: unknown): code is ProblemCode {
+  return typeof code === 'string' && Object.hasOwn(kinds, code);
+}

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { nearest } from '../../schema/nearest.ts';
-import type { ProblemCode, ProblemText } from '../../schema/problem-codes.ts';
+import { isProblemCode, type ProblemCode, type ProblemText } from '../../schema/problem-codes.ts';
 import { knownKeys } from '../json-schema.ts';
 import type { Path } from './document.ts';
 import { shownKey } from './problems.ts';
@@ -42,13 +42,19 @@ export function issueText(issue: z.core.$ZodIssue): ProblemText {
     case 'too_big':
       return invalid(`must be at most ${issue.maximum}`);
     case 'custom':
-      return { code: (issue.params?.['code'] ?? 'invalid-value') as ProblemCode, message: issue.message };
+      return { code: codeOf(issue.params), message: issue.message };
     case 'invalid_union':
       // Zod has no words for which of several it should have been: the schema brings its own.
       return invalid(issue.message);
     default:
       return invalid('is not valid');
   }
+}
+
+/** The code that a schema gives to its issue; a room's own piece of schema may give none. */
+function codeOf(params: z.core.$ZodIssueCustom['params']): ProblemCode {
+  const code: unknown = params?.['code'];
+  return isProblemCode(code) ? code : 'invalid-value';
 }
 
 function invalid(message: string): ProblemText {
