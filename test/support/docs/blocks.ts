@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { loadBackends } from '../../../src/backends/callbacks/load.ts';
@@ -29,7 +31,7 @@ const heldBy =
 
 /** What holds each block of code, in the order of the page; one check for a whole page says that another test does. */
 export const blocks: Readonly<Record<string, readonly BlockCheck[] | BlockCheck>> = {
-  'README.md': [isText, isKnownToTheShell, isAConfiguration, isKnownToTheShell, isTheWordUrgent],
+  'README.md': [isText, isKnownToTheShell, isAConfiguration, isKnownToTheShell, isAReceiver, isTheWordUrgent],
   'config/backup.md': heldBy('test/deployment/backup.test.ts'),
   'config/callbacks.md': [isLoadedWithTheNext, ({ language }) => expect(language).toBe('yaml')],
   'config/commands.md': [isATranscript],
@@ -122,6 +124,20 @@ async function isAConfiguration({ language, text }: Block): Promise<void> {
 
 const chat = (body: string) =>
   eventOf(`<message from='alice@localhost' to='bob@localhost' type='chat'><body>${body}</body></message>`);
+
+/** The line listens, responds with 200, and prints what came; here on another port. */
+async function isAReceiver({ text }: Block): Promise<void> {
+  expect(text).toContain('.listen(8000)');
+  const anyPort = '0, "127.0.0.1", function () { console.log(this.address().port); }';
+  const line = `exec ${text.trimEnd().replace('8000', anyPort)}`;
+  const receiver = spawn('sh', ['-c', line], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void receiver.kill());
+  const printed = createInterface(receiver.stdout)[Symbol.asyncIterator]();
+  const port = Number((await printed.next()).value);
+  const body = 'author=alice&message=Hi%2C+Bob%21\n';
+  expect((await fetch(`http://127.0.0.1:${port}/notifications`, { method: 'POST', body })).status).toBe(200);
+  expect((await printed.next()).value).toBe(body.trimEnd());
+}
 
 async function isTheWordUrgent({ language, text }: Block): Promise<void> {
   expect(language).toBe('js');
