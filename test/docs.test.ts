@@ -1,10 +1,20 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { knownKeys } from '../src/config/json-schema.ts';
 import { FORMAT } from '../src/outbox/lmdb/database.js';
 import { blocks } from './support/docs/blocks.ts';
+import { defaultOf } from './support/docs/defaults.ts';
 import { scrapeOfEverything, tables } from './support/docs/tables.ts';
-import { blocksOf, developerPages, linksOf, pages, placesOf, readPage, tablesOf } from './support/pages.ts';
+import {
+  blocksOf,
+  developerPages,
+  linksOf,
+  pages,
+  placesOf,
+  readPage,
+  tablesOf,
+  withoutBlocks,
+} from './support/pages.ts';
 import { sentencesOf, unplainIn, wordsIn } from './support/prose.ts';
 import { allow } from './support/limits.ts';
 
@@ -133,3 +143,64 @@ describe('plain English', () => {
     expect(unplainIn(readPage(path))).toEqual([]);
   });
 });
+
+describe('what pages write as code', () => {
+  /** Words of other programs, which nothing in this project says otherwise. */
+  const foreign = new Set(
+    'Recreate force-recreate httpGet max-semi-space-size mdb_copy node-v24 pa prepare_body prepare_headers send_message stop-timeout strategy xz'.split(
+      ' ',
+    ),
+  );
+
+  it.each(pages)('is made of words that the product, its configuration or its tests have (%s)', (path) => {
+    const spans = withoutBlocks(readPage(path)).matchAll(/`([^`]+)`/g);
+    const words = Array.from(spans, ([, span = '']) => span.match(/[A-Za-z_][\w-]*/g) ?? []).flat();
+    const known = wordsOfTheProject();
+    expect(words.filter((word) => !known.has(word) && !foreign.has(word))).toEqual([]);
+  });
+
+  it('shows the default of a key behind its name as it is', () => {
+    const shown = pages.flatMap((path) =>
+      Array.from(
+        readPage(path).matchAll(/`([a-z_]+(?:\.[a-z_]+)*)` \(`?([\d.,:]*\d)(?: (s|h)\b)?/g),
+        ([all, key = '', number = '', unit]) => ({ all, fallback: defaultOfAny(key), number, unit }),
+      ),
+    );
+    const checked = shown.filter(({ fallback }) => fallback !== undefined);
+    expect(checked.length).toBeGreaterThan(4);
+    const factors: Readonly<Record<string, number>> = { s: 1000, h: 3_600_000 };
+    for (const { all, fallback, number, unit } of checked) {
+      const value = number.includes(':')
+        ? number
+        : Number(number.replaceAll(',', '')) * (factors[unit ?? ''] ?? 1);
+      expect(value, all).toBe(fallback);
+    }
+  });
+});
+
+let wordsFound: ReadonlySet<string> | undefined;
+
+/** Every word of the sources, the configuration and the tests, pages and this test left out. */
+function wordsOfTheProject(): ReadonlySet<string> {
+  wordsFound ??= new Set(
+    ['src', 'config', 'test']
+      .flatMap((folder) =>
+        readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).map(
+          (name) => `${folder}/${name}`,
+        ),
+      )
+      .filter((name) => /\.\w+$/.test(name) && !/\.md$|^test\/(?:data|docs|support\/docs)/.test(name))
+      .concat('Dockerfile', 'docker-compose.yml', 'package.json', 'config/prosody/mod_firewall.pfw')
+      .filter((name) => statSync(new URL(name, root)).isFile())
+      .flatMap((name) => readPage(name).match(/[A-Za-z_][\w-]*/g) ?? []),
+  );
+  return wordsFound;
+}
+
+/** The default of the key that has this name, or of the only one that ends with it. */
+function defaultOfAny(name: string): unknown {
+  const keys = knownKeys().map(({ section, key }) => (section === '' ? key : `${section}.${key}`));
+  if (keys.includes(name)) return defaultOf(name);
+  const longer = keys.filter((key) => key.endsWith(`.${name}`));
+  return longer.length === 1 ? defaultOf(longer[0] ?? '') : undefined;
+}
