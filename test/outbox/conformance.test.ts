@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Attempt, Notification, Verdict } from '../../src/core/delivery.ts';
 import { notification as anyNotification } from '../support/notification.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import type { Lease, Outbox, OutboxCounts } from '../../src/core/outbox.ts';
+import type { Lease, Outbox, OutboxCounts, PutResult } from '../../src/core/outbox.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import type { OutboxStore } from '../../src/core/outbox-store.ts';
 import { type EngineName, engines } from '../../src/outbox/engines/index.ts';
@@ -20,11 +20,79 @@ import { allow } from '../support/limits.ts';
 
 allow('manyCases');
 
-/** What the suite must know of an engine: one entry each, and everything below runs with it. */
-const suiteOf: Record<EngineName, { readonly keepsWhatIsLeftAtClose: boolean; readonly runs: number }> = {
-  lmdb: { keepsWhatIsLeftAtClose: true, runs: 60 },
-  memory: { keepsWhatIsLeftAtClose: false, runs: 200 },
-};
+/** An engine that is broken must not make the suite hang: no wait lasts longer, in milliseconds. */
+const LONGEST_WAIT_MS = 5000;
+/** Nor may the whole suite take hours then: once a wait was in vain, all others get less. */
+const WAIT_ONCE_BROKEN_MS = 100;
+let mostMs = LONGEST_WAIT_MS;
+
+/** Gives the promise back, named and limited. */
+function within<T>(what: string, promise: Promise<T>, story?: () => unknown, limitMs = mostMs): Promise<T> {
+  let cancel = (): void => undefined;
+  const timeIsUp = new Promise<never>((_resolve, reject) => {
+    const fail = (): void => {
+      mostMs = WAIT_ONCE_BROKEN_MS;
+      reject(new Error(`waited in vain for ${what}; so far: ${JSON.stringify(story?.())}`));
+    };
+    const timer = setTimeout(fail, limitMs);
+    cancel = () => clearTimeout(timer);
+  });
+  return Promise.race([promise, timeIsUp]).finally(() => cancel());
+}
+
+/** A store that the tests of an engine share: each test has a pool, a clock and a ledger of its own in it. */
+class Environment {
+  readonly folder = mkdtempSync(join(tmpdir(), 'outbox-'));
+  readonly #engine: EngineName;
+  /** Whose clock and ledger the store goes by now. */
+  current: Bench | undefined;
+  store: OutboxStore | undefined;
+  pools = 0;
+
+  constructor(engine: EngineName) {
+    this.#engine = engine;
+  }
+
+  async open(bench: Bench): Promise<OutboxStore> {
+    this.current = bench;
+    if (this.store !== undefined) return this.store;
+    const current = (): Bench => this.current!;
+    const surroundings = {
+      get clock() {
+        return current().clock;
+      },
+      get ledger() {
+        return current().ledger;
+      },
+      observe: (observation: Observation) => current().observe(observation),
+    };
+    const opened = chosenFor(this.#engine, this.folder).open({ deadLetterCapacity: 10 }, surroundings);
+    this.store = await within('the store to open', opened, undefined, LONGEST_WAIT_MS);
+    return this.store;
+  }
+
+  async close(): Promise<void> {
+    const { store } = this;
+    this.store = undefined;
+    if (store !== undefined) await within('the store to close', store.close());
+  }
+
+  async end(): Promise<void> {
+    await this.close().finally(() => rmSync(this.folder, { recursive: true, force: true }));
+  }
+}
+
+/** What the suite must know of an engine before its tests are named: the store says it. */
+async function traitsOf(engine: EngineName) {
+  const environment = new Environment(engine);
+  const store = await environment.open(new Bench(environment));
+  const { keepsWhatIsLeft } = store;
+  // With files, a run takes longer.
+  const traits = { keepsWhatIsLeft, runs: keepsWhatIsLeft ? 60 : 200 };
+  await store.start(() => Promise.resolve());
+  await environment.end();
+  return traits;
+}
 
 const delivered: Verdict = { kind: 'delivered' };
 const rejected: Verdict = { kind: 'dead', reason: 'rejected' };
@@ -34,70 +102,74 @@ const retryAfter = (afterMs: number): Verdict => ({ kind: 'retry', afterMs, caus
 class Bench {
   readonly clock = new ManualClock();
   ledger = new Ledger();
-  readonly #folder = mkdtempSync(join(tmpdir(), 'outbox-'));
   readonly dropped: { readonly id: string; readonly reason: string }[] = [];
-  readonly #engine: EngineName;
+  readonly #environment: Environment;
   readonly #options: OutboxChanges;
   store!: OutboxStore;
   outbox!: Outbox;
 
-  constructor(engine: EngineName, options: OutboxChanges = {}) {
-    this.#engine = engine;
-    this.#options = options;
+  constructor(environment: Environment, options: OutboxChanges = {}) {
+    this.#environment = environment;
+    this.#options = { pool: `pool${(environment.pools += 1)}`, ...options };
+  }
+
+  observe(observation: Observation): void {
+    // Such as a step that the life of a record does not allow.
+    if (observation.kind === 'internal-error') throw observation.error;
+    if (observation.kind !== 'notification-dropped') return;
+    this.dropped.push({ id: observation.notification.id, reason: observation.reason });
   }
 
   async open(): Promise<this> {
-    const observe = (observation: Observation): void => {
-      // Such as a step that the life of a record does not allow.
-      if (observation.kind === 'internal-error') throw observation.error;
-      if (observation.kind !== 'notification-dropped') return;
-      this.dropped.push({ id: observation.notification.id, reason: observation.reason });
-    };
-    const { clock, ledger } = this;
-    this.store = await chosenFor(this.#engine, this.#folder).open(
-      { deadLetterCapacity: 10 },
-      { clock, observe, ledger },
-    );
+    const isNew = this.#environment.store === undefined;
+    this.store = await this.#environment.open(this);
     this.outbox = this.store.outbox(outboxOptions(this.#options));
-    await this.store.start(() => Promise.resolve());
+    if (isNew) {
+      const started = this.store.start(() => Promise.resolve());
+      await within('the store to start', started, undefined, LONGEST_WAIT_MS);
+    }
     return this;
   }
 
   /** As after a restart: what was left comes into a ledger that starts anew. */
   async reopen(): Promise<void> {
-    await this.#close();
+    await this.end();
+    await this.#environment.close();
     this.ledger = new Ledger();
     await this.open();
     this.check();
   }
 
-  async end(): Promise<void> {
-    await this.#close();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  async #close(): Promise<void> {
-    await this.outbox.close();
-    await this.store.close();
+  end(): Promise<void> {
+    return within('the outbox to close', this.outbox.close(), () => this.outbox.counts());
   }
 
   /** `alice1` is of the first backend, `alice1/alerts` of another. */
   async put(...ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      await this.outbox.put(notification(id, this.clock.now()));
+      await this.write(notification(id, this.clock.now()));
       this.check();
     }
   }
 
+  write(made: Notification): Promise<PutResult> {
+    return within(`${made.id} to be put`, this.outbox.put(made));
+  }
+
+  drained(limitMs = mostMs): Promise<void> {
+    return within('nothing to be left', this.outbox.drained(), () => this.outbox.counts(), limitMs);
+  }
+
   async lease(): Promise<Lease> {
-    const delivery = await leaseOne(this.outbox);
+    const delivery = await within('a lease', leaseOne(this.outbox), () => this.outbox.counts());
     this.check();
     if (delivery === undefined) throw new Error('leasing was stopped');
     return delivery;
   }
 
   async settle(lease: Lease, verdict: Verdict, attempt?: Attempt): Promise<void> {
-    await lease.settle(verdict, attempt);
+    const { id } = lease.notification;
+    await within(`${id} to be settled (${verdict.kind})`, lease.settle(verdict, attempt));
     this.check();
   }
 
@@ -127,20 +199,32 @@ function notification(id: string, acceptedAtMs: number): Notification {
   return anyNotification({ id, backend, sender: `${name}@example.com`, body: `body of ${id}`, acceptedAtMs });
 }
 
-async function openBench(engine: EngineName, options: OutboxChanges = {}): Promise<Bench> {
-  const bench = await new Bench(engine, options).open();
-  onTestFinished(() => bench.end());
-  return bench;
-}
-
 const idOf = ({ notification: { id } }: Lease): string => id;
 
-describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (engine) => {
+const names = Object.keys(engines) as EngineName[];
+const all = await Promise.all(names.map(async (engine) => ({ engine, ...(await traitsOf(engine)) })));
+
+describe.each(all)('the outbox engine "$engine"', ({ engine, keepsWhatIsLeft, runs }) => {
+  let shared = new Environment(engine);
+  afterAll(() => shared.end());
+
+  /** An outbox of its own in the environment that the tests share, or in a new one. */
+  async function openBench(options: OutboxChanges = {}, environment = shared): Promise<Bench> {
+    const bench = await new Bench(environment, options).open();
+    onTestFinished(async ({ task }) => {
+      await bench.end();
+      if (environment !== shared) await environment.end();
+      // What a failed test leaves must not make others fail.
+      else if (task.result?.state === 'fail') shared = new Environment(engine);
+    });
+    return bench;
+  }
+
   describe('put, lease and settle', () => {
     it('hands out what was put, unchanged and with no attempts made', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const put = notification('alice1', bench.clock.now());
-      await bench.outbox.put(put);
+      await bench.write(put);
       expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
       const delivery = await bench.lease();
       expect(delivery.notification).toEqual(put);
@@ -149,28 +233,28 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('keeps bytes as bytes', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const body = Uint8Array.from([0, 255, 128, 10]);
-      await bench.outbox.put({ ...notification('alice1', 0), body });
+      await bench.write({ ...notification('alice1', 0), body });
       expect(Buffer.from((await bench.lease()).notification.body).equals(body)).toBe(true);
     });
 
     it('hands out to a lease that was there before the notification', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const lease = bench.lease();
       await bench.put('alice1');
       expect(idOf(await lease)).toBe('alice1');
     });
 
     it('gives each delivery to one lease only, first come first served', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const leases = [bench.lease(), bench.lease(), bench.lease()];
       await bench.put('alice1', 'bob1', 'carol1');
       expect((await Promise.all(leases)).map(idOf)).toEqual(['alice1', 'bob1', 'carol1']);
     });
 
     it('counts each verdict where it belongs', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1', 'bob1', 'carol1');
       await bench.settle(await bench.lease(), delivered);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 0, dropped: 0 });
@@ -182,8 +266,8 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('counts for the backend that made the notification', async () => {
-      const bench = await openBench(engine);
-      await bench.outbox.put({ ...notification('alice1', 0), backend: 'alerts' });
+      const bench = await openBench();
+      await bench.write({ ...notification('alice1', 0), backend: 'alerts' });
       await bench.settle(await bench.lease(), delivered);
       expect(bench.ledger.entry('alerts')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });
       expect(bench.entry().accepted).toBe(0);
@@ -192,7 +276,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     it.each([delivered, rejected, retryAfter(1000)])(
       'settles once: again changes nothing (%o)',
       async (verdict) => {
-        const bench = await openBench(engine);
+        const bench = await openBench();
         await bench.put('alice1');
         const delivery = await bench.lease();
         await bench.settle(delivery, verdict);
@@ -205,7 +289,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     );
 
     it('says to the second how old the oldest is that is not settled, leased or not', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       expect(bench.check().oldestAcceptedAtMs).toBeUndefined();
       const startMs = bench.clock.now();
       await bench.put('alice1');
@@ -219,9 +303,98 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
   });
 
+  describe('a put', () => {
+    it('says whether it was accepted or dropped', async () => {
+      const bench = await openBench({ capacity: 1 });
+      const put = (id: string) => bench.write(notification(id, bench.clock.now()));
+      expect(await put('alice1')).toBe('accepted');
+      expect(bench.outbox.hasRoom()).toBe(false);
+      expect(await put('bob1')).toBe('dropped');
+      bench.check();
+    });
+  });
+
+  describe('a lease that is given back', () => {
+    it('leaves its notification as if it had not been out', async () => {
+      const bench = await openBench();
+      await bench.put('alice1', 'alice2', 'bob1');
+      const alice1 = await bench.lease();
+      expect(await alice1.extend(1000)).toBe(true);
+      expect(await alice1.giveBack()).toBe(true);
+      expect(bench.check()).toMatchObject({ waiting: 3, inFlight: 0 });
+      const again = await bench.lease();
+      expect([idOf(again), again.attempts]).toEqual(['alice1', 0]);
+      expect(idOf(await bench.lease())).toBe('bob1');
+    });
+
+    it('has ended: it settles nothing, and is not extended', async () => {
+      const bench = await openBench();
+      await bench.put('alice1');
+      const lease = await bench.lease();
+      await lease.giveBack();
+      expect([await lease.settle(delivered), await lease.giveBack(), await lease.extend(1)]).toEqual([
+        false,
+        false,
+        false,
+      ]);
+      expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
+    });
+
+    it('keeps the attempts that were made, and is out before what came meanwhile', async () => {
+      const bench = await openBench();
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(1000));
+      const next = bench.lease();
+      bench.advance(1000);
+      await (await next).giveBack();
+      await bench.put('bob1', 'alice2');
+      const again = await bench.lease();
+      expect([idOf(again), again.attempts]).toEqual(['alice1', 1]);
+    });
+  });
+
+  describe('several leases of one call', () => {
+    const ids = (leases: readonly Lease[]): string[] => leases.map(idOf);
+    const several = (bench: Bench, most: number) =>
+      within('several leases', bench.outbox.lease(most), () => bench.outbox.counts());
+
+    it('are of one backend, each of another sender, and not more than were asked for', async () => {
+      const bench = await openBench({ backends: ['chats', 'alerts'], workers: 8 });
+      await bench.put('alice1', 'alice2', 'bob1', 'carol1/alerts', 'dave1', 'eve1');
+      const leases = [await several(bench, 3), await several(bench, 3), await several(bench, 3)].map(ids);
+      expect(leases).toEqual([['alice1', 'bob1', 'dave1'], ['carol1/alerts'], ['eve1']]);
+      expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 5 });
+    });
+
+    it('take one place together, until the first verdict on one of them', async () => {
+      const bench = await openBench({ workers: 1 });
+      await bench.put('a1', 'b1', 'c1', 'd1');
+      const [a, b] = await several(bench, 2);
+      const next = several(bench, 2);
+      await nextTurn();
+      expect(bench.check()).toMatchObject({ waiting: 2, inFlight: 2 });
+      await a!.giveBack();
+      await nextTurn();
+      expect(bench.check()).toMatchObject({ waiting: 3, inFlight: 1 });
+      await bench.settle(b!, delivered);
+      expect(ids(await next)).toEqual(['a1', 'c1']);
+    });
+
+    it('have a verdict each', async () => {
+      const bench = await openBench();
+      await bench.put('a1', 'b1', 'c1');
+      const [a, b, c] = await several(bench, 10);
+      await bench.settle(a!, delivered);
+      await bench.settle(b!, rejected);
+      await bench.settle(c!, retryAfter(1000));
+      expect(bench.entry()).toEqual({ accepted: 3, delivered: 1, dead: 1, dropped: 0 });
+      expect(bench.check()).toMatchObject({ waiting: 1, inFlight: 0 });
+    });
+  });
+
   describe('a retry', () => {
     it('waits aside until it is due, and comes with one attempt more', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.lease();
@@ -239,7 +412,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('comes when it is due, not when the machine clock says so', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       bench.clock.now = () => 0;
@@ -249,7 +422,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('comes in the order in which retries are due', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const waits = new Map([
         ['a1', 700],
         ['b1', 30],
@@ -272,7 +445,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('that is due sooner than the one waited for is not late', async () => {
-      const bench = await openBench(engine, { retry: { order: 'none' } });
+      const bench = await openBench({ retry: { order: 'none' } });
       await bench.put('alice1', 'bob1');
       const [alice, bob] = [await bench.lease(), await bench.lease()];
       await bench.settle(alice, retryAfter(5000));
@@ -287,7 +460,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: sender', () => {
     it('keeps two of one sender from being out at a time, and lets others pass', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1', 'alice2', 'bob1');
       const alice1 = await bench.lease();
       expect(idOf(await bench.lease())).toBe('bob1');
@@ -299,14 +472,14 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it("lets a sender's next go on while one waits for its next attempt", async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(1000));
       expect(idOf(await bench.lease())).toBe('alice2');
     });
 
     it('keeps a retry that is due back while another of its sender is out', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1', 'alice2', 'alice3');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const alice2 = await bench.lease();
@@ -321,7 +494,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: none', () => {
     it('lets several of one sender be out at a time', async () => {
-      const bench = await openBench(engine, { retry: { order: 'none' } });
+      const bench = await openBench({ retry: { order: 'none' } });
       await bench.put('alice1', 'alice2', 'alice3');
       const ids = [await bench.lease(), await bench.lease(), await bench.lease()].map(idOf);
       expect(ids).toEqual(['alice1', 'alice2', 'alice3']);
@@ -330,7 +503,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('order: strict', () => {
     it("holds a sender's next back until the one before is settled for good", async () => {
-      const bench = await openBench(engine, { retry: { order: 'strict' } });
+      const bench = await openBench({ retry: { order: 'strict' } });
       await bench.put('alice1', 'alice2');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = bench.lease();
@@ -345,7 +518,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('goes on at once if the one that held the others back is dropped', async () => {
-      const bench = await openBench(engine, {
+      const bench = await openBench({
         retry: { order: 'strict' },
         capacity: 2,
         whenFull: 'drop_oldest',
@@ -379,7 +552,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     }
 
     it('leave half of the workers to others while nothing shows that they do not hang', async () => {
-      const bench = await openBench(engine, shared);
+      const bench = await openBench(shared);
       await bench.put('a1', 'b1', 'c1', 'd1');
       const out = [await bench.lease(), await bench.lease()];
       const lease = bench.lease();
@@ -393,7 +566,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('keep the order of a sender each for itself', async () => {
-      const bench = await openBench(engine, { ...shared, workers: 8 });
+      const bench = await openBench({ ...shared, workers: 8 });
       await bench.put('alice1', 'alice2', 'alice3/alerts', 'alice4/alerts');
       expect([await bench.lease(), await bench.lease()].map(idOf).toSorted()).toEqual([
         'alice1',
@@ -407,7 +580,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('rest each for itself, and then get one attempt, of the one that was told to wait', async () => {
-      const bench = await openBench(engine, shared);
+      const bench = await openBench(shared);
       await bench.put('a1', 'b1');
       await bench.settle(await bench.lease(), seconds(2), busy);
       const lease = bench.lease();
@@ -429,7 +602,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     it.each(['sender', 'none'] as const)(
       'have all that waits made due by the first success after an outage, the oldest first (order: %s)',
       async (order) => {
-        const bench = await openBench(engine, { ...shared, retry: { order } });
+        const bench = await openBench({ ...shared, retry: { order } });
         await breakDown(bench);
         await bench.put('second1');
         const success = await bench.lease();
@@ -447,7 +620,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     );
 
     it('have the oldest one of a sender tried before its next while nothing gets through, and then the next', async () => {
-      const bench = await openBench(engine, shared);
+      const bench = await openBench(shared);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(60_000), busy);
       await breakDown(bench);
@@ -467,7 +640,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with order: strict have the one that holds the others back tried when another one comes, while nothing gets through', async () => {
-      const bench = await openBench(engine, { ...shared, retry: { order: 'strict' } });
+      const bench = await openBench({ ...shared, retry: { order: 'strict' } });
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(60_000), busy);
       await breakDown(bench);
@@ -482,7 +655,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('a full outbox', () => {
     it('with drop_newest drops what comes, says so and counts it', async () => {
-      const bench = await openBench(engine, { capacity: 2 });
+      const bench = await openBench({ capacity: 2 });
       await bench.put('alice1', 'bob1', 'carol1');
       expect(bench.dropped).toEqual([{ id: 'carol1', reason: 'full' }]);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
@@ -491,7 +664,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest drops the oldest that waits, says so and counts it', async () => {
-      const bench = await openBench(engine, { capacity: 2, whenFull: 'drop_oldest' });
+      const bench = await openBench({ capacity: 2, whenFull: 'drop_oldest' });
       await bench.put('alice1', 'bob1', 'carol1');
       expect(bench.dropped).toEqual([{ id: 'alice1', reason: 'full' }]);
       expect(bench.entry()).toEqual({ accepted: 3, delivered: 0, dead: 0, dropped: 1 });
@@ -500,7 +673,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest never drops what is out', async () => {
-      const bench = await openBench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      const bench = await openBench({ capacity: 1, whenFull: 'drop_oldest' });
       await bench.put('alice1');
       const alice = await bench.lease();
       await bench.put('bob1', 'carol1');
@@ -510,7 +683,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('with drop_oldest drops a retry that waits aside, and it does not come again', async () => {
-      const bench = await openBench(engine, { capacity: 1, whenFull: 'drop_oldest' });
+      const bench = await openBench({ capacity: 1, whenFull: 'drop_oldest' });
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       await bench.put('bob1');
@@ -523,7 +696,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('takes notifications again once there is room', async () => {
-      const bench = await openBench(engine, { capacity: 1 });
+      const bench = await openBench({ capacity: 1 });
       await bench.put('alice1', 'bob1');
       await bench.lease();
       await bench.put('carol1');
@@ -532,7 +705,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('never drops a retry, though it comes back to a full outbox', async () => {
-      const bench = await openBench(engine, { capacity: 1 });
+      const bench = await openBench({ capacity: 1 });
       await bench.put('alice1');
       const alice = await bench.lease();
       await bench.put('bob1');
@@ -544,15 +717,15 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('drained()', () => {
     it('resolves at once if there is nothing', async () => {
-      const bench = await openBench(engine);
-      await bench.outbox.drained();
+      const bench = await openBench();
+      await bench.drained();
     });
 
     it('waits for what waits, for what is out and for what waits aside', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1');
       const events: string[] = [];
-      const drained = bench.outbox.drained().then(() => events.push('drained'));
+      const drained = bench.drained().then(() => events.push('drained'));
       const first = await bench.lease();
       events.push('leased');
       await bench.settle(first, retryAfter(1000));
@@ -568,9 +741,9 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('resolves when the last one is dead, too', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1');
-      const drained = Promise.all([bench.outbox.drained(), bench.outbox.drained()]);
+      const drained = Promise.all([bench.drained(), bench.drained()]);
       await bench.settle(await bench.lease(), rejected);
       await drained;
     });
@@ -578,7 +751,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('stopLeasing()', () => {
     it('ends the leases that wait and those to come with nothing', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const waiting = leaseOne(bench.outbox);
       bench.outbox.stopLeasing();
       expect(await waiting).toBeUndefined();
@@ -586,7 +759,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('hands out nothing any more, neither what waits nor what becomes due', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1', 'bob1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       bench.outbox.stopLeasing();
@@ -596,7 +769,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('still takes notifications, and verdicts on what is out', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       await bench.put('alice1');
       const alice = await bench.lease();
       bench.outbox.stopLeasing();
@@ -608,7 +781,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('close()', () => {
     it('ends leases, and may be called twice', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench();
       const lease = leaseOne(bench.outbox);
       await bench.outbox.close();
       expect(await lease).toBeUndefined();
@@ -618,23 +791,25 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('leaves no timer behind', async () => {
-      const bench = await openBench(engine);
+      const environment = new Environment(engine);
+      const bench = await openBench({}, environment);
       await bench.put('alice1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       const lease = leaseOne(bench.outbox);
       await bench.end();
+      await environment.end();
       await lease;
       expect(bench.clock.timers).toBe(0);
     });
 
-    it.skipIf(suiteOf[engine].keepsWhatIsLeftAtClose)(
+    it.skipIf(keepsWhatIsLeft)(
       'drops and counts what it cannot keep: waiting, aside, out, and what comes too late',
       async () => {
-        const bench = await openBench(engine);
+        const bench = await openBench();
         await bench.put('alice1', 'bob1', 'carol1');
         await bench.settle(await bench.lease(), retryAfter(1000));
         const bob = await bench.lease();
-        const drained = bench.outbox.drained();
+        const drained = bench.drained();
         await bench.outbox.close();
         await drained;
         bench.check();
@@ -657,9 +832,9 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     );
   });
 
-  describe.runIf(suiteOf[engine].keepsWhatIsLeftAtClose)('opened again', () => {
+  describe.runIf(keepsWhatIsLeft)('opened again', () => {
     it('has what waited, what waited aside and what was out, accepted anew', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench({}, new Environment(engine));
       await bench.put('alice1', 'bob1', 'carol1', 'dave1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       await bench.settle(await bench.lease(), delivered);
@@ -674,7 +849,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it("with order: strict still holds a sender's next back until the one before is settled", async () => {
-      const bench = await openBench(engine, { retry: { order: 'strict' } });
+      const bench = await openBench({ retry: { order: 'strict' } }, new Environment(engine));
       await bench.put('alice1', 'alice2', 'bob1');
       await bench.settle(await bench.lease(), retryAfter(1000));
       await bench.reopen();
@@ -685,7 +860,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
     });
 
     it('takes no verdict on what was leased before, and loses nothing by it', async () => {
-      const bench = await openBench(engine);
+      const bench = await openBench({}, new Environment(engine));
       await bench.put('alice1');
       const before = await bench.lease();
       await bench.reopen();
@@ -695,9 +870,9 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
   });
 
   it('enters puts in the order in which put was called, and counts those being written as taking room', async () => {
-    const bench = await openBench(engine, { capacity: 3, retry: { order: 'none' } });
+    const bench = await openBench({ capacity: 3, retry: { order: 'none' } });
     const ids = ['a1', 'b1', 'c1', 'd1'];
-    await Promise.all(ids.map((id) => bench.outbox.put(notification(id, bench.clock.now()))));
+    await Promise.all(ids.map((id) => bench.write(notification(id, bench.clock.now()))));
     expect(bench.check().waiting).toBe(3);
     expect(bench.dropped).toEqual([{ id: 'd1', reason: 'full' }]);
     expect([await bench.lease(), await bench.lease(), await bench.lease()].map(idOf)).toEqual(
@@ -707,7 +882,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
 
   describe('under many workers', () => {
     it.each(['sender', 'strict', 'none'] as const)('keeps the promise of order: %s', async (order) => {
-      const bench = await openBench(engine, { retry: { order } });
+      const bench = await openBench({ retry: { order } });
       const senders = ['alice', 'bob', 'carol', 'dave', 'erin'];
       const perSender = 40;
       const attempts: string[] = [];
@@ -731,7 +906,7 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
         if (number % 5 === 0) await nextTurn();
       }
       let isDrained = false;
-      const drained = bench.outbox.drained().then(() => {
+      const drained = bench.drained(30_000).finally(() => {
         isDrained = true;
       });
       while (!isDrained) {
@@ -759,29 +934,33 @@ describe.each(Object.keys(engines) as EngineName[])('the outbox engine "%s"', (e
   });
 
   it('keeps every promise in every sequence of puts, leases, verdicts and waits', async () => {
+    let environment = new Environment(engine);
     await fc.assert(
       fc.asyncProperty(
         anyOptions,
-        fc.commands(suiteOf[engine].keepsWhatIsLeftAtClose ? [...anyCommands, reopen] : anyCommands, {
+        fc.commands(keepsWhatIsLeft ? [...anyCommands, reopen] : anyCommands, {
           maxCommands: 60,
         }),
         async (options, commands) => {
           const { order, ...others } = options;
           const changes = { ...others, retry: { order }, backends: bothBackends };
-          const real = await new LeasedBench(engine, changes).open();
+          const real = await new LeasedBench(environment, changes).open();
           const model = new Model(options);
           try {
             await fc.asyncModelRun(() => ({ model, real }), commands);
             await finish(model, real);
-          } finally {
-            await real.end();
+          } catch (error) {
+            await environment.end().catch(() => undefined);
+            environment = new Environment(engine);
+            throw error;
           }
+          await real.end();
         },
       ),
-      { numRuns: suiteOf[engine].runs },
+      { numRuns: runs },
     );
-    // Hundreds of folders are opened and closed with the engine lmdb.
-  }, 240_000);
+    await environment.end();
+  });
 });
 
 /** What the model knows of a notification. */
@@ -791,6 +970,8 @@ interface Item {
   readonly sender: string;
   readonly acceptedAtMs: number;
   state: 'waiting' | 'aside' | 'out' | 'settled';
+  /** Before it went out. */
+  stateBefore: 'waiting' | 'aside';
   attempts: number;
   dueAtMs: number;
 }
@@ -841,7 +1022,7 @@ class Model {
   put(made: Pick<Item, 'id' | 'backend' | 'sender' | 'acceptedAtMs'>): string | undefined {
     this.counts[made.backend].accepted += 1;
     this.puts += 1;
-    const item: Item = { ...made, state: 'waiting', attempts: 0, dueAtMs: 0 };
+    const item: Item = { ...made, state: 'waiting', stateBefore: 'waiting', attempts: 0, dueAtMs: 0 };
     const waiting = this.in('waiting', 'aside');
     this.items.push(item);
     const isFull = waiting.length >= this.#options.capacity;
@@ -903,6 +1084,7 @@ class Model {
     if (item === undefined) throw new Error(`${id} was never put`);
     if (!this.mayGoOut(item)) throw new Error(`${id} may not go out: ${JSON.stringify(this.items)}`);
     expect(attempts).toBe(item.attempts);
+    item.stateBefore = item.state === 'aside' ? 'aside' : 'waiting';
     item.state = 'out';
     this.#limits[item.backend].began(this.nowMs);
     this.lessees -= 1;
@@ -920,6 +1102,11 @@ class Model {
     }
     this.lessees = 0;
     this.#knowNothing();
+  }
+
+  giveBack(item: Item): void {
+    item.state = item.stateBefore;
+    this.#limits[item.backend].withdrawn();
   }
 
   settle(item: Item, verdict: Verdict, attempt: Attempt): void {
@@ -963,14 +1150,8 @@ class LeasedBench extends Bench {
     for (;;) {
       const delivery = this.#handedOut.shift();
       if (delivery !== undefined) return delivery;
-      await new Promise<void>((resolve, reject) => {
-        const fail = (): void => reject(new Error('nothing was handed out, though something may go out'));
-        const alarm = setTimeout(fail, 5000);
-        this.#tell = () => {
-          clearTimeout(alarm);
-          resolve();
-        };
-      });
+      const told = new Promise<void>((resolve) => (this.#tell = resolve));
+      await within('what may go out to be handed out', told, () => this.outbox.counts());
     }
   }
 }
@@ -1070,6 +1251,32 @@ class Settle implements Step {
   }
 }
 
+class GiveBack implements Step {
+  readonly nth: number;
+
+  constructor(nth: number) {
+    this.nth = nth;
+  }
+
+  check(model: Readonly<Model>): boolean {
+    return model.in('out').length > 0;
+  }
+
+  async run(model: Model, real: LeasedBench): Promise<void> {
+    const out = model.in('out');
+    const item = out[this.nth % out.length]!;
+    const lease = real.out.get(item.id)!;
+    real.out.delete(item.id);
+    model.giveBack(item);
+    expect(await within(`${item.id} to be given back`, lease.giveBack())).toBe(true);
+    await reconcile(model, real);
+  }
+
+  toString(): string {
+    return `giveBack(${this.nth})`;
+  }
+}
+
 class Reopen implements Step {
   check(): boolean {
     return true;
@@ -1142,6 +1349,7 @@ const anyCommands = [
     .map(([sender, backend]) => new Put(sender, backend)),
   fc.constant(new Ask()),
   fc.tuple(fc.nat(9), anyEnd).map(([nth, [verdict, attempt]]) => new Settle(nth, verdict, attempt)),
+  fc.nat(9).map((nth) => new GiveBack(nth)),
   fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(600)).map((ms) => new Advance(ms)),
 ];
 
@@ -1154,7 +1362,7 @@ async function finish(model: Model, real: LeasedBench): Promise<void> {
     await new Advance(100).run(model, real);
     while (model.in('out').length > 0) await new Settle(0, delivered, response('2xx')).run(model, real);
   }
-  await real.outbox.drained();
+  await real.drained();
   real.outbox.stopLeasing();
   await nextTurn();
   expect(real.ended).toBe(model.lessees);
