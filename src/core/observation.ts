@@ -224,8 +224,10 @@ export type Readers<Result> = {
   readonly [Kind in Observation['kind']]?: (observation: Extract<Observation, { kind: Kind }>) => Result;
 };
 
-/** What the reader of this kind returns; undefined if there is none. */
-export function readWith<Result>(readers: Readers<Result>, observation: Observation): Result | undefined {
-  const reader = readers[observation.kind] as ((observation: Observation) => Result) | undefined;
-  return reader?.(observation);
+/** The readers with their kinds; each is to be called only with observations of its kind. */
+export function readersByKind<Result>(readers: Readers<Result>): [kind: string, read: Reader<Result>][] {
+  // The compiler does not see that what is found under a kind reads that kind.
+  return Object.entries(readers) as [string, Reader<Result>][];
 }
+
+type Reader<Result> = (observation: Observation) => Result;

@@ -2,7 +2,7 @@ import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
-import { type Observation, type Observe, readWith } from '../core/observation.ts';
+import { type Observe, type Readers, readersByKind } from '../core/observation.ts';
 import {
   type EventMetric,
   type Known,
@@ -41,14 +41,17 @@ export function createMetrics(known: Known): Metrics {
     collectorOf(name, metric, { registry, known }),
   );
   const observers = new Map<string, Observe[]>();
-  for (const { kinds, observe } of collectors) {
-    for (const kind of kinds) observers.set(kind, [...(observers.get(kind) ?? []), observe]);
+  for (const { observes } of collectors) {
+    for (const [kind, observe] of observes) observers.set(kind, [...(observers.get(kind) ?? []), observe]);
   }
   let stateNow = (): State => NOTHING_YET;
   let processMetrics: Promise<void> | undefined;
   return {
     observe: (observation) => {
-      for (const observe of observers.get(observation.kind) ?? []) observe(observation);
+      const all = observers.get(observation.kind);
+      if (all === undefined) return;
+      // Some come for every stanza: an iterator would cost as much as counting.
+      for (let index = 0; index < all.length; index += 1) all[index]?.(observation);
     },
     show: (state) => {
       stateNow = state;
@@ -66,9 +69,8 @@ export function createMetrics(known: Known): Metrics {
 
 /** A metric of the table at work. */
 interface Collector {
-  /** The kinds of observations that move it. */
-  readonly kinds: readonly string[];
-  observe(observation: Observation): void;
+  /** What moves it, by the kind of observation. */
+  readonly observes: readonly (readonly [kind: string, observe: Observe])[];
   /** Shows the state, if it is that which the metric shows. */
   fill(state: State): void;
 }
@@ -90,8 +92,7 @@ function stateCollector(name: string, metric: StateMetric, { registry, known }: 
   const shown = metric.type === 'counter' ? new Counter(options) : new Gauge(options);
   const series = knownSeries(labels, known);
   return {
-    kinds: [],
-    observe: () => undefined,
+    observes: [],
     fill: (state) => {
       // A pool that is no longer configured is gone with the last notification that waited for it.
       shown.reset();
@@ -106,32 +107,55 @@ function eventCollector(name: string, metric: EventMetric, { registry, known }: 
   const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
   const series = knownSeries(labels, known);
   const shown = shownLabels(labels, known);
-  const observed = (observe: Observe): Collector => ({
-    kinds: Object.keys(metric.on),
-    observe,
+  const observed = <Own>(on: Readers<Own>, move: (own: Own) => void): Collector => ({
+    observes: readersByKind(on).map(([kind, read]) => [kind, (observation) => move(read(observation))]),
     fill: () => undefined,
   });
   switch (metric.type) {
     case 'counter': {
       const counter = new Counter(options);
-      for (const each of series) counter.inc(each, 0);
-      return observed((observation) => {
-        const own = readWith(metric.on, observation);
-        if (own !== undefined) counter.inc(shown(own));
-      });
+      const counts = new Counts(series);
+      const count = (own: LabelValues): void => counts.add(shown(own));
+      return { ...observed(metric.on, count), fill: () => counts.writeTo(counter) };
     }
     case 'gauge': {
       const gauge = new Gauge(options);
-      return observed((observation) => gauge.set(readWith(metric.on, observation) ?? 0));
+      return observed(metric.on, (value) => gauge.set(value));
     }
     case 'histogram': {
       const histogram = new Histogram({ ...options, buckets: [...metric.buckets] });
       for (const each of series) histogram.zero(each);
-      return observed((observation) => {
-        const own = readWith(metric.on, observation);
-        if (own !== undefined) histogram.observe(shown(own.labels), own.value);
-      });
+      return observed(metric.on, (own) => histogram.observe(shown(own.labels), own.value));
     }
+  }
+}
+
+/** Counts by labels. The library's counter makes and checks a text of all labels each time, for every stanza twice. */
+class Counts {
+  readonly #series = new Map<string, { readonly labels: LabelValues; count: number }>();
+
+  constructor(known: readonly LabelValues[]) {
+    for (const labels of known) this.#seriesOf(labels);
+  }
+
+  add(labels: LabelValues): void {
+    this.#seriesOf(labels).count += 1;
+  }
+
+  writeTo(counter: Counter): void {
+    counter.reset();
+    for (const { labels, count } of this.#series.values()) counter.inc(labels, count);
+  }
+
+  #seriesOf(labels: LabelValues) {
+    let key = '';
+    for (const name in labels) key += `${labels[name]}\n`;
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      series = { labels, count: 0 };
+      this.#series.set(key, series);
+    }
+    return series;
   }
 }
 
