@@ -15,7 +15,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { endedCleanly } from '../../src/outbox/lmdb/clean-end.ts';
+import { endedCleanly } from '../../src/outbox/lmdb/files.ts';
 import { folderWith, good } from '../config/load-text.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { store } from '../support/dead-letters.ts';

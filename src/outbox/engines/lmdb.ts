@@ -20,7 +20,7 @@ export const lmdb = engine({
   place: ({ folder }) => ({ folder }),
   // Only when it is opened, so that the native library is loaded by nobody who does not need it.
   open: async ({ folder }, common, surroundings) => {
-    const { openStore } = await import('../lmdb/open.ts');
+    const { openStore } = await import('../lmdb/store.ts');
     return openStore(folder, common, surroundings);
   },
   openBeside: async ({ folder }, access) => {

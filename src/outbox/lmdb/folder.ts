@@ -1,8 +1,7 @@
 import { mkdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PlainError } from '../../core/errors.ts';
-import { endedCleanly } from './clean-end.ts';
-import { checkFiles, closeToOthers, DATA_FILE, makeFiles } from './files.ts';
+import { checkFiles, closeToOthers, DATA_FILE, endedCleanly, makeFiles } from './files.ts';
 import { ANOTHER_OWNER, hasOwner } from './owner.ts';
 import { readThrough } from './read-through.ts';
 

@@ -4,9 +4,8 @@ import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { PlainError } from '../../core/errors.ts';
-import { forgetCleanEnd, markCleanEnd } from './clean-end.ts';
 import { openDatabase } from './database.js';
-import { makePrivate, ownerOf } from './files.ts';
+import { forgetCleanEnd, makePrivate, markCleanEnd, ownerOf } from './files.ts';
 
 /** The right to be the only sidecar that works on a folder. */
 export interface Ownership {

@@ -2,7 +2,7 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import { type RecordName, type Records, type RecordSummary, summaryOf } from '../records.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from './writer-thread.ts';
 import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
 

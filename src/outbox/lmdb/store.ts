@@ -1,3 +1,23 @@
+/*
+ * The engine that keeps everything in one folder, with one LMDB environment for all pools.
+ *
+ *     main thread                         writer's thread              on disk
+ *     ───────────                         ───────────────              ───────
+ *     store.ts ── outboxes (../) ──┐
+ *        │           records.ts ───┤      writer.js ── database.js ──► data.mdb   all tables (database.js draws them)
+ *        │                         ▼         │  │                      lock.mdb   who reads and writes, of all processes
+ *        └────────► writer-thread.ts ───────►│  ├── disk-room.js       allocates before LMDB writes
+ *                   (messages, batches)      │  └── file-identity.js   are these still the files?
+ *                                            └── operator-steps.js
+ *     at the start, before LMDB opens anything:
+ *     folder.ts ── files.ts, read-through.ts (page-format.ts)         clean-end   nobody has touched data.mdb since
+ *     owner.ts                                                        owner-*.sock   one sidecar at a time
+ *
+ *     another process, beside a sidecar: operator-beside.ts ── operator.ts ── operator-steps.js ── database.js
+ *
+ * While a sidecar runs, its main thread never touches the files: every touch may have to wait. What is JavaScript, threads
+ * and other processes load as it is, also from `src` in tests on Node 20, which runs no TypeScript.
+ */
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
@@ -9,13 +29,42 @@ import type {
 } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
 import { OrphanedOutbox } from '../local/orphaned-outbox.ts';
-import { Connection } from './connection.ts';
-import { openDatabase, type Operation } from './database.js';
+import { type Counts, FORMAT, type LedgerKey, openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
-import type { Ownership } from './owner.ts';
+import { cannotOpen, prepareFolder } from './folder.ts';
+import { own, type Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
-import { type Look, TICK_MS } from './thread.ts';
-import { type Mismatch, SelfTest } from './self-test.ts';
+import { Connection, type Look, TICK_MS } from './writer-thread.ts';
+
+/** Opens the store in a folder, as its only owner. */
+export async function openStore(
+  folder: string,
+  options: StoreOptions,
+  surroundings: OutboxSurroundings,
+): Promise<OutboxStore> {
+  let ownership: Ownership | undefined;
+  try {
+    await prepareFolder(folder);
+    ownership = await own(folder);
+    await checkFormat(folder);
+    return new LmdbStore({ folder, ownership, ...options }, surroundings);
+  } catch (error) {
+    await ownership?.abandon();
+    throw cannotOpen(folder, error);
+  }
+}
+
+/** Marks the folder as one of this format, which older versions may not read. */
+async function checkFormat(folder: string): Promise<void> {
+  const { root, meta } = openDatabase(folder);
+  const format = meta.get('format') ?? 0;
+  if (format < FORMAT) meta.putSync('format', FORMAT);
+  await root.close();
+  if (format <= FORMAT) return;
+  throw new PlainError(
+    `it was written by a newer version (format ${format}, this one knows ${FORMAT}); run that version, or set another path`,
+  );
+}
 
 interface LmdbStoreOptions extends StoreOptions {
   readonly folder: string;
@@ -24,7 +73,7 @@ interface LmdbStoreOptions extends StoreOptions {
 }
 
 /** Keeps the outboxes of all pools, the ledger and the dead letters in one database. */
-export class LmdbStore implements OutboxStore {
+class LmdbStore implements OutboxStore {
   readonly keepsWhatIsLeft = true;
   readonly isShared = false;
   readonly #connection = new Connection();
@@ -236,4 +285,44 @@ export class LmdbStore implements OutboxStore {
       return 'dropped';
     }
   }
+}
+
+/** A backend of a pool whose ledger is off. */
+interface Mismatch {
+  readonly pool: string;
+  readonly backend: string;
+  /** delivered + dead + dropped + waiting − accepted. */
+  readonly off: number;
+}
+
+/** Compares the ledger of a database with what is there. */
+class SelfTest {
+  readonly #waiting = new Map<string, number>();
+
+  /** To be told of each record. */
+  found(pool: string, backend: string): void {
+    const name = nameOf(pool, backend);
+    this.#waiting.set(name, (this.#waiting.get(name) ?? 0) + 1);
+  }
+
+  /** To be asked once, after all records were found. */
+  *mismatches(rows: Iterable<{ readonly key: LedgerKey; readonly value: Counts }>): Iterable<Mismatch> {
+    for (const {
+      key: [pool, backend],
+      value: { accepted, delivered, dead, dropped },
+    } of rows) {
+      const name = nameOf(pool, backend);
+      const off = delivered + dead + dropped + (this.#waiting.get(name) ?? 0) - accepted;
+      this.#waiting.delete(name);
+      if (off !== 0) yield { pool, backend, off };
+    }
+    for (const [name, off] of this.#waiting) {
+      const [pool = '', backend = ''] = JSON.parse(name) as string[];
+      yield { pool, backend, off };
+    }
+  }
+}
+
+function nameOf(pool: string, backend: string): string {
+  return JSON.stringify([pool, backend]);
 }
