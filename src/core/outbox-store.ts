@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts';
 import type { DeadLetter, DeadLetters } from './dead-letter.ts';
 import type { Ledger } from './ledger.ts';
 import type { Observe } from './observation.ts';
+import type { OperatorPort } from './operator.ts';
 import type { Outbox, OutboxCounts } from './outbox.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 
@@ -44,6 +45,8 @@ export interface OutboxStore extends DeadLetters {
   readonly keepsWhatIsLeft: boolean;
   /** Whether other processes use it too: then leases may be lost to them, and counts are of what this process owns. */
   readonly isShared: boolean;
+  /** What operators may ask and change while it runs; not before `start`. */
+  readonly operator: OperatorPort;
   /** Makes the outbox of one outgoing pool, once for each label. */
   outbox(options: OutboxOptions): Outbox;
   /**

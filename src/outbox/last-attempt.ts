@@ -1,8 +1,4 @@
-import { type Attempt, outcomes } from '../core/delivery.ts';
-import type { NextAttemptCause } from '../core/operator.ts';
-
-/** What set the wait after an attempt that failed. */
-type RetryCause = Extract<NextAttemptCause, 'back-off' | 'retry-after'>;
+import { type Attempt, outcomes, type RetryCause } from '../core/delivery.ts';
 
 /** What is kept of the last attempt of a notification that waits for its next one. */
 export interface LastAttempt {

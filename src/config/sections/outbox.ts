@@ -8,7 +8,9 @@ import { wholeNumber, wordOf } from '../../schema/values.ts';
 /** What a full outbox drops. */
 export const whenFull = z.enum(whenFullWords);
 
-const summaries = Object.values(engines).map(({ name, summary }) => `${name} (${summary})`);
+const all = Object.values(engines);
+const summaries = all.map(({ name, summary }) => `${name} (${summary})`);
+const keepingLetters = all.filter(({ keepsDeadLetters }) => keepsDeadLetters).map(({ name }) => name);
 
 /** Where notifications wait; its options are those of the engine that the content names. */
 export function outbox(folder: string, content: unknown) {
@@ -23,7 +25,7 @@ export function outbox(folder: string, content: unknown) {
       .describe('What a full outbox drops, counted and alarmed: drop_newest or drop_oldest.'),
     deadLetters: wholeNumber(0)
       .default(100_000)
-      .describe('Most dead letters kept (lmdb); beyond that the oldest are removed.'),
+      .describe(`Most dead letters kept (${keepingLetters.join(', ')}); beyond that the oldest are removed.`),
   })
     .transform(({ options, deadLetters, ...rest }) => ({
       ...rest,

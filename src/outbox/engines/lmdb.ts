@@ -1,7 +1,5 @@
-import { resolve } from 'node:path';
 import { z } from 'zod';
-import { nameForm } from '../../schema/forms.ts';
-import { text } from '../../schema/values.ts';
+import { pathFrom } from '../../schema/values.ts';
 import { engine } from './engine.ts';
 
 /** Keeps what waits and dead letters on disk: what was put is there after a crash of the process or of the machine. */
@@ -11,9 +9,8 @@ export const lmdb = engine({
   schema: (folder) =>
     z
       .strictObject({
-        path: text(nameForm)
-          .default('./data')
-          .transform((path) => resolve(folder, path))
+        path: pathFrom(folder)
+          .prefault('./data')
           .describe('The folder of lmdb, relative to this file; one sidecar works on it at a time.'),
       })
       .transform(({ path }) => ({ folder: path })),

@@ -20,6 +20,7 @@
  */
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
+import type { OperatorPort } from '../../core/operator.ts';
 import type { Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
 import type {
   OutboxOptions,
@@ -28,10 +29,12 @@ import type {
   StoreOptions,
 } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
+import { RunningOperator } from '../local/operator.ts';
 import { OrphanedOutbox } from '../local/orphaned-outbox.ts';
 import { type Counts, FORMAT, type LedgerKey, openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
 import { cannotOpen, prepareFolder } from './folder.ts';
+import { StoredOperator } from './operator.ts';
 import { own, type Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
 import { Connection, type Look, TICK_MS } from './writer-thread.ts';
@@ -79,6 +82,7 @@ class LmdbStore implements OutboxStore {
   readonly #connection = new Connection();
   readonly #options: LmdbStoreOptions;
   readonly #surroundings: OutboxSurroundings;
+  readonly operator: OperatorPort;
   readonly #outboxes = new Map<string, LocalOutbox>();
   readonly #orphans = new Map<string, OrphanedOutbox>();
   #longestMaxAgeMs = 0;
@@ -94,6 +98,8 @@ class LmdbStore implements OutboxStore {
   constructor(options: LmdbStoreOptions, surroundings: OutboxSurroundings) {
     this.#options = options;
     this.#surroundings = surroundings;
+    const stored = new StoredOperator((step) => this.#connection.thread.takeStep(step));
+    this.operator = new RunningOperator(() => [...this.#outboxes, ...this.#orphans], stored);
   }
 
   outbox(options: OutboxOptions): Outbox {

@@ -123,6 +123,13 @@ export class StoreThread {
     return response;
   }
 
+  /** Has it do a step of an operator. */
+  async takeStep(step: Step): Promise<StepResult> {
+    const { taken, error } = await this.ask({ do: 'step', step });
+    if (taken === undefined) throw new PlainError(`the outbox could not do that: ${error}`);
+    return taken;
+  }
+
   /** Ends the thread, when all that was asked is done and whoever asked has the response. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;

@@ -1,7 +1,10 @@
 import type { Attempt, Verdict } from '../../core/delivery.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { NextAttempt } from '../../core/operator.ts';
 import type { DeliveryOrder } from '../../core/retry-policy.ts';
 import { RequestLimit } from './request-limit.ts';
-import type { Entry } from './life.ts';
+import { unpackLastAttempt } from '../last-attempt.ts';
+import { type Entry, unixMs } from './life.ts';
 import { type Move, Turns } from './turns.ts';
 
 export interface DestinationsOptions {
@@ -60,6 +63,17 @@ export class Destinations {
   /** Those that probably come next of the same backend, after `taken` was taken: a hint, for reading ahead. */
   upcoming(taken: Entry): Iterable<Entry> {
     return this.#of(taken.backend).turns.upcoming(taken);
+  }
+
+  /** When one that waits is attempted next, and what set that. */
+  nextAttempt(entry: Entry, clock: Clock): NextAttempt {
+    const { turns, limit } = this.#of(entry.backend);
+    const setBy = unpackLastAttempt(entry.last)?.cause ?? (entry.attempts === 0 ? 'first' : 'back-off');
+    const dueAtMs = entry.state === 'aside' ? entry.dueAtMs : -Infinity;
+    const restEndsMs = limit.restEndsMs(clock.monotonic()) ?? -Infinity;
+    if (restEndsMs > dueAtMs) return { setBy: 'destination-at-rest', atMs: unixMs(clock, restEndsMs) };
+    if (entry.state === 'aside') return { setBy, atMs: unixMs(clock, dueAtMs) };
+    return entry.state === 'waiting' && turns.isHeldUp(entry) ? { setBy: 'sender-turn' } : { setBy };
   }
 
   /** Takes away one that waits; one that is out stays out. */

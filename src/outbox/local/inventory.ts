@@ -70,6 +70,11 @@ export class Inventory {
     return this.#ages.all(isWaiting);
   }
 
+  /** All that are not gone, the oldest first; what comes while they are gone through need not be among them. */
+  entries(): Iterable<Entry> {
+    return this.#ages.items();
+  }
+
   /** Visits all that are not gone, without a list of them: a million would hold up the event loop for a third of a second. */
   forEach(visit: (entry: Entry) => void): void {
     this.#ages.forEach(visit);
@@ -135,7 +140,7 @@ export class Inventory {
   }
 }
 
-function isWaiting({ state }: Entry): boolean {
+export function isWaiting({ state }: Entry): boolean {
   return state === 'waiting' || state === 'aside';
 }
 
@@ -190,7 +195,12 @@ export class Ages<T extends { readonly state: string }> {
     return this.#rows.flatMap((row) => row.filter((item) => item.state !== 'gone' && suits(item)));
   }
 
-  /** Visits all that are not gone, the oldest first. */
+  /** All that are not gone, the oldest first. */
+  *items(): Iterable<T> {
+    for (const row of this.#rows) for (const item of row) if (item.state !== 'gone') yield item;
+  }
+
+  /** The same in less time: for a million of them it counts. */
   forEach(visit: (item: T) => void): void {
     for (const row of this.#rows) for (const item of row) if (item.state !== 'gone') visit(item);
   }

@@ -1,6 +1,7 @@
 import { Chain } from '../../core/chain.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Attempt, End, Notification, Verdict } from '../../core/delivery.ts';
+import type { NextAttempt } from '../../core/operator.ts';
 import type { Lease, Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
 import type { OutboxOptions, OutboxSurroundings } from '../../core/outbox-store.ts';
 import { believableWaitMs } from '../../core/retry-policy.ts';
@@ -10,14 +11,15 @@ import { GuardedRecords, type Records, type RecordSummary, summaryOf } from '../
 import { Cache, ReadAhead } from './cache.ts';
 import { Destinations, type OutgoingRequest } from './destinations.ts';
 import { Alarm } from './due-times.ts';
-import { Inventory } from './inventory.ts';
+import { Inventory, isWaiting } from './inventory.ts';
 import { LeaseCall, type LeaseOwner, LocalLease } from './leases.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './life.ts';
+import { type ListedOutbox, readAll } from './operator.ts';
 /**
  * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
  * first; then ledger and counts change in one synchronous step.
  */
-export class LocalOutbox implements Outbox, LeaseOwner {
+export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   readonly clock: Clock;
   readonly #records: GuardedRecords;
   readonly #options: OutboxOptions;
@@ -131,6 +133,24 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     return this.#inventory.drained();
   }
 
+  entries(): Iterable<Entry> {
+    return this.#inventory.entries();
+  }
+
+  nextAttempt(entry: Entry): NextAttempt {
+    return this.#destinations.nextAttempt(entry, this.clock);
+  }
+
+  read(entries: readonly Entry[]): Promise<readonly (Notification | undefined)[] | undefined> {
+    return readAll(entries, this.#records);
+  }
+
+  drop(entry: Entry): Promise<void> {
+    if (isWaiting(entry)) return this.#underWay.track(this.#drop(entry));
+    this.#cache.forget(entry);
+    return this.#underWay.track(this.#records.remove(entry, 'dropped'));
+  }
+
   /** To be called when somebody else has removed records: nothing at hand is sure any more. */
   forgetAll(): void {
     this.#inventory.forEach((entry) => this.#cache.forget(entry));
@@ -203,13 +223,15 @@ export class LocalOutbox implements Outbox, LeaseOwner {
     return true;
   }
 
-  async #drop(entry: Entry, reason: 'full' | 'stopped'): Promise<void> {
+  /** @param reason Told of; undefined: an operator wants it. */
+  async #drop(entry: Entry, reason?: 'full' | 'stopped'): Promise<void> {
     this.#inventory.move(entry, 'leaving');
     this.#destinations.remove(entry);
     const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
     await this.#records.remove(entry, 'dropped');
     this.#gone(entry, 'dropped');
-    if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
+    if (notification && reason)
+      this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
     this.#handOut();
   }
 

@@ -1,10 +1,13 @@
 import type { Notification } from '../../core/delivery.ts';
+import type { NextAttempt } from '../../core/operator.ts';
 import type { OutboxCounts } from '../../core/outbox.ts';
 import { UnderWay } from '../../core/under-way.ts';
 import type { OutboxSurroundings } from '../../core/outbox-store.ts';
 import { Alarm } from './due-times.ts';
 import { Inventory } from './inventory.ts';
 import { type Entry, monotonicMs, newEntry } from './life.ts';
+import { unpackLastAttempt } from '../last-attempt.ts';
+import { type ListedOutbox, readAll } from './operator.ts';
 import { GuardedRecords, type Records, type RecordSummary } from '../records.ts';
 
 /** So many at most are buried together. */
@@ -13,7 +16,7 @@ const MOST_AT_A_TIME = 100;
 const AGAIN_MS = 1000;
 
 /** What an earlier run left for a pool that is not configured any more: it waits until its age makes it a dead letter. */
-export class OrphanedOutbox {
+export class OrphanedOutbox implements ListedOutbox {
   readonly #records: GuardedRecords;
   readonly #maxAgeMs: number;
   readonly #surroundings: OutboxSurroundings;
@@ -44,6 +47,25 @@ export class OrphanedOutbox {
 
   counts(): OutboxCounts {
     return this.#inventory.counts();
+  }
+
+  entries(): Iterable<Entry> {
+    return this.#inventory.entries();
+  }
+
+  /** Never, unless its pool is configured again: then as soon as it is its turn. */
+  nextAttempt({ attempts, last }: Entry): NextAttempt {
+    return { setBy: unpackLastAttempt(last)?.cause ?? (attempts === 0 ? 'first' : 'back-off') };
+  }
+
+  read(entries: readonly Entry[]): Promise<readonly (Notification | undefined)[] | undefined> {
+    return readAll(entries, this.#records);
+  }
+
+  drop(entry: Entry): Promise<void> {
+    this.#inventory.move(entry, 'leaving');
+    const removed = this.#records.remove(entry, 'dropped');
+    return this.#underWay.track(removed.then(() => this.#inventory.end(entry, 'dropped')));
   }
 
   /** To be awaited before the records are closed. */

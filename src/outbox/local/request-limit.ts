@@ -76,6 +76,11 @@ export class RequestLimit {
     return this.#state === 'down' || this.#state === 'resting';
   }
 
+  /** Until when nothing may go out, because the receiver asked for that; undefined: it has not. */
+  restEndsMs(nowMs: number): number | undefined {
+    return this.#state === 'resting' && nowMs < this.#restEndsMs ? this.#restEndsMs : undefined;
+  }
+
   /** A request goes out. */
   began(nowMs: number): void {
     if (this.#out === 0) this.#silentSinceMs = nowMs;

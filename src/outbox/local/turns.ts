@@ -89,6 +89,13 @@ export class Turns<T extends Waiting<T>> {
     return !this.#ready.isEmpty();
   }
 
+  /** Whether one that waits, and not aside, must let others of its sender go first. */
+  isHeldUp(item: T): boolean {
+    if (this.#order === 'none') return false;
+    const queue = this.#queueOf(item);
+    return queue.out > 0 || queue.waiting.first !== item || this.#isHeld(queue);
+  }
+
   /** @param isAway Nothing gets through to the destination: whoever comes has its sender's oldest one tried. */
   add(item: T, isAway = false): void {
     const queue = this.#queueOf(item);

@@ -1,5 +1,6 @@
 import type { OutboxStore, OutboxSurroundings } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
+import { RunningOperator, type StoredLetters } from '../local/operator.ts';
 import type { Records } from '../records.ts';
 
 const DONE = Promise.resolve();
@@ -7,10 +8,16 @@ const DONE = Promise.resolve();
 /** Keeps what waits in this process. Dead letters are counted, not kept. */
 export function memoryStore(surroundings: OutboxSurroundings): OutboxStore {
   const { ledger } = surroundings;
+  const outboxes = new Map<string, LocalOutbox>();
   return {
     keepsWhatIsLeft: false,
     isShared: false,
-    outbox: (options) => new LocalOutbox(new MemoryRecords(), options, surroundings),
+    operator: new RunningOperator(() => outboxes, noLetters),
+    outbox: (options) => {
+      const outbox = new LocalOutbox(new MemoryRecords(), options, surroundings);
+      outboxes.set(options.pool, outbox);
+      return outbox;
+    },
     start: () => Promise.resolve(),
     bury: ({ notification: { backend } }) => {
       ledger.count(backend, 'accepted');
@@ -26,6 +33,18 @@ export function memoryStore(surroundings: OutboxSurroundings): OutboxStore {
   };
 }
 
+/** Dead letters are not kept: there is none. */
+const noLetters: StoredLetters = {
+  damaged: 0,
+  dead: async function* () {
+    yield await Promise.resolve([]);
+  },
+  findDead: () => Promise.resolve(undefined),
+  dropDead: (which) => Promise.resolve({ count: 0, unknown: 'ids' in which ? which.ids : [] }),
+  redeliver: (which) => Promise.resolve({ count: 0, unknown: 'ids' in which ? which.ids : [] }),
+  erase: () => Promise.resolve({ deadLetters: 0, redeliveries: 0, notifications: 0 }),
+};
+
 /** Keeps nothing beside what its outbox has in memory. */
 class MemoryRecords implements Records {
   readonly keepsWhatIsLeft = false;
@@ -37,8 +56,9 @@ class MemoryRecords implements Records {
     return Promise.resolve(this.#lastKey);
   }
 
-  read(): Promise<readonly []> {
-    return Promise.resolve([]);
+  /** Whoever asks has not cached it: an operator has dropped it while it was out. */
+  read(keys: readonly number[]): Promise<readonly undefined[]> {
+    return Promise.resolve(keys.map(() => undefined));
   }
 
   postpone(): Promise<void> {

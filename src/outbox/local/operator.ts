@@ -1,0 +1,201 @@
+import type { DeadLetter } from '../../core/dead-letter.ts';
+import type { Notification } from '../../core/delivery.ts';
+import {
+  type Changed,
+  choosesWaiting,
+  type DeadChoice,
+  type Erased,
+  type NextAttempt,
+  type OperatorPort,
+  type WaitingChoice,
+  type WaitingNotification,
+  type Which,
+  type WholeWaiting,
+} from '../../core/operator.ts';
+import { unpackLastAttempt } from '../last-attempt.ts';
+import type { GuardedRecords } from '../records.ts';
+import type { Entry } from './life.ts';
+
+/** So many are looked at before others have a turn. */
+const MOST_AT_A_TIME = 500;
+
+/** An outbox of a running store, as its operator port sees it. */
+export interface ListedOutbox {
+  /** What has not ended, the oldest first; it may change while it is gone through. */
+  entries(): Iterable<Entry>;
+  /** When one that waits is attempted next. */
+  nextAttempt(entry: Entry): NextAttempt;
+  /** The requests of the first of them; undefined for one that is gone, and for all if none can be read now. */
+  read(entries: readonly Entry[]): Promise<readonly (Notification | undefined)[] | undefined>;
+  /** Removes one, and counts it as dropped; one that is out is only kept from being attempted again. */
+  drop(entry: Entry): Promise<void>;
+}
+
+/** What a store keeps beside its outboxes. */
+export type StoredLetters = Omit<OperatorPort, 'waiting' | 'findWaiting' | 'dropWaiting'>;
+
+interface FoundIn {
+  /** Of the pool. */
+  readonly label: string;
+  readonly outbox: ListedOutbox;
+}
+
+/** One that has not ended. */
+interface Found extends FoundIn {
+  readonly entry: Entry;
+  readonly notification: Notification;
+}
+
+/** The operator port of a running store: what waits it knows from its outboxes, with turns and rests. */
+export class RunningOperator implements OperatorPort {
+  readonly #outboxes: () => Iterable<readonly [pool: string, ListedOutbox]>;
+  readonly #letters: StoredLetters;
+
+  /** @param outboxes Those that there are now. */
+  constructor(outboxes: () => Iterable<readonly [pool: string, ListedOutbox]>, letters: StoredLetters) {
+    this.#outboxes = outboxes;
+    this.#letters = letters;
+  }
+
+  get damaged(): number {
+    return this.#letters.damaged;
+  }
+
+  async *waiting(choice: WaitingChoice): AsyncIterable<readonly WaitingNotification[]> {
+    for await (const found of this.#waiting(choice)) yield found.map(({ facts }) => facts);
+  }
+
+  async findWaiting(id: string): Promise<WholeWaiting | undefined> {
+    for await (const found of this.#waiting({})) {
+      const whole = found.find(({ facts }) => facts.id === id);
+      if (whole !== undefined) return { facts: whole.facts, notification: whole.notification };
+    }
+    return undefined;
+  }
+
+  async dropWaiting(which: Which<WaitingChoice>): Promise<Changed> {
+    if ('choice' in which) return { count: await this.#drop(this.#waiting(which.choice)), unknown: [] };
+    const ids = new Set(which.ids);
+    const meant: Found[] = [];
+    for await (const found of this.#waiting({})) {
+      meant.push(...found.filter(({ notification: { id } }) => ids.has(id)));
+    }
+    for (const { notification } of meant) ids.delete(notification.id);
+    if (ids.size > 0) return { count: 0, unknown: [...ids] };
+    return { count: await this.#drop([meant]), unknown: [] };
+  }
+
+  dead(choice: DeadChoice): AsyncIterable<readonly DeadLetter[]> {
+    return this.#letters.dead(choice);
+  }
+
+  findDead(id: string): Promise<DeadLetter | undefined> {
+    return this.#letters.findDead(id);
+  }
+
+  dropDead(which: Which<DeadChoice>): Promise<Changed> {
+    return this.#letters.dropDead(which);
+  }
+
+  redeliver(which: Which<DeadChoice>): Promise<Changed> {
+    return this.#letters.redeliver(which);
+  }
+
+  /** It goes the way of a notification, so that none passes by; what came meanwhile the store removes beside its outboxes. */
+  async erase(jid: string): Promise<Erased> {
+    const notifications = await this.#drop(this.#ofPerson(jid));
+    const erased = await this.#letters.erase(jid);
+    return { ...erased, notifications: notifications + erased.notifications };
+  }
+
+  async *#ofPerson(jid: string): AsyncIterable<readonly Found[]> {
+    for await (const found of this.#found({})) {
+      yield found.filter(({ notification: { sender, receiver } }) => sender === jid || receiver === jid);
+    }
+  }
+
+  async #drop(pages: AsyncIterable<readonly Found[]> | readonly (readonly Found[])[]): Promise<number> {
+    let count = 0;
+    for await (const found of pages) {
+      // Some may have ended since they were read.
+      const left = found.filter(({ entry }) => entry.state !== 'gone' && entry.state !== 'leaving');
+      await Promise.all(left.map(({ outbox, entry }) => outbox.drop(entry)));
+      count += left.length;
+    }
+    return count;
+  }
+
+  async *#waiting(choice: WaitingChoice): AsyncIterable<readonly (Found & WholeWaiting)[]> {
+    for await (const found of this.#found(choice)) {
+      yield found
+        .filter(({ entry: { state } }) => state !== 'leased' && state !== 'leaving' && state !== 'gone')
+        .map((one) => ({ ...one, facts: factsOf(one) }))
+        .filter(({ facts }) => choosesWaiting(choice, facts));
+    }
+  }
+
+  /** All that has not ended, in portions that are read one after the other. */
+  async *#found({ pool, backend }: WaitingChoice): AsyncIterable<readonly Found[]> {
+    for (const [label, outbox] of this.#outboxes()) {
+      if (pool !== undefined && pool !== label) continue;
+      let portion: Entry[] = [];
+      for (const entry of outbox.entries()) {
+        if (backend !== undefined && backend !== entry.backend) continue;
+        portion.push(entry);
+        if (portion.length < MOST_AT_A_TIME) continue;
+        yield* found({ label, outbox }, portion);
+        portion = [];
+      }
+      yield* found({ label, outbox }, portion);
+    }
+  }
+}
+
+/** Records may give fewer at a time than they are asked for. */
+async function* found(place: FoundIn, entries: readonly Entry[]): AsyncIterable<readonly Found[]> {
+  for (let left = entries; left.length > 0;) {
+    const read = await place.outbox.read(left);
+    if (read === undefined || read.length === 0) return;
+    yield read.flatMap((notification, index) => {
+      const entry = left[index];
+      return notification === undefined || entry === undefined ? [] : [{ ...place, entry, notification }];
+    });
+    left = left.slice(read.length);
+  }
+}
+
+/** The requests of the first of these entries, from memory where they are cached, else from the records. */
+export async function readAll(
+  entries: readonly Entry[],
+  records: GuardedRecords,
+): Promise<readonly (Notification | undefined)[] | undefined> {
+  const cached = entries.map(({ notification }) => notification);
+  const missing = entries.filter((_entry, index) => cached[index] === undefined);
+  const read = missing.length === 0 ? [] : await records.read(missing.map(({ key }) => key));
+  if (read === undefined) return undefined;
+  let taken = 0;
+  const all: (Notification | undefined)[] = [];
+  for (const notification of cached) {
+    if (notification === undefined && taken === read.length) break;
+    all.push(notification ?? read[taken]);
+    if (notification === undefined) taken += 1;
+  }
+  return all;
+}
+
+function factsOf({ label, outbox, entry, notification }: Found): WaitingNotification {
+  const { id, backend, sender, receiver, host, acceptedAtMs } = notification;
+  const last = unpackLastAttempt(entry.last);
+  return {
+    id,
+    backend,
+    pool: label,
+    sender,
+    receiver,
+    host,
+    acceptedAtMs,
+    attempts: entry.attempts,
+    ...(last && { last: last.attempt }),
+    next: outbox.nextAttempt(entry),
+  };
+}
