@@ -195,7 +195,7 @@ function transactionsOf({ root }: Database): number {
   return Number((root.getStats() as { lastTxnId: number }).lastTxnId);
 }
 
-describe('letters of which the text is damaged', () => {
+describe('letters whose text is damaged', () => {
   it('are told of, hide no others, and can be dropped', async () => {
     const { folder, run, ids } = await leftBehind(letters(5));
     const database = openDatabase(folder);

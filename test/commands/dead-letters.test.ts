@@ -46,7 +46,7 @@ const refused: Partial<DeadLetter> = {
   attempt: { outcome: 'refused', errorCode: 'ECONNREFUSED', durationSeconds: 0.001 },
 };
 
-/** Of which a callback could make no request. */
+/** From its stanza a callback could make no request. */
 const unmade: DeadLetter = {
   notification: notification('unmade', { backend: 'alerts', headers: {}, body: '' }),
   reason: 'callback',
@@ -270,7 +270,7 @@ describe('dead-letters show', () => {
     `);
   });
 
-  it('shows the stanza of which no request was made', async () => {
+  it('shows the stanza from which no request was made', async () => {
     const { run } = await leftBehind([unmade]);
     const { stdout } = await run('show', 'unmade');
     expect(stdout).toContain(
@@ -370,7 +370,7 @@ describe('dead-letters redeliver', () => {
     expect((await whatTheNextFinds(folder)).mismatches).toEqual([]);
   });
 
-  it('leaves those that die meanwhile, lest it never ends', async () => {
+  it('leaves those that die meanwhile, so that it ends', async () => {
     const { folder, ids } = await leftBehind(
       Array.from({ length: 1000 }, (_, index) => letter(`id-${index}`)),
     );
@@ -484,7 +484,7 @@ describe('the command dead-letters', () => {
         lists, shows, redelivers or drops notifications that failed for good
 
         list         lists the dead letters, one a line, the newest last; without their bodies
-        show         shows the whole request of a dead letter with its body, or the stanza of which none was made
+        show         shows the whole request of a dead letter with its body, or the stanza from which none was made
         redeliver    delivers dead letters once more, under the same webhook-id, by the sidecar that runs or the next one
         drop         removes dead letters for good
       "
@@ -594,7 +594,7 @@ describe('the command dead-letters', () => {
   });
 });
 
-/** A sidecar with two backends, of which `alerts` can make no request before the file `mended` is there. */
+/** A sidecar with two backends; `alerts` can make no request before the file `mended` is there. */
 async function running(respond: number) {
   const home = await folderWith({});
   const [folder, mended] = [join(home, 'data'), join(home, 'mended')];
@@ -645,11 +645,11 @@ async function running(respond: number) {
   return { folder, mended, receiver, sidecar, chat, ...commandsFor(home) };
 }
 
-/** Asks again until the answer is the one that must come. */
-async function until<T>(ask: () => Promise<T>, isIt: (answer: T) => boolean): Promise<T> {
+/** Asks until the response is the one that must come. */
+async function until<T>(ask: () => Promise<T>, isIt: (response: T) => boolean): Promise<T> {
   for (;;) {
-    const answer = await ask();
-    if (isIt(answer)) return answer;
+    const response = await ask();
+    if (isIt(response)) return response;
   }
 }
 
@@ -745,7 +745,7 @@ describe('what users wrote', () => {
     expect(shown).not.toMatch(/\p{Bidi_Control}/u);
   });
 
-  it('is the same value in JSON, of which each letter is one line that steers no terminal', async () => {
+  it('is the same value in JSON: each letter is one line that steers no terminal', async () => {
     const { folder, run } = await leftBehind([
       letter('first', {}, { body: nasty, receiver: `${nasty}@example.com` }),
       letter('second'),

@@ -55,7 +55,7 @@ function filesIn(folder: string): string[] {
   return readdirSync(folder).map((name) => join(folder, name));
 }
 
-/** Starts a sidecar as a user; it is ready for stanzas but for a server. */
+/** Starts a sidecar as a user; for stanzas it lacks only a server. */
 function startSidecar(home: string, uid: number) {
   return startCli(['run', '-c', 'x.yaml'], { folder: home, ...(uid !== 0 && { uid }) });
 }

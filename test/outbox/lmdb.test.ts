@@ -491,7 +491,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     [20_000, 4],
     [1_000_000, 12],
   ])(
-    'answers every put, drops and counts what it cannot write, loses nothing else, and recovers: bodies of %d bytes',
+    'responds to every put, drops and counts what it cannot write, loses nothing else, and recovers: bodies of %d bytes',
     async (length, megabytes) => {
       const disk = makeDisk(megabytes * 1024 ** 2);
       const { folder } = disk;

@@ -35,7 +35,7 @@ async function storeToRedeliver(folder: string, letters: readonly DeadLetter[]) 
   return { clock, store, outbox };
 }
 
-/** Has the store look again and again until that is so. */
+/** Has the store look until that is so. */
 async function lookUntil(clock: ManualClock, isSo: () => boolean): Promise<void> {
   await expect
     .poll(
@@ -61,7 +61,7 @@ describe('letters that are to be delivered again', () => {
     await lookUntil(clock, () => redelivered.length > 0);
   });
 
-  it('are handed over again and again while they find no room', async () => {
+  it('are handed over repeatedly while they find no room', async () => {
     const { clock, store } = await storeToRedeliver(
       temporaryFolder(),
       ['1', '2'].map((id) => letterOf(id)),

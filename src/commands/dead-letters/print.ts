@@ -21,7 +21,7 @@ export function recordOf({ notification, reason, diedAtMs, attempts, attempt }: 
   };
 }
 
-/** As `show --json` shows it: the same, and the request, or the stanza of which none could be made. */
+/** As `show --json` shows it: the same, and the request, or the stanza from which none could be made. */
 export function wholeRecordOf(letter: DeadLetter) {
   const { stanza } = letter;
   const { path, headers, body } = letter.notification;

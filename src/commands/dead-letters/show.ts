@@ -3,7 +3,7 @@ import { unknownIds, withDeadLetters } from './open.ts';
 import { jsonOf, wholeRecordOf, wholeText } from './print.ts';
 
 export const show: Command = {
-  summary: 'shows the whole request of a dead letter with its body, or the stanza of which none was made',
+  summary: 'shows the whole request of a dead letter with its body, or the stanza from which none was made',
   takesFile: true,
   options: { json: { summary: 'as a JSON object' } },
   operands: 'ID',

@@ -132,7 +132,7 @@ function damaged(page: number, what: string): PlainError {
   return new PlainError(`data.mdb is damaged: page ${page} ${what}; ${REMEDY}`);
 }
 
-/** The error for a file of which the end is missing. */
+/** The error for a file whose end is missing. */
 function cutOff(what: string): PlainError {
   return new PlainError(`data.mdb was cut off: ${what}; ${REMEDY}`);
 }

@@ -222,7 +222,7 @@ class LmdbStore implements OutboxStore {
     await this.#options.ownership.release();
   }
 
-  /** Again and again, whatever the thread is doing: its silence must be told, too. */
+  /** Looks every tick, whatever the thread is doing: its silence must be told, too. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
     this.#connection.thread.tick();
     this.#tellProblem();
