@@ -1,6 +1,6 @@
 import { systemClock } from '../node/clock.ts';
 import { type Command, exitCodes } from './command.ts';
-import { endByForce, type Ending, firstStopSignal, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
+import { endByForce, type Ending, firstStopSignal, isLookingUp, NO_NAME_SERVER } from './process-end.ts';
 
 /** Taken before a callback module is loaded, to which it is denied. */
 const { exit } = process;

@@ -11,7 +11,7 @@ import { type CommandContext, exitCodes } from './command.ts';
 import { type Loaded, prepare } from './prepare.ts';
 import { printProblems } from './configuration.ts';
 import { serviceManager } from './service-manager.ts';
-import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './stopping.ts';
+import { endByForce, type Ending, isLookingUp, NO_NAME_SERVER } from './process-end.ts';
 
 /** The interval of looking whether names are still being looked up, in milliseconds. */
 const LOOK_AGAIN_MS = 20;

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { section } from '../../schema/section.ts';
+import { milliseconds } from '../../schema/values.ts';
 import type { Report } from '../reader/problems.ts';
 import { checkComponent, component } from './component.ts';
 import { log } from './log.ts';
@@ -7,7 +8,6 @@ import { checkModEventPusher, modEventPusher } from './mod-event-pusher.ts';
 import { outbox } from './outbox.ts';
 import { checkOutgoingPools, outgoingPools, withGeneral } from './outgoing-pools.ts';
 import { retry } from './retry.ts';
-import { shutdownTimeoutMs } from './shutdown-timeout.ts';
 import { telemetry } from './telemetry.ts';
 
 /**
@@ -23,7 +23,9 @@ function sections(folder: string, content: unknown) {
     retry,
     telemetry,
     log,
-    shutdownTimeoutMs,
+    shutdownTimeoutMs: milliseconds(0)
+      .default(10_000)
+      .describe('Milliseconds that a stop may take to send what is waiting; 0: at once.'),
   };
 }
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
-import { firstStopSignal } from '../../src/commands/stopping.ts';
+import { firstStopSignal } from '../../src/commands/process-end.ts';
 import { ManualClock } from '../support/clock.ts';
 
 function watched() {
