@@ -392,6 +392,20 @@ describe.each(all)('the outbox engine "$engine"', ({ engine, keepsWhatIsLeft, ru
     });
   });
 
+  describe('a store', () => {
+    it('can be asked how it is before it is started', async () => {
+      const environment = new Environment(engine);
+      const store = await environment.open(new Bench(environment));
+      expect([store.problem(), store.isStuck(), [...store.orphans()]]).toEqual([undefined, false, []]);
+      expect(store.deadLetters()).toBe(0);
+      await within(
+        'the store to start',
+        store.start(() => Promise.resolve()),
+      );
+      await environment.end();
+    });
+  });
+
   describe('a retry', () => {
     it('waits aside until it is due, and comes with one attempt more', async () => {
       const bench = await openBench();

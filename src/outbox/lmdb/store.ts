@@ -89,6 +89,8 @@ class LmdbStore implements OutboxStore {
   readonly #beingRedelivered = new Set<string>();
   #erasures = 0;
   #lastKey = 0;
+  /** From the start on: before it there is no thread to be asked. */
+  #isOpen = false;
   #isLooking = false;
   #isRedelivering = true;
   #toldProblem: string | undefined;
@@ -130,6 +132,7 @@ class LmdbStore implements OutboxStore {
     const { folder } = this.#options;
     const mismatches = await this.#restore(folder);
     await this.#connection.open(folder, clock);
+    this.#isOpen = true;
     for (const { pool, backend, off } of mismatches) {
       observe({ kind: 'ledger-mismatched', pool, backend, off });
       void this.#write({ do: 'correct', ledger: [pool, backend], accepted: off });
@@ -193,7 +196,7 @@ class LmdbStore implements OutboxStore {
   }
 
   problem(): string | undefined {
-    const { problem } = this.#connection.thread;
+    const problem = this.#isOpen ? this.#connection.thread.problem : undefined;
     if (problem === undefined) return undefined;
     return `the outbox cannot write to ${this.#options.folder}: ${problem}`;
   }
@@ -203,11 +206,11 @@ class LmdbStore implements OutboxStore {
   }
 
   deadLetters(): number {
-    return this.#connection.thread.deadLetters;
+    return this.#isOpen ? this.#connection.thread.deadLetters : 0;
   }
 
   isStuck(): boolean {
-    return this.#connection.thread.isStuck;
+    return this.#isOpen && this.#connection.thread.isStuck;
   }
 
   close(): Promise<void> {
