@@ -1,5 +1,5 @@
 import type { Attempt, HttpRequest, Notification, Verdict } from '../core/delivery.ts';
-import type { Observe } from '../core/observation.ts';
+import type { AttemptFacts, Observe } from '../core/observation.ts';
 import type { Lease, Outbox } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 import type { OutgoingPool, Surroundings } from './http/pool.ts';
@@ -45,7 +45,7 @@ async function work(options: DispatcherOptions, surroundings: Surroundings): Pro
     const moment = { nowMs: clock.now(), chance: random() };
     for (const lease of leases) {
       const verdict = judge(retry, lease, attempt, moment);
-      ends.push(settle({ lease, attempt, verdict, ageMs: lease.ageMs }, pool.receiver, surroundings.observe));
+      ends.push(settle({ lease, attempt, verdict }, pool.receiver, surroundings.observe));
     }
     while (ends.length > MOST_UNWRITTEN * most) await ends.shift();
   }
@@ -62,23 +62,27 @@ interface Judged {
   readonly lease: Lease;
   readonly attempt: Attempt;
   readonly verdict: Verdict;
-  /** How old the notification was then. */
-  readonly ageMs: number;
 }
 
 async function settle(judged: Judged, receiver: string, observe: Observe): Promise<void> {
-  const { lease, verdict, attempt } = judged;
-  if (await lease.settle(verdict, attempt)) observeVerdict(observe, judged, receiver);
+  const { lease, attempt, verdict } = judged;
+  if (verdict.kind === 'delivered') {
+    const { notification } = lease;
+    if (await lease.settle(verdict, attempt))
+      observe({ kind: 'notification-delivered', notification, attempt });
+    return;
+  }
+  // Its age when it was judged: the disk may take a while to write the verdict.
+  const facts = { receiver, number: lease.attempts + 1, ageMs: lease.ageMs };
+  if (await lease.settle(verdict, attempt)) observeFailure(judged, verdict, facts, observe);
 }
 
-function observeVerdict(
+function observeFailure(
+  { lease: { notification }, attempt }: Judged,
+  verdict: Exclude<Verdict, { kind: 'delivered' }>,
+  facts: AttemptFacts,
   observe: Observe,
-  { lease, attempt, verdict, ageMs }: Judged,
-  receiver: string,
 ): void {
-  const { notification, attempts } = lease;
-  if (verdict.kind === 'delivered') return observe({ kind: 'notification-delivered', notification, attempt });
-  const facts = { receiver, number: attempts + 1, ageMs };
   if (verdict.kind === 'dead') {
     return observe({ kind: 'notification-dead', notification, reason: verdict.reason, attempt, facts });
   }
