@@ -116,12 +116,18 @@ export class Router implements EventSink {
   take(event: StanzaEvent, size: number): Promise<Acceptance> {
     let acceptance = SAFE;
     for (const running of this.#running) {
-      acceptance = both(
-        acceptance,
-        running.memory.isLeft ? this.#offer(running, event, size) : this.#refuse(running),
-      );
+      acceptance = both(acceptance, this.#offerIfRoom(running, event, size));
     }
     return acceptance;
+  }
+
+  #offerIfRoom(running: RunningBackend, event: StanzaEvent, size: number): Promise<Acceptance> {
+    try {
+      return running.memory.isLeft ? this.#offer(running, event, size) : this.#refuse(running);
+    } catch (error) {
+      // Whatever it was, the other backends are asked.
+      return Promise.resolve(this.#tellError(error));
+    }
   }
 
   /**

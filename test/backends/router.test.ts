@@ -849,3 +849,16 @@ describe('the bound on what is under way', () => {
     expect(taken).toBeLessThan(40);
   });
 });
+
+it('a fault of ours at one backend is told as an internal error, and the other backends are asked', async () => {
+  let ids = 0;
+  const makeId = (): string => {
+    ids += 1;
+    if (ids === 1) throw new Error('no randomness');
+    return `id-${ids}`;
+  };
+  const { offer, deliver, observed } = await openRouter([{ name: 'first' }, { name: 'second' }], { makeId });
+  expect(await offer(chat('Hi'))).toBe('refused');
+  expect((await deliver()).map(({ backend }) => backend)).toEqual(['second']);
+  expect(observed.filter(({ kind }) => kind === 'internal-error')).toHaveLength(1);
+});

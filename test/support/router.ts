@@ -27,6 +27,8 @@ interface Setting {
   readonly pools?: readonly string[];
   readonly callbackTimeoutMs?: number;
   readonly entered?: (backend: number, callback: CallbackName) => void;
+  /** Default: `id-1`, `id-2`, … */
+  readonly makeId?: () => string;
   /** Puts something between router and outbox. */
   readonly wrap?: (outbox: Outbox) => Outbox;
   /** Under the outboxes; default: of the engine memory. */
@@ -37,11 +39,13 @@ interface Setting {
 
 /** A router with real outboxes; at the end of the test the ledger must balance. */
 export async function openRouter(backends: readonly BackendSetting[], setting: Setting = {}) {
+  let ids = 0;
   const {
     pools = ['http_pool'],
     callbackTimeoutMs = 5000,
     wrap = (outbox) => outbox,
     entered = () => undefined,
+    makeId = () => `id-${(ids += 1)}`,
     openStore = memoryStore,
     outbox: changes = {},
   } = setting;
@@ -65,7 +69,6 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
       return store.bury(letter);
     },
   };
-  let ids = 0;
   const router = new Router(
     {
       backends: backends.map(
@@ -87,7 +90,7 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
       callbackTimeoutMs,
       destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
     },
-    { ...surroundings, deadLetters, makeId: () => `id-${(ids += 1)}`, entered },
+    { ...surroundings, deadLetters, makeId, entered },
   );
   onTestFinished(() =>
     expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),
