@@ -172,7 +172,7 @@ describeWithFreezableDisk('while the file system of the store is frozen, the sid
     await disk.freeze();
     process.kill(sidecar.pid, 'SIGTERM');
     await sidecar.logged('sidecar-stopped');
-    await expect.poll(() => sidecar.complaints, POLL).toContain('ended by a signal of its own');
+    await expect.poll(() => sidecar.complaints, POLL).toContain('ends itself with SIGKILL');
     await disk.thaw();
     expect(await sidecar.ended).toBeNull();
     const again = await startBench({ folder });
