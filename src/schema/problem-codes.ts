@@ -21,15 +21,15 @@ const kinds = {
   'missing-variable': { severity: 'error', meaning: 'an environment variable is not set and has no default' },
   'unknown-key': { severity: 'error', meaning: 'no section has a key of this name' },
   'misplaced-key': { severity: 'error', meaning: 'the key belongs in another section' },
-  unsupported: { severity: 'error', meaning: 'a key or word that this version does not know yet' },
+  unsupported: { severity: 'error', meaning: 'this version does not support this key or word yet' },
   'missing-key': { severity: 'error', meaning: 'a key that has no default is missing' },
   'wrong-type': {
     severity: 'error',
-    meaning: 'the value is not of the type of its key: text, a number, a list or a section',
+    meaning: 'the value has a wrong type; the key needs a text, a number, a list or a section',
   },
   'invalid-value': {
     severity: 'error',
-    meaning: 'the value does not have the form of its key, or is out of its range',
+    meaning: 'the value has a wrong form, or is out of range',
   },
   'invalid-secret': {
     severity: 'error',
@@ -39,23 +39,23 @@ const kinds = {
     severity: 'error',
     meaning: 'the secret file does not exist or cannot be read',
   },
-  'conflicting-keys': { severity: 'error', meaning: 'two keys exclude each other' },
+  'conflicting-keys': { severity: 'error', meaning: 'two keys are set that cannot be used together' },
   duplicate: { severity: 'error', meaning: 'a value that must be unique is repeated' },
   'no-trusted-domain': {
     severity: 'error',
-    meaning: 'a pool is for each trusted domain, and no domain is trusted',
+    meaning: 'a pool has `scope: host`, but `component.trusted_domains` is empty',
   },
   'nobody-trusted': {
     severity: 'warning',
-    meaning: 'a tap takes copies, and no domain is trusted to send them',
+    meaning: 'a tap for copies is configured, but `component.trusted_domains` is empty',
   },
   'own-domain-trusted': {
     severity: 'warning',
-    meaning: "the component's own domain is trusted to send copies, which it never sends",
+    meaning: "`component.trusted_domains` has the component's own domain, which never sends copies",
   },
   'short-silence': {
     severity: 'warning',
-    meaning: 'a quiet server counts as dead before it is pinged',
+    meaning: '`component.timeouts.silence` is too short: a quiet server counts as dead before it is pinged',
   },
   'unknown-pool': { severity: 'error', meaning: 'a backend names a pool that does not exist' },
   'unusable-callback-module': {

@@ -28,9 +28,9 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
   'config/README.md': { 'page | what it tells': linksOnly, 'file | what it is': linksOnly },
   'config/backup.md': { 'promise | test': namesATest },
   'config/callbacks.md': {
-    'MongooseIM | here | gives': namesTheCallbacks,
+    'MongooseIM | here | returns': namesTheCallbacks,
     'field of the event | what it is': namesTheFieldsOfAnEvent,
-    'what a callback does | what that costs | test': namesATest,
+    'what a callback does | what happens then | test': namesATest,
   },
   'config/commands.md': {
     'command | does': namesTheCommands,
