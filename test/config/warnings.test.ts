@@ -24,6 +24,7 @@ describe('taps that take copies', () => {
     expect(await warningsOf(good.replace('pool_name: http_pool', 'pool_name: nobody'))).toHaveLength(1);
     expect(await warningsOf(`${good}nonsense: 1\n`)).toHaveLength(1);
     expect(await warningsOf(good.replace('outgoing_pools:', 'outgoing_pool:'))).toHaveLength(1);
+    expect(await warningsOf(component('taps: [forwarded, direct, direct]'))).toHaveLength(1);
   });
 });
 
@@ -31,6 +32,13 @@ describe("the component's own domain", () => {
   it('is worth a warning among the trusted ones, with the reason', async () => {
     expect(await warningsOf(component('trusted_domains: [example.com, push.example.com]'))).toEqual([
       '4:34: component.trusted_domains[1] is component.domain, which has no users and sends no copies: list the domains of your users only',
+    ]);
+  });
+
+  it('is worth it at its own position where an earlier domain is repeated, which is an error', async () => {
+    const repeated = component('trusted_domains: [example.com, example.com, push.example.com]');
+    expect(await warningsOf(repeated)).toEqual([
+      expect.stringMatching(/^4:47: component.trusted_domains\[2\] is/),
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hasCredentials, hasQueryOrFragment, parseUrl, preparedDomainForm } from '../../schema/forms.ts';
-import { field, isSection } from '../../schema/raw.ts';
+import { field, isSection, itemsOf } from '../../schema/raw.ts';
 import { section } from '../../schema/section.ts';
 import { distinct, milliseconds, text, wholeNumber } from '../../schema/values.ts';
 import { tapNames } from '../../xmpp/taps/index.ts';
@@ -86,10 +86,11 @@ const withoutFile = section(keys);
 export function checkComponent(content: unknown, report: Report): void {
   const given = field(content, 'component');
   checkSecretGivenOnce(given, report);
-  // The secret file matters to none of the warnings.
-  const checked = withoutFile.safeParse(given);
+  // Neither the secret file nor a repetition in a list matters to the warnings.
+  const checked = withoutFile.safeParse(withoutRepetitions(given));
   if (!checked.success) return;
   warnOfTrust(checked.data, report);
+  warnOfOwnDomain(checked.data, given, report);
   warnOfTimeouts(checked.data, report);
 }
 
@@ -105,20 +106,30 @@ function checkSecretGivenOnce(given: unknown, report: Report): void {
   }
 }
 
+function withoutRepetitions(given: unknown): unknown {
+  if (!isSection(given)) return given;
+  const lists = Object.entries(given).filter((entry): entry is [string, unknown[]] =>
+    Array.isArray(entry[1]),
+  );
+  return { ...given, ...Object.fromEntries(lists.map(([key, items]) => [key, [...new Set(items)]])) };
+}
+
 interface Trust {
-  readonly domain: string;
   readonly taps: readonly string[];
   readonly trustedDomains: readonly string[];
 }
 
-/** Warns of taps that would discard all they are for, and of a trusted domain that no copy comes from: the component's own. */
-function warnOfTrust({ domain, taps: asked, trustedDomains }: Trust, report: Report): void {
+/** Warns of taps that would discard all they are for. */
+function warnOfTrust({ taps: asked, trustedDomains }: Trust, report: Report): void {
   const tap = asked.find((name) => name !== 'direct');
-  if (tap !== undefined && trustedDomains.length === 0) {
-    const message = `has no domain, so the tap ${tap} discards every copy: list the domains of your users`;
-    report(['component', 'trusted_domains'], 'nobody-trusted', message);
-  }
-  const index = trustedDomains.indexOf(domain);
+  if (tap === undefined || trustedDomains.length > 0) return;
+  const message = `has no domain, so the tap ${tap} discards every copy: list the domains of your users`;
+  report(['component', 'trusted_domains'], 'nobody-trusted', message);
+}
+
+/** Warns of a trusted domain that no copy comes from: the component's own. */
+function warnOfOwnDomain({ domain }: { readonly domain: string }, given: unknown, report: Report): void {
+  const index = itemsOf(given, 'trusted_domains').indexOf(domain);
   if (index === -1) return;
   const message =
     'is component.domain, which has no users and sends no copies: list the domains of your users only';
