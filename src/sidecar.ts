@@ -6,7 +6,8 @@ import { secretReader } from './config/sections/secret-file.ts';
 import type { DeadLetter } from './core/dead-letter.ts';
 import { parseJid } from './core/jid.ts';
 import { Ledger } from './core/ledger.ts';
-import type { CallbackName, Observe } from './core/observation.ts';
+import type { CallbackName } from './core/callback-names.ts';
+import type { Observe } from './core/observation.ts';
 import { unusedProxies } from './delivery/http/connections.ts';
 import { labelledPools, laneFor, openLanes } from './delivery/lanes.ts';
 import { systemClock as clock, watchClock } from './node/clock.ts';
@@ -68,7 +69,7 @@ async function startParts(
   const lanes = openLanes(configuration, { clock, random: Math.random, observe, store, version });
   const { callbackTimeoutMs } = configuration;
   const router = new Router(
-    { backends, callbackTimeoutMs, destinationOf: (tag, host) => laneFor(lanes, tag, host) },
+    { backends, callbackTimeoutMs, laneOf: (tag, host) => laneFor(lanes, tag, host) },
     { clock, observe, ledger, deadLetters: store, makeId: randomUUID, entered },
   );
   const session = sessionFor(configuration, router, { observe, version });

@@ -5,9 +5,10 @@ import { roughBytes } from '../core/delivery.ts';
 import { PlainError } from '../core/errors.ts';
 import type { StanzaEvent } from '../core/event.ts';
 import type { Ledger } from '../core/ledger.ts';
-import type { CallbackName, Observe } from '../core/observation.ts';
+import type { CallbackName } from '../core/callback-names.ts';
+import type { Observe } from '../core/observation.ts';
 import type { Outbox, PutResult } from '../core/outbox.ts';
-import { type Acceptance, type EventSink, REFUSED, SAFE } from '../core/tap.ts';
+import { type Acceptance, type EventSink, REFUSED, SAFE } from '../core/event-sink.ts';
 import { UnderWay } from '../core/under-way.ts';
 import { MemoryShare, weightOf } from './admission.ts';
 import type { Backend } from './backend.ts';
@@ -20,11 +21,11 @@ export interface RouterOptions {
   readonly backends: readonly Backend[];
   readonly callbackTimeoutMs: number;
   /** The pool of the sender's host with that tag, else the global one. */
-  readonly destinationOf: (tag: string, host: string) => Destination | undefined;
+  readonly laneOf: (tag: string, host: string) => LaneOutbox | undefined;
 }
 
 /** The outbox of one outgoing pool, under the pool's label. */
-export interface Destination {
+export interface LaneOutbox {
   readonly pool: string;
   readonly outbox: Outbox;
 }
@@ -140,7 +141,7 @@ export class Router implements EventSink {
     if (running === undefined) return void (await this.#bury(letter));
     if (!running.memory.isLeft) throw new PlainError(NO_MEMORY);
     const { poolName } = running.backend;
-    this.#expectRoom(this.#options.destinationOf(poolName, host));
+    this.#expectRoom(this.#options.laneOf(poolName, host));
     const acceptance = await this.#offer(running, event, letter.stanza?.xml.length ?? 0, id);
     if (acceptance === 'refused') throw new PlainError(`the outbox of ${poolName} has not taken it`);
   }
@@ -151,19 +152,19 @@ export class Router implements EventSink {
    */
   async putAgain(letter: DeadLetter): Promise<void> {
     const { notification } = letter;
-    const { backends, destinationOf } = this.#options;
+    const { backends, laneOf } = this.#options;
     const tag = backends.find(({ name }) => name === notification.backend)?.poolName ?? notification.pool;
-    const destination = destinationOf(tag, notification.host);
-    if (destination === undefined) return void (await this.#bury({ ...letter, reason: 'no-pool' }));
-    this.#expectRoom(destination);
-    const { pool, outbox } = destination;
+    const lane = laneOf(tag, notification.host);
+    if (lane === undefined) return void (await this.#bury({ ...letter, reason: 'no-pool' }));
+    this.#expectRoom(lane);
+    const { pool, outbox } = lane;
     const result = await outbox.put({ ...notification, pool, acceptedAtMs: this.#ports.clock.now() });
     if (result === 'dropped') throw new PlainError(`the outbox of ${pool} has not taken it`);
   }
 
-  #expectRoom(destination: Destination | undefined): void {
-    if (destination === undefined || destination.outbox.hasRoom()) return;
-    throw new PlainError(`the outbox of ${destination.pool} is full`);
+  #expectRoom(lane: LaneOutbox | undefined): void {
+    if (lane === undefined || lane.outbox.hasRoom()) return;
+    throw new PlainError(`the outbox of ${lane.pool} is full`);
   }
 
   /**
@@ -229,19 +230,19 @@ export class Router implements EventSink {
   #buryFailed({ running, event, id }: Offer, failure: CallbackError): Writing {
     this.#tellFailure(running, failure);
     const { backend } = running;
-    const pool = this.#options.destinationOf(backend.poolName, event.host)?.pool ?? backend.poolName;
+    const pool = this.#options.laneOf(backend.poolName, event.host)?.pool ?? backend.poolName;
     const letter = letterOf(backend, event, { id, pool, acceptedAtMs: this.#ports.clock.now() });
     return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
   }
 
   /** Gives a request to the outbox of its pool: from then on its turn is sure. */
   #put({ running: { backend }, event, id }: Offer, content: RequestContent): Writing {
-    const destination = this.#options.destinationOf(backend.poolName, event.host);
-    const pool = destination?.pool ?? backend.poolName;
+    const lane = this.#options.laneOf(backend.poolName, event.host);
+    const pool = lane?.pool ?? backend.poolName;
     const acceptedAtMs = this.#ports.clock.now();
     const notification = notificationOf(backend, event, content, { id, pool, acceptedAtMs });
     const written =
-      destination?.outbox.put(notification) ??
+      lane?.outbox.put(notification) ??
       this.#bury({ notification, reason: 'no-pool', diedAtMs: acceptedAtMs, attempts: 0 });
     return { written, bytes: roughBytes(notification) };
   }

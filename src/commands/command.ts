@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
 
 /** What a command is told. */
-export interface CommandContext {
+export interface Invocation {
   /** The configuration file as the user gave it, or the default. */
   readonly file: string;
   readonly version: string;
@@ -35,7 +35,7 @@ export interface Command {
    * Does it; resolves to the exit code of the process.
    * @throws UsageError if options and operands make no sense together.
    */
-  run(context: CommandContext): Promise<number>;
+  run(invocation: Invocation): Promise<number>;
 }
 
 /** Commands that belong together, under one name. */

@@ -6,9 +6,9 @@ import type { Problem } from '../config/reader/problems.ts';
 import type { Configuration } from '../config/sections/index.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { ProblemText } from '../schema/problem-codes.ts';
-import { callbackNames } from '../core/observation.ts';
+import { callbackNames } from '../core/callback-names.ts';
 import type { Watchdog } from '../watchdog/watchdog.ts';
-import type { CommandContext } from './command.ts';
+import type { Invocation } from './command.ts';
 import type { Tell } from './configuration.ts';
 
 const NO_WATCHDOG = { entered: () => undefined, loading: undefined };
@@ -23,7 +23,7 @@ export interface Loaded {
 
 /** Loads a configuration and its callback modules; tells all problems, and gives undefined if it cannot be used. */
 export async function prepare(
-  { file, version }: Pick<CommandContext, 'file' | 'version'>,
+  { file, version }: Pick<Invocation, 'file' | 'version'>,
   tell: Tell,
 ): Promise<Loaded | undefined> {
   const loaded = await loadConfiguration(file, process.env);

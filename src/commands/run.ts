@@ -8,7 +8,7 @@ const { exit } = process;
 export const run: Command = {
   summary: 'connects to the XMPP server and delivers notifications, until SIGTERM or SIGINT',
   takesFile: true,
-  async run(context) {
+  async run(invocation) {
     const ending: Ending = { isStuck: () => false };
     const stopWanted = firstStopSignal(process, systemClock, () => {
       process.stderr.write('ended by a second signal, without finishing what is in flight\n');
@@ -19,6 +19,6 @@ export const run: Command = {
     process.on('SIGHUP', () => process.stderr.write('SIGHUP ignored: this version cannot reload\n'));
     // Only now, so that a signal that comes while all of it is loaded is not missed.
     const { serve } = await import('./serve.ts');
-    return serve(context, stopWanted, ending);
+    return serve(invocation, stopWanted, ending);
   },
 };

@@ -7,7 +7,7 @@ import { labelledPools } from '../delivery/lanes.ts';
 import { type Sidecar, startSidecar } from '../sidecar.ts';
 import { systemClock } from '../node/clock.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
-import { type CommandContext, exitCodes } from './command.ts';
+import { type Invocation, exitCodes } from './command.ts';
 import { type Loaded, prepare } from './prepare.ts';
 import { printProblems } from './configuration.ts';
 import { serviceManager } from './service-manager.ts';
@@ -18,11 +18,11 @@ const LOOK_AGAIN_MS = 20;
 
 /** Runs the sidecar until a stop is wanted; resolves to the exit code. What keeps it from starting is in the log, too. */
 export async function serve(
-  context: CommandContext,
+  invocation: Invocation,
   stopWanted: Promise<'stop'>,
   ending: Ending,
 ): Promise<number> {
-  const log = openLog({ level: 'info', version: context.version, clock: systemClock });
+  const log = openLog({ level: 'info', version: invocation.version, clock: systemClock });
   let observe: Observe = (observation) => {
     printFault(observation);
     log.observe(observation);
@@ -32,12 +32,12 @@ export async function serve(
     printProblems(problems);
     for (const problem of problems) log.observe(problemObservation(problem));
   };
-  const prepared = await Promise.race([prepare(context, tell), stopWanted]);
+  const prepared = await Promise.race([prepare(invocation, tell), stopWanted]);
   if (prepared === 'stop') return exitCodes.success;
   if (prepared === undefined) return exitCodes.badConfiguration;
   log.setLevel(prepared.configuration.log.level);
-  log.observe(startingObservation(context.file, prepared));
-  const sidecar = await start(prepared, { version: context.version, log });
+  log.observe(startingObservation(invocation.file, prepared));
+  const sidecar = await start(prepared, { version: invocation.version, log });
   if (sidecar === undefined) return exitCodes.failure;
   observe = sidecar.observe;
   ending.isStuck = sidecar.isStuck;

@@ -1,3 +1,4 @@
+import type { CallbackName } from './callback-names.ts';
 import type { Attempt, DeathReason, HttpRequest, Notification, RetryCause } from './delivery.ts';
 import type { DiscardReason } from './discard-reasons.ts';
 import type { DisconnectReason } from './disconnect-reasons.ts';
@@ -16,10 +17,6 @@ export interface AttemptFacts {
   /** The age of the notification, in milliseconds. */
   readonly ageMs: number;
 }
-
-/** The callbacks of a module, in the order in which they are called. */
-export const callbackNames = ['shouldMakeReq', 'prepareHeaders', 'prepareBody'] as const;
-export type CallbackName = (typeof callbackNames)[number];
 
 /** Where a bug showed itself; in the last two places nothing caught it. */
 export const faultPlaces = [

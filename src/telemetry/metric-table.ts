@@ -3,7 +3,8 @@ import { discardReasons } from '../core/discard-reasons.ts';
 import { disconnectReasons } from '../core/disconnect-reasons.ts';
 import { directions } from '../core/event.ts';
 import { type LedgerEntry, ledgerStates } from '../core/ledger.ts';
-import { callbackNames, faultPlaces, type Readers } from '../core/observation.ts';
+import { callbackNames } from '../core/callback-names.ts';
+import { faultPlaces, type Readers } from '../core/observation.ts';
 import type { OutboxCounts } from '../core/outbox.ts';
 
 /** What is known before the sidecar runs: values of labels, and constants. */

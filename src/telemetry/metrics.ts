@@ -75,18 +75,16 @@ interface Collector {
   fill(state: State): void;
 }
 
-interface Surroundings {
+interface CollectorOptions {
   readonly registry: Registry;
   readonly known: Known;
 }
 
-function collectorOf(name: string, metric: Metric, surroundings: Surroundings): Collector {
-  return 'of' in metric
-    ? stateCollector(name, metric, surroundings)
-    : eventCollector(name, metric, surroundings);
+function collectorOf(name: string, metric: Metric, options: CollectorOptions): Collector {
+  return 'of' in metric ? stateCollector(name, metric, options) : eventCollector(name, metric, options);
 }
 
-function stateCollector(name: string, metric: StateMetric, { registry, known }: Surroundings): Collector {
+function stateCollector(name: string, metric: StateMetric, { registry, known }: CollectorOptions): Collector {
   const { help, labels } = metric;
   const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
   const shown = metric.type === 'counter' ? new Counter(options) : new Gauge(options);
@@ -102,7 +100,7 @@ function stateCollector(name: string, metric: StateMetric, { registry, known }: 
   };
 }
 
-function eventCollector(name: string, metric: EventMetric, { registry, known }: Surroundings): Collector {
+function eventCollector(name: string, metric: EventMetric, { registry, known }: CollectorOptions): Collector {
   const { help, labels } = metric;
   const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
   const series = knownSeries(labels, known);

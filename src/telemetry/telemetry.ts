@@ -27,7 +27,7 @@ export interface ShownParts {
   /** By the label of their pool; looked at again at each scrape. */
   readonly lanes: ReadonlyMap<string, { readonly outbox: Pick<Outbox, 'counts'> }>;
   readonly router: { declined(): [backend: string, events: number][] };
-  readonly session: { problem(): string | undefined };
+  readonly session: { whyUnready(): string | undefined };
 }
 
 /** Telemetry while the parts are made: it listens, shows every series with 0, and is not ready. */
@@ -67,7 +67,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Starting
     show: (parts) => {
       metrics.show(() => stateOf(parts, clock));
       unreadyReasons = () =>
-        [parts.session.problem(), parts.store.problem()].filter((reason) => reason !== undefined);
+        [parts.session.whyUnready(), parts.store.problem()].filter((reason) => reason !== undefined);
       return server;
     },
     abandon: () => server.close(),

@@ -1,7 +1,7 @@
 import { write } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { CallbackName } from '../core/observation.ts';
+import type { CallbackName } from '../core/callback-names.ts';
 import { stopMainThread } from './main-thread.ts';
 import { StallJudge } from './stall.ts';
 import {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { callbackNames } from '../core/observation.ts';
+import { callbackNames } from '../core/callback-names.ts';
 
 /** What of a callback module can hold the main thread. */
 const steps = ['loading', ...callbackNames] as const;

@@ -2,17 +2,8 @@ import type { Clock } from '../core/clock.ts';
 import type { DiscardReason } from '../core/discard-reasons.ts';
 import type { Stanza } from '../core/event.ts';
 import type { Observe } from '../core/observation.ts';
-import {
-  type Acceptance,
-  type Disco,
-  type EventSink,
-  type OutgoingStream,
-  REFUSED,
-  type Tap,
-  type TapOptions,
-  type TappedStanza,
-  type TapResult,
-} from '../core/tap.ts';
+import { type Acceptance, type EventSink, REFUSED } from '../core/event-sink.ts';
+import type { Disco, OutgoingStream, Tap, TapOptions, TappedStanza, TapResult } from '../core/tap.ts';
 import { eventOf } from './event.ts';
 import type { SessionHandlers } from './session.ts';
 import { type TapName, tapNames, taps } from './taps/index.ts';
@@ -25,7 +16,7 @@ export interface IngestOptions extends Omit<TapOptions, 'onUntrustedCopy'> {
   readonly taps: readonly TapName[];
 }
 
-export interface IngestContext {
+export interface IngestPorts {
   readonly clock: Clock;
   readonly observe: Observe;
 }
@@ -47,7 +38,7 @@ export class Ingest implements SessionHandlers {
   readonly #iqReaders: readonly IqReader[];
   readonly #noteUnasked: (stanza: Stanza, receivedAtMs: number) => void;
 
-  constructor(options: IngestOptions, sink: EventSink, { clock, observe }: IngestContext) {
+  constructor(options: IngestOptions, sink: EventSink, { clock, observe }: IngestPorts) {
     const tapOptions = { ...options, onUntrustedCopy: nameOnce(observe) };
     this.#sink = sink;
     this.#clock = clock;

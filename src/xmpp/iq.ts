@@ -1,14 +1,14 @@
 import xml from '@xmpp/xml';
 import type { Stanza } from '../core/event.ts';
 import type { Disco } from '../core/tap.ts';
+import { errorOf, isReplyPossible } from './iq-reply.ts';
 import type { ComponentStream } from './library.ts';
 
 const NAME = 'xmpp-event-pusher';
 const DISCO_INFO = 'http://jabber.org/protocol/disco#info';
-const STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
-/** What a reply may need to know. */
-export interface ReplyContext {
+/** What the component says of itself. */
+export interface ComponentInfo {
   /** Of this program. */
   readonly version: string;
   /** What service discovery says of us beside the table. */
@@ -19,7 +19,7 @@ interface IqHandler {
   /** The name of the iq's child. */
   readonly child: string;
   /** The child of the reply; true: none; an `<error/>` makes it an error. */
-  readonly reply: (child: Stanza, context: ReplyContext) => Stanza | true;
+  readonly reply: (child: Stanza, info: ComponentInfo) => Stanza | true;
 }
 
 /**
@@ -37,7 +37,7 @@ const iqHandlers: Readonly<Record<string, IqHandler>> = {
 };
 
 /** XEP-0030, 3. */
-function describeUs(query: Stanza, { disco }: ReplyContext): Stanza {
+function describeUs(query: Stanza, { disco }: ComponentInfo): Stanza {
   if (query.attrs['node'] !== undefined) return errorOf('cancel', 'item-not-found');
   const identities = disco.flatMap((part) => part.identities ?? []);
   const features = disco.flatMap((part) => part.features ?? []);
@@ -57,40 +57,12 @@ function describeUs(query: Stanza, { disco }: ReplyContext): Stanza {
  */
 export function replyToIqs(
   stream: ComponentStream,
-  { domain, ...context }: ReplyContext & { readonly domain: string },
+  { domain, ...info }: ComponentInfo & { readonly domain: string },
 ): (iq: Stanza) => void {
   for (const [namespace, { child, reply }] of Object.entries(iqHandlers)) {
-    stream.onGet(namespace, child, (query) => reply(query, context));
+    stream.onGet(namespace, child, (query) => reply(query, info));
   }
   return (iq) => {
     if (isReplyPossible(iq, domain)) stream.takeIq(iq);
   };
-}
-
-/** The reply to an iq of type get or set: a result, or an error if that is its child (RFC 6120, 8.2.3 and 8.3). */
-export function replyTo(iq: Stanza, child?: Stanza): Stanza {
-  const { id, from, to } = iq.attrs;
-  const type = child?.is('error') === true ? 'error' : 'result';
-  return xml('iq', { id, to: from, from: to, type }, ...(child === undefined ? [] : [child]));
-}
-
-/**
- * The child of an error reply.
- * @param type `cancel`, `wait`, `modify` or `auth` (RFC 6120, 8.3.2).
- * @param condition For example `item-not-found` (RFC 6120, 8.3.3).
- */
-export function errorOf(type: string, condition: string): Stanza {
-  return xml('error', { type }, xml(condition, { xmlns: STANZA_ERRORS }));
-}
-
-/** Whether a reply can reach anybody without ending our stream: servers end it over a missing or foreign address. */
-function isReplyPossible({ attrs }: Stanza, domain: string): boolean {
-  const { id, from, to = domain } = attrs;
-  return Boolean(id) && Boolean(from) && isAddressOf(domain, to);
-}
-
-/** Whether the address has this domain, which is in lower case. */
-export function isAddressOf(domain: string, address: string): boolean {
-  const [bare = ''] = address.split('/', 1);
-  return bare.slice(bare.indexOf('@') + 1).toLowerCase() === domain;
 }

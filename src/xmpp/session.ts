@@ -2,7 +2,7 @@ import { refusalOf } from '../core/disconnect-reasons.ts';
 import type { Stanza } from '../core/event.ts';
 import type { Disco, OutgoingStream } from '../core/tap.ts';
 import { sharedLookup } from '../node/lookup.ts';
-import { Connection, type ConnectionTiming, type SessionContext } from './stream/connection.ts';
+import { Connection, type ConnectionTiming, type SessionPorts } from './stream/connection.ts';
 import { type Disconnect, seconds, STOPPED } from './stream/disconnect.ts';
 import { Pings } from './stream/liveness.ts';
 import { BackOff, type BackOffTiming, RepeatFilter } from './stream/outages.ts';
@@ -62,7 +62,7 @@ export interface Session {
   /** True while authenticated. */
   readonly connected: boolean;
   /** Why it is not connected and when the next try comes, in words for the operator; undefined: it is. */
-  problem(): string | undefined;
+  whyUnready(): string | undefined;
   /** Connects for the first time; to be called once. */
   start(): void;
   /** Closes the stream and does not connect again; resolves always, when no handler is called any more. */
@@ -76,15 +76,15 @@ export interface Session {
 export function openSession(
   options: SessionOptions,
   handlers: SessionHandlers,
-  context: SessionContext,
+  ports: SessionPorts,
 ): Session {
-  return new ReconnectingSession(options, handlers, context);
+  return new ReconnectingSession(options, handlers, ports);
 }
 
 class ReconnectingSession implements Session {
   readonly #options: SessionOptions;
   readonly #handlers: SessionHandlers;
-  readonly #context: SessionContext;
+  readonly #ports: SessionPorts;
   readonly #endpoint: Endpoint;
   readonly #timing: SessionTiming;
   readonly #domain: string;
@@ -105,16 +105,16 @@ class ReconnectingSession implements Session {
   #failures = 0;
   #hasSecond = false;
 
-  constructor(options: SessionOptions, handlers: SessionHandlers, context: SessionContext) {
+  constructor(options: SessionOptions, handlers: SessionHandlers, ports: SessionPorts) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#context = context;
+    this.#ports = ports;
     this.#endpoint = parseService(options.service);
     this.#timing = { ...TIMING, ...options.timeouts };
     // Servers compare it with the name in their configuration, which they hold in lower case.
     this.#domain = options.domain.toLowerCase();
-    this.#pings = new Pings(this.#domain, context.random);
-    this.#backOff = new BackOff(this.#timing, context.random);
+    this.#pings = new Pings(this.#domain, ports.random);
+    this.#backOff = new BackOff(this.#timing, ports.random);
   }
 
   start(): void {
@@ -125,7 +125,7 @@ class ReconnectingSession implements Session {
     return this.#connection?.online ?? false;
   }
 
-  problem(): string | undefined {
+  whyUnready(): string | undefined {
     return this.connected
       ? undefined
       : `the component is not connected to the XMPP server: ${this.#whyOffline()}`;
@@ -134,7 +134,7 @@ class ReconnectingSession implements Session {
   stop(): Promise<void> {
     this.#stopped ??= new Promise((resolve) => {
       this.#cancelRetry?.();
-      this.#context.observe({ kind: 'component-offline', ...STOPPED, isRepeat: false });
+      this.#ports.observe({ kind: 'component-offline', ...STOPPED, isRepeat: false });
       if (this.#connection === undefined) return resolve();
       this.#onStopped = resolve;
       this.#connection.close();
@@ -155,13 +155,13 @@ class ReconnectingSession implements Session {
   #nextTry(): string {
     if (this.#connection?.disconnect !== undefined) return 'the connection is being closed';
     if (this.#connection !== undefined || this.#last === undefined) return 'the next try is under way';
-    const waitMs = this.#last.retryAtMs - this.#context.clock.monotonic();
+    const waitMs = this.#last.retryAtMs - this.#ports.clock.monotonic();
     return `the next try comes in ${seconds(Math.max(0, waitMs))}`;
   }
 
   #connect(): void {
     const { maxStanzaSize } = this.#options;
-    this.#context.observe({
+    this.#ports.observe({
       kind: 'component-connecting',
       endpoint: serviceOf(this.#endpoint),
       domain: this.#domain,
@@ -186,12 +186,12 @@ class ReconnectingSession implements Session {
         secondComponent: () => this.#secondComponent(),
         closed: (disconnect) => this.#closed(disconnect),
       },
-      this.#context,
+      this.#ports,
     );
   }
 
   #online(stream: OutgoingStream): void {
-    const { clock, observe } = this.#context;
+    const { clock, observe } = this.#ports;
     this.#onlineAt = clock.monotonic();
     this.#last = undefined;
     observe({ kind: 'component-online', domain: this.#domain, isRepeat: this.#repeats.isRepeatedOnline() });
@@ -201,11 +201,11 @@ class ReconnectingSession implements Session {
   #secondComponent(): void {
     const isFirst = !this.#hasSecond;
     this.#hasSecond = true;
-    this.#context.observe({ kind: 'second-component', domain: this.#domain, isFirst });
+    this.#ports.observe({ kind: 'second-component', domain: this.#domain, isFirst });
   }
 
   #closed(disconnect: Disconnect): void {
-    const { clock, observe } = this.#context;
+    const { clock, observe } = this.#ports;
     const nowMs = clock.monotonic();
     const wasOnline = this.#onlineAt !== undefined;
     this.#connection = undefined;

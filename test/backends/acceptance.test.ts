@@ -5,7 +5,7 @@ import type { Router } from '../../src/backends/router.ts';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import type { OutboxSurroundings } from '../../src/core/outbox-store.ts';
-import { SAFE } from '../../src/core/tap.ts';
+import { SAFE } from '../../src/core/event-sink.ts';
 import { type EngineName, engines } from '../../src/outbox/engines/index.ts';
 import { notification } from '../support/notification.ts';
 import { readFolder, temporaryFolder } from '../support/outbox-folder.ts';

@@ -38,7 +38,7 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
     surroundings,
   );
   const router = new Router(
-    { backends, callbackTimeoutMs: 5000, destinationOf: (pool) => ({ pool, outbox }) },
+    { backends, callbackTimeoutMs: 5000, laneOf: (pool) => ({ pool, outbox }) },
     {
       ...surroundings,
       deadLetters: await memoryStore(surroundings),

@@ -6,7 +6,7 @@ it('a tap is one file and one line in the table of taps, also one that replies t
   const { main } = await followRecipe('a tap', {
     files: {
       'xmpp/taps/dummy.ts': `import type { OutgoingStream, Tap, TapOptions } from '../../core/tap.ts';
-import { errorOf, replyTo } from '../iq.ts';
+import { errorOf, replyTo } from '../iq-reply.ts';
 
 /** Takes the message in an iq, and replies once its notifications are safe. */
 export function dummy(options: TapOptions): Tap {

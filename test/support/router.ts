@@ -7,7 +7,8 @@ import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Notification } from '../../src/core/delivery.ts';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { Ledger } from '../../src/core/ledger.ts';
-import type { CallbackName, Observation } from '../../src/core/observation.ts';
+import type { CallbackName } from '../../src/core/callback-names.ts';
+import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import type { OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
 import { ManualClock } from './clock.ts';
@@ -88,7 +89,7 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
         }),
       ),
       callbackTimeoutMs,
-      destinationOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
+      laneOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
     },
     { ...surroundings, deadLetters, makeId, entered },
   );

@@ -7,7 +7,7 @@ import {
   type SessionHandlers,
   type SessionOptions,
 } from '../../src/xmpp/session.ts';
-import type { SessionContext } from '../../src/xmpp/stream/connection.ts';
+import type { SessionPorts } from '../../src/xmpp/stream/connection.ts';
 import { ManualClock } from './clock.ts';
 import { waitFor } from './wait.ts';
 import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
@@ -34,7 +34,7 @@ export class Subject {
   /** @param handlers Get what the session gives them, after the subject. */
   constructor(
     options: Partial<SessionOptions> & Pick<SessionOptions, 'service'>,
-    handlers?: (context: Pick<SessionContext, 'clock' | 'observe'>) => SessionHandlers,
+    handlers?: (ports: Pick<SessionPorts, 'clock' | 'observe'>) => SessionHandlers,
   ) {
     const observe: Observe = (observation) => {
       this.observations.push(observation);

@@ -1,6 +1,6 @@
 import type { Direction, Stanza, StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
-import { SAFE } from '../../src/core/tap.ts';
+import { SAFE } from '../../src/core/event-sink.ts';
 import { Ingest } from '../../src/xmpp/ingest.ts';
 import { StanzaParser } from '../../src/xmpp/xml/parser.ts';
 import { ManualClock } from './clock.ts';

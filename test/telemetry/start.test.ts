@@ -124,7 +124,7 @@ it('telemetry that was opened is alive, has every series with 0, and is not read
     lanes: new Map([['http_pool', { outbox: { counts: () => counts } }]]),
     store: { orphans: () => [], deadLetters: () => 7, problem: () => problems.store },
     router: { declined: () => [] },
-    session: { problem: () => problems.session },
+    session: { whyUnready: () => problems.session },
   });
   onTestFinished(() => running.close());
   for (let number = 0; number < 3; number += 1) ledger.count('chats', 'accepted');

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
-import { SAFE } from '../../src/core/tap.ts';
+import { SAFE } from '../../src/core/event-sink.ts';
 import { Ingest } from '../../src/xmpp/ingest.ts';
 import { ManualClock } from '../support/clock.ts';
 import { parseStanza } from '../support/stanza.ts';

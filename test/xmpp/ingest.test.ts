@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Stanza, StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import { SAFE } from '../../src/core/tap.ts';
+import { SAFE } from '../../src/core/event-sink.ts';
 import { Ingest } from '../../src/xmpp/ingest.ts';
 import type { TapName } from '../../src/xmpp/taps/index.ts';
 import { ManualClock } from '../support/clock.ts';

@@ -918,10 +918,10 @@ describe('why the component is not connected', () => {
   test('is nothing while it is, and before that, that it connects for the first time', async () => {
     const server = await startXmppServer();
     const subject = new Subject({ service: server.service });
-    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: connecting for the first time`);
+    expect(subject.session.whyUnready()).toBe(`${NOT_CONNECTED}: connecting for the first time`);
     await server.welcome();
     await subject.online();
-    expect(subject.session.problem()).toBeUndefined();
+    expect(subject.session.whyUnready()).toBeUndefined();
   });
 
   test('is the code of the last ending and when the next try comes, and never holds the secret', async () => {
@@ -934,14 +934,14 @@ describe('why the component is not connected', () => {
       refusal('not-authorized', "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>not swordfish</text>"),
     );
     await peer.ended;
-    const said = [subject.session.problem()];
+    const said = [subject.session.whyUnready()];
     peer.end();
     expect((await subject.offline()).retryInMs).toBe(750);
-    said.push(subject.session.problem());
+    said.push(subject.session.whyUnready());
     subject.clock.advance(450);
-    said.push(subject.session.problem());
+    said.push(subject.session.whyUnready());
     subject.clock.advance(300);
-    said.push(subject.session.problem());
+    said.push(subject.session.whyUnready());
     expect(said).toEqual(
       [
         'the connection is being closed',
@@ -958,13 +958,15 @@ describe('why the component is not connected', () => {
   ])('tells apart %s', async (_what, namespace, code) => {
     const { subject } = await refusedInStream(namespace, refusal('host-unknown'));
     await subject.offline();
-    expect(subject.session.problem()).toMatch(`${NOT_CONNECTED}: ${code} (the next try comes in `);
+    expect(subject.session.whyUnready()).toMatch(`${NOT_CONNECTED}: ${code} (the next try comes in `);
   });
 
   test('tells apart a server that refuses connections and a name that nobody knows', async () => {
     const refused = new Subject({ service: `xmpp://127.0.0.1:${await closedPort()}` });
     await refused.offline();
-    expect(refused.session.problem()).toMatch(`: connect-failed, ECONNREFUSED (the next try comes in 0.6 s)`);
+    expect(refused.session.whyUnready()).toMatch(
+      `: connect-failed, ECONNREFUSED (the next try comes in 0.6 s)`,
+    );
     const lookup = vi
       .spyOn(dns, 'lookup')
       .mockImplementation(((_name: string, _options: object, callback: (error: Error) => void) =>
@@ -972,28 +974,30 @@ describe('why the component is not connected', () => {
     onTestFinished(() => lookup.mockRestore());
     const nameless = new Subject({ service: 'xmpp://xmpp.example.com' });
     await nameless.offline();
-    expect(nameless.session.problem()).toMatch(`: connect-failed, ENOTFOUND (the next try comes in 0.6 s)`);
+    expect(nameless.session.whyUnready()).toMatch(
+      `: connect-failed, ENOTFOUND (the next try comes in 0.6 s)`,
+    );
   });
 
   test('is what ended a session that was good, not what had kept it from being so before', async () => {
     const { subject, peer } = await online();
     peer.write('</stream:stream>');
     await peer.ended;
-    expect(subject.session.problem()).toBe(
+    expect(subject.session.whyUnready()).toBe(
       `${NOT_CONNECTED}: closed (the connection is being closed); ${seeLog}`,
     );
     peer.end();
     await subject.offline();
-    expect(subject.session.problem()).toMatch(/: closed \(the next try comes in 0\.6 s\)/);
+    expect(subject.session.whyUnready()).toMatch(/: closed \(the next try comes in 0\.6 s\)/);
   });
 
   test('is that it stops, once it was told to', async () => {
     const { subject, peer } = await online();
     const stopped = subject.session.stop();
-    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: stopping`);
+    expect(subject.session.whyUnready()).toBe(`${NOT_CONNECTED}: stopping`);
     peer.end();
     await stopped;
-    expect(subject.session.problem()).toBe(`${NOT_CONNECTED}: stopping`);
+    expect(subject.session.whyUnready()).toBe(`${NOT_CONNECTED}: stopping`);
   });
 });
 

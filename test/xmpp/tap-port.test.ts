@@ -2,17 +2,10 @@ import xml from '@xmpp/xml';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Stanza, StanzaEvent } from '../../src/core/event.ts';
 import { parseJid } from '../../src/core/jid.ts';
-import {
-  type Acceptance,
-  type OutgoingStream,
-  REFUSED,
-  SAFE,
-  type Tap,
-  type TapOptions,
-  type TapResult,
-} from '../../src/core/tap.ts';
+import { type Acceptance, REFUSED, SAFE } from '../../src/core/event-sink.ts';
+import type { OutgoingStream, Tap, TapOptions, TapResult } from '../../src/core/tap.ts';
 import { Ingest } from '../../src/xmpp/ingest.ts';
-import { errorOf, replyTo } from '../../src/xmpp/iq.ts';
+import { errorOf, replyTo } from '../../src/xmpp/iq-reply.ts';
 import type * as tapTable from '../../src/xmpp/taps/index.ts';
 import { DOMAIN, expectWorking, Subject } from '../support/session.ts';
 import { startXmppServer } from '../support/xmpp-server.ts';

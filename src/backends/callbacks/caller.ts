@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { StanzaEvent } from '../../core/event.ts';
 import { afterReading } from '../../node/clock.ts';
-import type { CallbackName } from '../../core/observation.ts';
+import type { CallbackName } from '../../core/callback-names.ts';
 import type { Backend } from '../backend.ts';
 import { detachedBody } from '../detached.ts';
 import { isSentChat } from '../match/default.ts';

@@ -1,5 +1,5 @@
 import type { CallbackModule } from '../../core/callback.ts';
-import { callbackNames } from '../../core/observation.ts';
+import { callbackNames } from '../../core/callback-names.ts';
 import type { Backend } from '../backend.ts';
 import { defaultPayload } from '../payloads/index.ts';
 import type { Payload } from '../payloads/payload.ts';

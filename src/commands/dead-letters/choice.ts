@@ -1,6 +1,6 @@
 import { systemClock } from '../../node/clock.ts';
 import type { Changed, DeadChoice, OperatorPort, Which } from '../../core/operator.ts';
-import { type CommandContext, exitCodes, type Option, UsageError } from '../command.ts';
+import { type Invocation, exitCodes, type Option, UsageError } from '../command.ts';
 import { choiceOf, filterOptions, hasFilters } from './filters.ts';
 import { unknownIds, withDeadLetters } from './open.ts';
 
@@ -17,16 +17,16 @@ type Change = (operator: OperatorPort, which: Which<DeadChoice>) => Promise<Chan
  * Changes the letters that are meant, and says how many they were; resolves to the exit code.
  * @throws UsageError if it is not clear which are meant.
  */
-export function changeChosen(context: CommandContext, change: Change, what: string): Promise<number> {
-  const which = whichOf(context);
-  return withDeadLetters(context, 'write', async (operator) => {
+export function changeChosen(invocation: Invocation, change: Change, what: string): Promise<number> {
+  const which = whichOf(invocation);
+  return withDeadLetters(invocation, 'write', async (operator) => {
     const { count, unknown } = await change(operator, which);
     if (count > 0 || unknown.length === 0) told(`${counted(count, 'dead letter')} ${what}`);
     return unknown.length === 0 ? exitCodes.success : unknownIds(unknown);
   });
 }
 
-function whichOf({ options, operands }: CommandContext): Which<DeadChoice> {
+function whichOf({ options, operands }: Invocation): Which<DeadChoice> {
   const isFiltered = hasFilters(options);
   if (operands.length > 0) {
     if (options['all'] === true || isFiltered) throw new UsageError('give either ids, or --all with filters');

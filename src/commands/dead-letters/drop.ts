@@ -1,4 +1,4 @@
-import { type Command, type CommandContext, UsageError } from '../command.ts';
+import { type Command, type Invocation, UsageError } from '../command.ts';
 import { changeChosen, choiceOptions, counted, told } from './choice.ts';
 import { bareJid, hasFilters } from './filters.ts';
 import { withDeadLetters } from './open.ts';
@@ -14,21 +14,21 @@ export const drop: Command = {
     },
   },
   operands: '[ID…]',
-  run(context) {
-    const { jid } = context.options;
-    if (typeof jid === 'string') return erase(context, jid);
-    return changeChosen(context, (operator, which) => operator.dropDead(which), 'dropped');
+  run(invocation) {
+    const { jid } = invocation.options;
+    if (typeof jid === 'string') return erase(invocation, jid);
+    return changeChosen(invocation, (operator, which) => operator.dropDead(which), 'dropped');
   },
 };
 
-function erase(context: CommandContext, text: string): Promise<number> {
-  const { options, operands } = context;
+function erase(invocation: Invocation, text: string): Promise<number> {
+  const { options, operands } = invocation;
   if (operands.length > 0 || options['all'] === true || hasFilters(options)) {
     throw new UsageError('--jid goes with neither ids, --all nor filters');
   }
   const jid = bareJid(text);
   if (jid === '') throw new UsageError('--jid needs a JID');
-  return withDeadLetters(context, 'write', async (operator) => {
+  return withDeadLetters(invocation, 'write', async (operator) => {
     const { deadLetters, redeliveries, notifications } = await operator.erase(jid);
     return told(
       `of ${jid}: ${counted(deadLetters, 'dead letter')}, ${counted(redeliveries, 'letter')} waiting for redelivery, ` +

@@ -9,11 +9,11 @@ export const list: Command = {
   summary: 'lists the dead letters, one a line, the newest last; without their bodies',
   takesFile: true,
   options: { json: { summary: 'one JSON object a line' }, ...filterOptions },
-  run(context) {
-    const { options } = context;
+  run(invocation) {
+    const { options } = invocation;
     const choice = choiceOf(options, systemClock.now());
     const lineOf = options['json'] === true ? (letter: DeadLetter) => jsonOf(recordOf(letter)) : rowOf;
-    return withDeadLetters(context, 'read', async (operator) => {
+    return withDeadLetters(invocation, 'read', async (operator) => {
       // Whoever counts lines counts letters; only a person needs to be told the columns.
       if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
       for await (const page of operator.dead(choice)) {

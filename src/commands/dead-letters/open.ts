@@ -1,5 +1,5 @@
 import type { OperatorPort } from '../../core/operator.ts';
-import { type CommandContext, exitCodes } from '../command.ts';
+import { type Invocation, exitCodes } from '../command.ts';
 import { printable } from './print.ts';
 
 /**
@@ -7,7 +7,7 @@ import { printable } from './print.ts';
  * exit code.
  */
 export async function withDeadLetters(
-  { file, operands }: CommandContext,
+  { file, operands }: Invocation,
   access: 'read' | 'write',
   use: (operator: OperatorPort) => Promise<number>,
 ): Promise<number> {

@@ -7,6 +7,6 @@ export const redeliver: Command = {
   takesFile: true,
   options: choiceOptions,
   operands: '[ID…]',
-  run: (context) =>
-    changeChosen(context, (operator, which) => operator.redeliver(which), 'will be delivered again'),
+  run: (invocation) =>
+    changeChosen(invocation, (operator, which) => operator.redeliver(which), 'will be delivered again'),
 };

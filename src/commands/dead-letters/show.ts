@@ -7,11 +7,11 @@ export const show: Command = {
   takesFile: true,
   options: { json: { summary: 'as a JSON object' } },
   operands: 'ID',
-  run(context) {
-    const { options, operands } = context;
+  run(invocation) {
+    const { options, operands } = invocation;
     const [id, ...others] = operands;
     if (id === undefined || others.length > 0) throw new UsageError('give one id');
-    return withDeadLetters(context, 'read', async (operator) => {
+    return withDeadLetters(invocation, 'read', async (operator) => {
       const letter = await operator.findDead(id);
       if (letter === undefined) return unknownIds([id]);
       const text = options['json'] === true ? jsonOf(wholeRecordOf(letter)) : wholeText(letter);

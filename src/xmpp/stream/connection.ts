@@ -4,7 +4,8 @@ import type { Stanza } from '../../core/event.ts';
 import { afterReading } from '../../node/clock.ts';
 import type { FaultPlace, Observe } from '../../core/observation.ts';
 import type { Disco, OutgoingStream } from '../../core/tap.ts';
-import { isAddressOf, replyToIqs } from '../iq.ts';
+import { replyToIqs } from '../iq.ts';
+import { isAddressOf } from '../iq-reply.ts';
 import { ComponentStream } from '../library.ts';
 import type { XmlError } from '../xml/text.ts';
 import {
@@ -62,7 +63,7 @@ export interface ConnectionEvents {
 }
 
 /** What a session gets from outside. */
-export interface SessionContext {
+export interface SessionPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
@@ -77,7 +78,7 @@ export interface SessionContext {
 export class Connection implements OutgoingStream {
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
-  readonly #context: SessionContext;
+  readonly #ports: SessionPorts;
   readonly #stream: ComponentStream;
   readonly #socket: Socket;
   readonly #writer: StreamWriter;
@@ -91,12 +92,12 @@ export class Connection implements OutgoingStream {
   #namespace: string | undefined;
   #disconnect: Disconnect | undefined;
 
-  constructor(options: ConnectionOptions, events: ConnectionEvents, context: SessionContext) {
+  constructor(options: ConnectionOptions, events: ConnectionEvents, ports: SessionPorts) {
     this.#options = options;
     this.#events = events;
-    this.#context = context;
+    this.#ports = ports;
     const { endpoint, domain, disco, pings, timing } = options;
-    const { clock, version } = context;
+    const { clock, version } = ports;
     this.#stream = this.#openStream();
     this.#replyTo = replyToIqs(this.#stream, { domain, version, disco });
     this.#liveness = new Liveness(pings, timing, clock, {
@@ -158,7 +159,7 @@ export class Connection implements OutgoingStream {
 
   /** Of the socket's own errors we know already, and a reply that fails because of them needs no more words. */
   #observeFault(error: unknown): void {
-    if (this.#socket.writable) this.#context.observe({ kind: 'internal-error', where: 'session', error });
+    if (this.#socket.writable) this.#ports.observe({ kind: 'internal-error', where: 'session', error });
   }
 
   #heard(bytes: number): void {
@@ -197,7 +198,7 @@ export class Connection implements OutgoingStream {
     try {
       return call();
     } catch (error) {
-      this.#context.observe({ kind: 'internal-error', where, error });
+      this.#ports.observe({ kind: 'internal-error', where, error });
       return undefined;
     }
   }
@@ -218,7 +219,7 @@ export class Connection implements OutgoingStream {
     this.#disconnect ??= disconnect;
     this.#stopWriting();
     if (this.#socket.writable) this.#socket.end(`${lastWords}</stream:stream>`);
-    const { clock } = this.#context;
+    const { clock } = this.#ports;
     this.#cancelDeadline ??= afterReading(clock, this.#options.timing.closeWithin, () =>
       this.#socket.destroy(),
     );

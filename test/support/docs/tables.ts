@@ -6,7 +6,7 @@ import { exitCodes } from '../../../src/commands/command.ts';
 import { list } from '../../../src/commands/dead-letters/list.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { problemCodes } from '../../../src/schema/problem-codes.ts';
-import { callbackNames } from '../../../src/core/observation.ts';
+import { callbackNames } from '../../../src/core/callback-names.ts';
 import { discardReasons } from '../../../src/core/discard-reasons.ts';
 import { type DisconnectReason, disconnectReasons, refusalOf } from '../../../src/core/disconnect-reasons.ts';
 import { levelsOf, logEvents } from '../../../src/telemetry/log-events.ts';
