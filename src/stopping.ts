@@ -47,7 +47,7 @@ async function endWay(parts: RunningParts, timeoutMs: number): Promise<void> {
 
 async function drain({ session, router, lanes: all, store }: RunningParts): Promise<void> {
   const lanes = [...all.values()];
-  // With a store that keeps its notifications, only those in flight have to be finished.
+  // A store that keeps what is left: lanes stop first, so that nothing new goes out while the session ends.
   const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
   await session.stop();
   await router.settled();

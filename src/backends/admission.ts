@@ -1,8 +1,8 @@
 import type { Stanza } from '../core/event.ts';
 
-/** All that callbacks and outboxes have under way may take this much memory, in equal shares for the backends. */
+/** Most memory for all that callbacks and outboxes have under way, in equal shares for the backends. */
 const MOST_UNDER_WAY_BYTES = 64 * 1024 * 1024;
-/** Beside its stanza, what an event takes that waits for a callback or an outbox. */
+/** What an event takes, besides its stanza, while it waits for a callback or an outbox. */
 const EVENT_BYTES = 2048;
 /** `<a/>` is four bytes on the wire, and 160 as an Element. */
 const ELEMENT_BYTES = 200;
@@ -32,7 +32,7 @@ export class MemoryShare {
   }
 }
 
-/** What an event takes in memory, roughly, whose stanza took `size` bytes on the wire; copies share the texts. */
+/** Roughly the memory of an event whose stanza took `size` bytes on the wire; copies share the texts. */
 export function weightOf(stanza: Stanza, size: number, copies: number): number {
   return EVENT_BYTES + size + copies * weightOfElements(stanza);
 }

@@ -7,9 +7,9 @@ export interface Backend {
   /** Tag of the outgoing pool. */
   readonly poolName: string;
   readonly path: string;
-  /** The functions of its callback module; defaults take the place of those that it has not. */
+  /** The functions of its callback module; defaults replace those that it lacks. */
   readonly callbacks: CallbackModule;
-  /** Makes what no callback makes. */
+  /** Makes headers and body where no callback does. */
   readonly payload: Payload;
   /** What callbacks get beside the event. */
   readonly options: CallbackOptions;

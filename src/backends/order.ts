@@ -6,7 +6,8 @@ export class SenderOrder {
   readonly #latest = new Map<string, Promise<unknown>>();
 
   /**
-   * Calls `use` once `value` is there and all that came before from the same sender was used: at once, if that is so.
+   * Waits for `value`, and for earlier ones of the sender, then calls `use`. It does so immediately if neither is
+   * missing.
    * @param sender Called only when somebody has to wait.
    */
   inTurn<T, R>(sender: () => string, value: Awaitable<T>, use: (value: T) => R): Awaitable<R> {

@@ -20,11 +20,11 @@ import { SenderOrder } from './order.ts';
 export interface RouterOptions {
   readonly backends: readonly Backend[];
   readonly callbackTimeoutMs: number;
-  /** The pool of the sender's host with that tag, else the global one. */
+  /** The lane of that tag for the sender's host, else the global one. */
   readonly laneOf: (tag: string, host: string) => LaneOutbox | undefined;
 }
 
-/** The outbox of one outgoing pool, under the pool's label. */
+/** A lane, as far as the router needs it: the outbox of an outgoing pool, under the pool's label. */
 export interface LaneOutbox {
   readonly pool: string;
   readonly outbox: Outbox;
@@ -59,7 +59,7 @@ interface Offer {
   readonly id: string;
 }
 
-/** Something that is being written, and about what it takes in memory until it is as safe as its outbox promises. */
+/** A write under way, and its memory in bytes. */
 interface Writing {
   readonly written: Promise<PutResult>;
   readonly bytes: number;
@@ -126,7 +126,7 @@ export class Router implements EventSink {
     try {
       return running.memory.isLeft ? this.#offer(running, event, size) : this.#refuse(running);
     } catch (error) {
-      // Whatever it was, the other backends are asked.
+      // Whatever failed, the other backends are asked.
       return Promise.resolve(this.#tellError(error));
     }
   }
@@ -168,8 +168,8 @@ export class Router implements EventSink {
   }
 
   /**
-   * The way of one event through one backend: asked, prepared, in its sender's turn given to an outbox, written. An event
-   * that the backend does not want, as most are, costs no promise.
+   * The way of one event through one backend: asked, prepared, given to an outbox in its sender's turn, written. Most
+   * events are not wanted: these cost no promise.
    */
   #offer(running: RunningBackend, event: StanzaEvent, size: number, id?: string): Promise<Acceptance> {
     const { caller, order, memory } = running;
@@ -235,7 +235,7 @@ export class Router implements EventSink {
     return { written: this.#bury(letter), bytes: roughBytes({ body: letter.stanza?.xml ?? '' }) };
   }
 
-  /** Gives a request to the outbox of its pool: from then on its turn is sure. */
+  /** Gives a request to the outbox of its pool. From here the outbox keeps the order. */
   #put({ running: { backend }, event, id }: Offer, content: RequestContent): Writing {
     const lane = this.#options.laneOf(backend.poolName, event.host);
     const pool = lane?.pool ?? backend.poolName;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 /** The values of a command's options, by their names; a switch that was given is true. */
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
 
-/** What a command is told. */
+/** How a command was called. */
 export interface Invocation {
   /** The configuration file as the user gave it, or the default. */
   readonly file: string;
@@ -27,7 +27,7 @@ export interface Command {
   readonly summary: string;
   /** Whether it takes `-c FILE`. */
   readonly takesFile: boolean;
-  /** By name, without the dashes; default none but `--help`. */
+  /** By name, without the dashes; default only `--help`. */
   readonly options?: Readonly<Record<string, Option>>;
   /** Its operands as `--help` shows them; without it there are none. */
   readonly operands?: string;
@@ -45,7 +45,7 @@ export interface CommandGroup {
   readonly commands: Readonly<Record<string, Command>>;
 }
 
-/** Exit codes; 2 is what shells say of wrong usage, 78 is EX_CONFIG of sysexits.h. */
+/** Exit codes; 2 is what shells return for wrong usage, 78 is EX_CONFIG of sysexits.h. */
 export const exitCodes = { success: 0, failure: 1, wrongUsage: 2, badConfiguration: 78 } as const;
 
 /** A command was given what it cannot do; the message is shown above its `--help`. */

@@ -29,8 +29,8 @@ function inOneLine(message: string): string {
 }
 
 /**
- * Reads one section of the configuration file, for a command that needs no other; tells all errors on stderr, and gives
- * undefined, if it is not good.
+ * Reads one section of the configuration file, for a command that needs no other. If the file has errors, prints all
+ * on stderr and gives undefined.
  */
 export async function readSection<Name extends 'outbox' | 'telemetry'>(
   name: Name,
@@ -38,7 +38,7 @@ export async function readSection<Name extends 'outbox' | 'telemetry'>(
 ): Promise<Configuration[Name] | undefined> {
   const loaded: Configuration[Name] | Bad = await loadSection(name, file, process.env);
   if (!('problems' in loaded)) return loaded;
-  // Warnings are for who runs it or checks it.
+  // Warnings are for `run` and `check`.
   printProblems(loaded.problems.filter(({ code }) => problemCodes[code].severity === 'error'));
   return undefined;
 }

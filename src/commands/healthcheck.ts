@@ -5,7 +5,7 @@ import { type Command, exitCodes } from './command.ts';
 // Not imported: that reads every export of it, which takes a fifth as long as Node to start.
 const net = process.getBuiltinModule('node:net');
 
-/** Container engines wait longer than this for an answer (Docker: 30 s unless told otherwise). */
+/** Container engines wait longer than this for the end of the command (Docker: 30 s by default). */
 const TIMEOUT_MS = 5000;
 
 export const healthcheck: Command = {
@@ -20,7 +20,7 @@ export const healthcheck: Command = {
   },
 };
 
-/** Looks at no more than it must: a container engine asks every few seconds, and what reads YAML takes long to load. */
+/** Loads no more than it must: a container engine asks every few seconds, and a YAML parser takes long to load. */
 async function addressIn(file: string): Promise<Address | undefined> {
   const plain = plainListen(textOf(file));
   if (plain !== undefined) return plain;

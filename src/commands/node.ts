@@ -33,8 +33,8 @@ export interface Restartable {
 }
 
 /**
- * V8 reads the limit only at its start, so Node restarts itself with it, unless an operator has set one, or the new
- * program would lose the channel to a process manager.
+ * V8 reads the limit only at its start, so Node restarts itself with it. It does not if an operator has set a limit,
+ * or if the new program would lose the channel to a process manager.
  */
 export function limitYoungGeneration(program: Restartable): void {
   const { execPath, execArgv, argv, env, connected, execve } = program;

@@ -59,7 +59,7 @@ function misspelt(source: ConfiguredBackend, functions: readonly string[], loade
   });
 }
 
-/** Makes ready for code that is not ours, if there is to be any. */
+/** Prepares the process for callback modules, if there are any. */
 async function surround(
   { backends, callbackStallLimitMs }: Configuration,
   version: string,

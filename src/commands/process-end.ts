@@ -25,7 +25,7 @@ export function endByForce(why: string): never {
   abort();
 }
 
-/** Some supervisors send a signal twice at once, to the process and to its group: that is one wish to stop. */
+/** Some supervisors send a signal twice, to the process and to its group: that is one wish to stop. */
 const ONE_WISH_MS = 500;
 
 /** The part of `process` that signals come from. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** The program that speaks to systemd: it takes a kind of socket that Node has not. */
+/** The program that speaks to systemd: that takes a kind of socket that Node lacks. */
 const NOTIFIER = 'systemd-notify';
 
 /** systemd, if it has started this process and wants to know how it is (sd_notify(3), `Type=notify`). */

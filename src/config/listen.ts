@@ -20,8 +20,8 @@ const SECTION = /^telemetry:[ \t]*(?:[ \t]#.*)?$/;
 const LISTEN = /^listen:[ \t]+(?:"([^"$]*)"|'([^'$]*)'|([\w.][\w.:-]*))[ \t]*(?:[ \t]#.*)?$/;
 
 /**
- * What `telemetry.listen` is in a file that is written as most are: keys in lines at the top, the section in lines, the
- * address in one line. Undefined for every other file, of which only a YAML parser can tell.
+ * Finds `telemetry.listen` in a file of the usual form: each key, section and address on a line of its own. Undefined
+ * for any other file: only a YAML parser can read that.
  */
 export function plainListen(text: string): Address | undefined {
   const lines = text.split(/\r?\n/);
@@ -36,7 +36,10 @@ export function plainListen(text: string): Address | undefined {
   return listenIn(lines.slice(start + 1, end).filter((line) => !/^[ \t]*(?:#.*)?$/.test(line)));
 }
 
-/** Of the lines of the section. A key stands as far in as the first one; what stands farther in belongs to the key above. */
+/**
+ * Finds it in the lines of the section. Keys are indented as the first line is; what is indented further belongs to
+ * the key above.
+ */
 function listenIn(section: readonly string[]): Address | undefined {
   const [indentation = ''] = /^ */.exec(section[0] ?? '') ?? [];
   const named = section.flatMap((line, index) => (line.includes('listen') ? [index] : []));

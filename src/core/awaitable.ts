@@ -1,4 +1,4 @@
-/** A value, or a promise of it: what is there at once costs no promise. */
+/** A value, or a promise of it: what is there already costs no promise. */
 export type Awaitable<T> = T | Promise<T>;
 
 /** Whether it has to be awaited; so must a thenable that is no Promise of this language's own. */

@@ -16,11 +16,11 @@ export interface CallbackOptions {
 
 /**
  * What a module at `callback_module` exports: any of MongooseIM's three callbacks, by name or in one default object.
- * Each may give its result at once or as a promise.
+ * Each may give its result directly or as a promise.
  *
- * A callback fails when it throws, when its promise rejects or does not settle within `callback_timeout`, and when it gives
- * something that cannot be sent. Then its backend's notification of that stanza is kept as a dead letter; other backends
- * and other stanzas go on.
+ * A callback fails when it throws, or gives something that cannot be sent. It also fails when its promise rejects or
+ * does not settle within `callback_timeout`. Then its backend's notification of that stanza is kept as a dead letter;
+ * other backends and other stanzas go on.
  */
 export interface CallbackModule {
   /**
@@ -30,12 +30,13 @@ export interface CallbackModule {
   shouldMakeReq?(event: StanzaEvent, options: CallbackOptions): Awaitable<unknown>;
   /**
    * Headers of the request: names and values as HTTP allows them (RFC 9110, section 5). Those that frame the request
-   * (`content-length`, `connection`, …) and `webhook-id` are left out. Without it: the `content-type` of the default body.
+   * (`content-length`, `connection`, …) and `webhook-id` are left out. Without it: the headers of the backend's
+   * payload, which by default are the `content-type` of a form.
    */
   prepareHeaders?(event: StanzaEvent, options: CallbackOptions): Awaitable<Record<string, string>>;
   /**
-   * Body of the request: text, sent as UTF-8, or bytes.
-   * Without it: a form with the fields author, server, receiver and message.
+   * Body of the request: text, sent as UTF-8, or bytes. Without it: the body of the backend's payload, by default a
+   * form with the fields author, server, receiver and message.
    */
   prepareBody?(event: StanzaEvent, options: CallbackOptions): Awaitable<string | Uint8Array>;
 }

@@ -6,7 +6,7 @@ export const discardReasons = [
   'copy-of-direct',
   /** Another copy of a stanza that was taken, or one that no local user sent. */
   'duplicate',
-  /** A copy from nobody who is trusted, or a stanza that no configured tap takes. */
+  /** A copy from a server that is not trusted, or a stanza that no configured tap takes. */
   'untrusted',
   /** An envelope with more or less than one stanza, a stanza without addresses, or no stanza at all. */
   'malformed',

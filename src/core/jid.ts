@@ -28,8 +28,8 @@ export class Jid {
 }
 
 /**
- * Takes a JID apart (RFC 7622, section 3.2) and prepares its parts (nodeprep, nameprep, resourceprep). Never throws. If
- * preparation of a part fails or leaves nothing, the part is used as it came, a local part or domain in lower case;
+ * Takes a JID apart (RFC 7622, section 3.2) and prepares its parts (nodeprep, nameprep, resourceprep). Never throws.
+ * If preparation of a part fails or leaves nothing, the part is used as it came, in lower case except a resource.
  * `onPreparationFailure` is called once for each such part. A part that is missing is '' and no failure. XEP-0106
  * escapes (`\20`) stay as they are. That servers refuse parts of more than 1023 bytes is not repeated here; only
  * preparation has a limit (see `nodeprep`).

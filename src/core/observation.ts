@@ -10,7 +10,7 @@ export type LogLevel = (typeof logLevels)[number];
 
 /** What an operator needs to know of an attempt that did not deliver. */
 export interface AttemptFacts {
-  /** HOST:PORT of the pool's server. */
+  /** HOST:PORT of the pool's server: the address of the HTTP receiver, not the JID of `Notification.receiver`. */
   readonly receiver: string;
   /** The number of the attempt of this notification, from 1. */
   readonly number: number;
@@ -33,7 +33,7 @@ export const faultPlaces = [
 export type FaultPlace = (typeof faultPlaces)[number];
 
 /**
- * Everything worth a metric or a log line; each kind is named noun and past participle. Metrics and log read it, so that
+ * Everything worth a metric or a log line; each kind is named noun and past participle. Metrics and log read it, so
  * the logic depends on neither.
  */
 export type Observation =
@@ -56,7 +56,7 @@ export type Observation =
       readonly code: DisconnectReason;
       /** What ended the connection, in words. */
       readonly reason: string;
-      /** The same reason was observed less than a minute ago, and too many outages have begun since. */
+      /** Logged less than a minute ago, and no outage that was told from its beginning came since. */
       readonly isRepeat: boolean;
       /** Milliseconds until the next attempt to connect; undefined if there is none, because the sidecar stops. */
       readonly retryInMs?: number;

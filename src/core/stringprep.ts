@@ -28,7 +28,10 @@ interface Profile {
   readonly ascii: Uint8Array;
 }
 
-/** One bit for each code point, as what is prohibited needs no direction: a megabyte, for a look-up without a search. */
+/**
+ * One byte for each code point (1 MB), for a look-up without a search. A later `mark` overwrites an earlier one, so
+ * their order matters.
+ */
 const properties = new Uint8Array(0x110000);
 mark(tables.UNASSIGNED, UNASSIGNED);
 mark(tables.RIGHT_TO_LEFT, RIGHT_TO_LEFT);
@@ -50,9 +53,10 @@ const NAMEPREP = profile(folded, PROHIBITED);
 const RESOURCEPREP = profile(unfolded, PROHIBITED | ASCII_CONTROL);
 
 /**
- * Prepares the local part of a JID (RFC 6122, appendix A). As in all three profiles here, code points that are
- * unassigned in Unicode 3.2 stay as they are, which RFC 3454 (section 7) calls a query.
- * @returns undefined if the text is not allowed, or not ASCII and longer than 1023 UTF-16 units; '' if nothing is left.
+ * Prepares the local part of a JID (RFC 6122, appendix A). Code points that are unassigned in Unicode 3.2 stay as they
+ * are, in all three profiles here: RFC 3454 (section 7) calls that a query.
+ * @returns undefined if the text is not allowed, or not ASCII and longer than 1023 UTF-16 units; '' if nothing is
+ * left.
  */
 export function nodeprep(text: string): string | undefined {
   return prepare(text, NODEPREP);

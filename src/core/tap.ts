@@ -19,7 +19,7 @@ export type TapResult = TappedStanza | DiscardReason | undefined;
 /** The way back to the XMPP server, from the handshake until the stream ends. */
 export interface OutgoingStream {
   /**
-   * Sends a stanza; without `from` its sender is the component's domain. False: it was not sent, because the stream has
+   * Sends a stanza; without `from` its sender is the component's domain. False: it was not sent. Then the stream has
    * ended, its `from` has another domain, it is longer than 65,536 characters, or 1 MiB waits for the server to read.
    */
   send(stanza: Stanza): boolean;
@@ -37,8 +37,9 @@ export interface Tap {
   /** Reads a message or a presence. */
   read(stanza: Stanza, receivedAtMs: number): TapResult;
   /**
-   * Reads an iq of any type. A tap that takes an iq of type get or set (gives anything except undefined) sends the reply
-   * itself (RFC 6120, 8.2.3). Without this function the tap takes no iq.
+   * Reads an iq of any type. A tap that takes an iq of type get or set (gives anything except undefined) sends the
+   * reply itself (RFC 6120, 8.2.3). Without this function the tap takes no iq: then the table in xmpp/iq.ts has the
+   * reply.
    */
   readIq?(iq: Stanza, receivedAtMs: number): TapResult;
   /** The server has let the component in: the stream takes stanzas until `onStreamEnd`. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Observe } from '../core/observation.ts';
 
-/** Node stores a timer's milliseconds in 31 bits (24.8 days); a longer timer fires at once. */
+/** Node stores a timer's milliseconds in 31 bits (24.8 days); a longer timer fires immediately. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The machine's time. */
@@ -23,9 +23,9 @@ export const systemClock: Clock = {
 const LATE_MS = 100;
 
 /**
- * Calls back after `ms` milliseconds, for checks of what a peer should have sent by then; the returned function cancels
- * it. After a pause of the process (SIGSTOP, a paused machine, a long callback) Node calls timers before it reads sockets:
- * a check that is late waits `graceMs` more, once, so that what has arrived is read first.
+ * Calls back after `ms` milliseconds, for checks of what a peer should have sent by then; the returned function
+ * cancels it. After a pause of the process (SIGSTOP, a paused machine, a long callback) Node calls timers before it
+ * reads sockets. So a late check waits `graceMs` more, once, and what has arrived is read first.
  */
 export function afterReading(
   clock: Clock,

@@ -1,4 +1,4 @@
-// Reads content of which nothing was checked: what is not there, or is of another type, counts as absent.
+// Reads unchecked content: a value that is missing, or has another type, counts as absent.
 
 /** Whether a value of the file is a section: keys with values. */
 export function isSection(value: unknown): value is Record<string, unknown> {

@@ -4,7 +4,7 @@ import { type Form, nameForm } from './forms.ts';
 import type { ProblemCode, ProblemText } from './problem-codes.ts';
 import { isSection } from './raw.ts';
 
-/** Node's timers count milliseconds in 31 bits (about 24.8 days) and fire at once beyond that. */
+/** Node's timers count milliseconds in 31 bits (about 24.8 days) and fire immediately beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Text of a certain form; `code` is that of the problem if it has another form. */
@@ -39,7 +39,7 @@ export function wordOf<Name extends string>(table: Readonly<Record<Name, unknown
   return z.enum(Object.keys(table) as Name[]);
 }
 
-/** A list in which nothing is twice; all repetitions are told, whatever else is wrong with the list. */
+/** A list without repetitions; each repetition is told, whatever else is wrong with the list. */
 export function distinct<Item extends z.ZodType>(list: z.ZodArray<Item>) {
   const tell = (items: readonly unknown[], { issues }: z.core.$RefinementCtx): void => {
     for (const [index, item] of items.entries()) {

@@ -33,8 +33,8 @@ export function adviceOn({ outcome, errorCode = '' }: Attempt): string | undefin
 }
 
 /**
- * Class, code and place of an error, without its message: that of a callback's error may quote the stanza. Nor its
- * properties: those of an HTTP error hold headers and body.
+ * Class, code and place of an error, without its message: a callback's error may quote the stanza there. Its
+ * properties are left out, too: those of an HTTP error hold headers and body.
  */
 export function describeError(error: unknown): object {
   try {
@@ -53,7 +53,7 @@ export function describeError(error: unknown): object {
   }
 }
 
-/** Whoever throws an error sets its name and code: they are shown only if they are one word, not a text. */
+/** The code that throws an error sets its name and code: they are shown only if they are one word, not a text. */
 function isWord(value: unknown): value is string {
   return typeof value === 'string' && /^\w+$/.test(value);
 }

@@ -26,7 +26,7 @@ export interface PoolLimits {
   readonly workers: number;
 }
 
-/** The state of the parts at one moment: so the ledger balances in every scrape. */
+/** The state of the parts at one moment, so that the ledger balances in every scrape. */
 export interface State {
   readonly nowMs: number;
   /** What waits and is in flight for each outgoing pool, and for each pool that is no longer configured. */

@@ -1,6 +1,7 @@
 /**
- * Judges from one thread whether another thread still turns. Time in which the judge itself did not run does not count:
- * after a pause of the whole process or machine no thread has had time to turn, so the other gets one more interval.
+ * Judges from one thread whether another thread still turns. Time in which the judge itself did not run does not
+ * count. After a pause of the process or the machine no thread has had time to turn, so the other gets one more
+ * interval.
  */
 export class StallJudge {
   readonly #limitMs: number;

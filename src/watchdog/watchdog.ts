@@ -7,8 +7,8 @@ const steps = ['loading', ...callbackNames] as const;
 export type Step = (typeof steps)[number];
 
 /**
- * The memory that the main thread shares with the watchdog's: how many turns the main thread has made, which step of
- * which callback module it entered last, and whether it was taken out of a module.
+ * The memory that the main thread shares with the watchdog's. It says how many turns the main thread has made, and
+ * which step of which callback module it entered last. It also says whether the main thread was taken out of a module.
  */
 export const TURNS = 0;
 export const ENTERED = 1;
@@ -52,8 +52,8 @@ export interface Watchdog {
 }
 
 /**
- * Starts the watchdog. From the first callback on, it logs a main thread that does not turn within the limit, and ends the
- * process, so that its supervisor starts it again: no other way lets the other notifications be delivered.
+ * Starts the watchdog. From the first callback on, it logs a main thread that does not turn within the limit. Then it
+ * ends the process, and a supervisor starts it again: only so are the other notifications delivered.
  */
 export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog> {
   const { limitMs } = options;

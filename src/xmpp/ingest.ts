@@ -105,7 +105,7 @@ export class Ingest implements SessionHandlers {
     this.#tell(onAccepted, this.#sink.take(eventOf(found, receivedAtMs), size));
   }
 
-  /** Nothing is waited for where the tap does not ask: most do not. */
+  /** Without `onAccepted`, as in most taps, nothing is waited for. */
   #tell(onAccepted: TappedStanza['onAccepted'], acceptance: Promise<Acceptance>): void {
     if (onAccepted === undefined) return;
     acceptance.then(onAccepted).catch((error: unknown) => this.#observeFault(error));

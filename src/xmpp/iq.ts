@@ -23,8 +23,8 @@ interface IqHandler {
 }
 
 /**
- * The table of iqs of type get to which the component replies, by the namespace of their child. A new iq is one row
- * here. Service discovery lists each namespace as a feature.
+ * The table of iqs of type get to which the component replies, by the namespace of their child, where no tap takes
+ * them. A new iq is one row here. Service discovery lists each namespace as a feature.
  */
 const iqHandlers: Readonly<Record<string, IqHandler>> = {
   [DISCO_INFO]: { child: 'query', reply: describeUs },
@@ -52,7 +52,7 @@ function describeUs(query: Stanza, { disco }: ComponentInfo): Stanza {
 }
 
 /**
- * Has the stream reply to the iqs of the table. Gives the function that takes each received iq: one of type get or set
+ * Has the stream reply to the iqs of the table. Gives the function that takes each received iq. One of type get or set
  * gets its reply, or an error (RFC 6120, 8.2.3), if a reply is possible.
  */
 export function replyToIqs(

@@ -7,12 +7,12 @@ import { StanzaParser } from './xml/parser.ts';
 import { XmlError } from './xml/text.ts';
 
 /*
- * What @xmpp/component 0.13.1 (exactly this version) does for us: the stream header, the order of the stream's states,
- * which iq belongs to which handler, and replies in their right form. Its seams, where we replace a part of it:
+ * What @xmpp/component 0.13.1 (exactly this version) does for us: the stream header, and the order of the stream's
+ * states. It finds the handler of an iq, and gives replies their right form. Its seams, where we replace a part of it:
  *
  * | seam | what is wrong in the library | our remedy | test |
  * | --- | --- | --- | --- |
- * | `reconnect` | connects again by itself after a second, for ever | stopped; session.ts connects | session: waits by no other clock than the one it is given |
+ * | `reconnect` | connects again by itself after a second, without end | stopped; session.ts connects | session: waits by no other clock than the one it is given |
  * | `timeout` | limits of its own (2 s), whose rejections nobody handles | 0; connection.ts has the limits | session: and ends the handshake late: online all the same |
  * | `connect` | a socket without keep-alive, TLS and time limit | `attach` a socket of ours | session: at the level of TCP is noticed by keep-alive |
  * | `authenticate` | hashes in Latin-1, takes the next element, whatever it is, for the handshake | UTF-8; connection.ts looks for `<handshake/>` | session: takes nothing before the handshake is over |

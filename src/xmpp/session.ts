@@ -10,7 +10,7 @@ import { type Endpoint, parseService, serviceOf } from './stream/socket.ts';
 
 /** Milliseconds. */
 export interface SessionTiming extends ConnectionTiming, BackOffTiming {
-  /** A session that lived so long was a good one: the next refusal is the first one again. */
+  /** After a session of this length the next refusal counts as the first again. */
   readonly stableAfter: number;
 }
 
@@ -41,9 +41,8 @@ export interface SessionHandlers {
   /** What service discovery says of the component because of them. */
   readonly disco: readonly Disco[];
   /**
-   * Takes every message, presence and iq in order of arrival, at once when it has come, and what else stands where a
-   * stanza belongs. `size` is in bytes (UTF-8, line ends as LF). True: it is an iq, and the handler sends the reply; to
-   * any other iq the session replies.
+   * Takes each stanza as soon as it comes, in order, and any other element in a stanza's place. `size` is in bytes
+   * (UTF-8, line ends as LF). True: it is an iq, and the handler sends the reply; to any other iq the session replies.
    */
   onStanza(stanza: Stanza, size: number): boolean;
   /** A stanza was skipped: larger than `maxStanzaSize`, or nested deeper than 256 elements. */
@@ -70,7 +69,7 @@ export interface Session {
 }
 
 /**
- * Makes a session that connects once it is started, and connects again until `stop`, telling of it as observations.
+ * Makes a session that connects once it is started, and connects again until `stop`. It observes what happens.
  * @throws Error if `service` is not an address of its form.
  */
 export function openSession(
@@ -142,7 +141,7 @@ class ReconnectingSession implements Session {
     return this.#stopped;
   }
 
-  /** Its codes are ours and Node's: of what the server said, the log has the words. */
+  /** Only our codes and Node's: what the server said is in the log. */
   #whyOffline(): string {
     if (this.#stopped !== undefined) return 'stopping';
     const disconnect = this.#connection?.disconnect ?? this.#last?.disconnect;

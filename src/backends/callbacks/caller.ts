@@ -33,7 +33,7 @@ export interface CallerPorts {
   readonly limitMs: number;
   /** Called before each call of a callback module. */
   readonly onEnter: (callback: CallbackName) => void;
-  /** Called with the first response of `shouldMakeReq` that counts as no, though it was perhaps meant as yes. */
+  /** Called with the first result of `shouldMakeReq` that counts as no, though it was perhaps meant as yes. */
   readonly onNotTrue: (response: unknown) => void;
 }
 
@@ -66,7 +66,7 @@ export class BackendCaller {
     return this.#hasModule ? privateView(event) : event;
   }
 
-  /** Whether the backend wants the event. Most events end here: a refusal that is known at once costs no promise. */
+  /** Whether the backend wants the event. Most events end here: a no without a wait costs no promise. */
   wants(view: StanzaEvent): Awaitable<boolean | CallbackError> {
     if (!this.#hasModule) return isSentChat(view);
     return this.#call('shouldMakeReq', view, () => isSentChat(view), this.#isTrue);

@@ -6,8 +6,9 @@ import { PlainError } from '../../core/errors.ts';
 const endings = ['exit', 'abort', 'execve'] as const;
 
 /**
- * From now on these functions throw, so that a callback module that calls one has failed. Whoever needs the true
- * ones takes them before. A signal that a callback sends to its own process cannot be told from one that comes from outside.
+ * From now on these functions throw, so that a callback module that calls one has failed. Code of ours that needs the
+ * true ones takes them before. A signal that a callback sends to its own process cannot be told from one that comes
+ * from outside.
  */
 export function keepProcess(): void {
   for (const name of endings) {

@@ -44,7 +44,7 @@ function placeIn(text: string, file: string): string | undefined {
   return [where === '[stdin]' ? file : where, line, column].filter((part) => part !== undefined).join(':');
 }
 
-/** What another Node process says about the same error: for an ES module, ours does not give the place. Runs no code of it. */
+/** Has `node --check` find the place, which an error of `import()` lacks; the module's code does not run. */
 function checkAsModule(error: SyntaxError, file: string): string {
   try {
     // On stdin, because Node 20 does not check a .js file as a module that it takes for CommonJS.

@@ -15,7 +15,7 @@ export interface BackendSource {
   readonly path: string;
   /** URL of the callback module; none: the defaults alone. */
   readonly callbackModule?: string;
-  /** Makes what no callback makes; none: the form. */
+  /** Makes headers and body where no callback does; none: the default payload. */
   readonly payload?: Payload;
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -26,7 +26,7 @@ export interface LoadFailure<Source> {
   readonly message: string;
 }
 
-/** Functions that a callback module exports and that are no callbacks: perhaps a misspelt one. */
+/** Functions that a callback module exports although they are no callbacks: perhaps one is misspelt. */
 export interface OtherFunctions<Source> {
   readonly source: Source;
   readonly names: readonly string[];
@@ -99,7 +99,7 @@ type Exports = Record<string, unknown> | null | undefined;
 
 /** The objects that may hold the callbacks, in the order in which they are asked. */
 function ownersIn(exported: Record<string, unknown>): Exports[] {
-  // The exports of a CommonJS module are its default, and a compiler puts a default export into these.
+  // For CommonJS `default` is module.exports; compiled modules nest one more.
   const byDefault = exported['default'] as Exports;
   return [byDefault, byDefault?.['default'] as Exports, exported];
 }

@@ -31,13 +31,13 @@ const NOT_COPIED = Symbol('not copied');
 type Lazy<T> = T | typeof NOT_COPIED;
 
 /**
- * An Element by its prototype only: Element's constructor would copy at once what is copied here when it is first read (a
- * copy of everything made an unwanted event a fifth dearer). What a callback writes replaces the copy.
+ * An Element by its prototype only. Here a part is copied when it is first read; Element's constructor would copy
+ * everything, which made an unwanted event cost a fifth more. What a callback writes replaces the copy.
  */
 class PrivateElement {
   readonly name: string;
   readonly #original: Stanza;
-  /** The child for whose sake this copy was made. */
+  /** This parent was copied for that child, which it must contain. */
   readonly #child: PrivateElement | undefined;
   #parent: Lazy<unknown>;
   #attrs: Lazy<unknown> = NOT_COPIED;

@@ -6,5 +6,5 @@ export const payloads = {
   form,
 } satisfies Readonly<Record<string, Payload>>;
 
-/** The one that is sent where the configuration names none. */
+/** The format where the configuration names none. */
 export const defaultPayload: Payload = payloads.form;

@@ -12,6 +12,9 @@ export interface Payload {
   readonly headers?: (event: StanzaEvent, id: string) => Readonly<Record<string, string>>;
   /** The body made from an event. What throws makes a dead letter, as a callback does. */
   readonly body: (event: StanzaEvent, id: string) => string | Uint8Array;
-  /** The schema of its options, if it has any; it gives the format as these options shape it. */
+  /**
+   * The schema of the format's own options, if it has any; it gives the format as they shape it. A backend's `options`
+   * are for callbacks and are not these.
+   */
   readonly options?: Schema<Payload>;
 }

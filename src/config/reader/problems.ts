@@ -2,7 +2,7 @@ import type { Node } from 'yaml';
 import type { ProblemCode } from '../../schema/problem-codes.ts';
 import { type Finding, nodeAt, type Path, type Position, positionAt, type Source } from './document.ts';
 
-/** Something that an operator has to put right, or to look at: the table of codes says which. */
+/** Something that an operator has to correct, or to look at: the table of codes says which. */
 export interface Problem extends Position {
   /** The configuration file as the user gave it. */
   readonly file: string;

@@ -30,7 +30,7 @@ export async function readTextFile(path: string): Promise<TextFile> {
   }
 }
 
-/** By its mark, or by the zero bytes that Latin letters have in it. */
+/** Told by its mark, or by the zero bytes that Latin letters have in UTF-16. */
 function isUtf16(bytes: Buffer): boolean {
   const [first, second] = bytes;
   if (UTF16_MARKS.some((mark) => bytes.subarray(0, mark.length).equals(mark))) return true;

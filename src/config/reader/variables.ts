@@ -7,7 +7,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What became of the references in a file. */
 export interface Replacement {
   readonly findings: Finding[];
-  /** Values whose variable is missing: not worth a second complaint. */
+  /** Values whose variable is missing: they have a problem already. */
   readonly unresolved: ReadonlySet<Node>;
   /** The text of values that took their YAML type from a variable, for keys that want text. */
   readonly texts: ReadonlyMap<Node, string>;

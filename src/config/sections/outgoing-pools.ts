@@ -89,7 +89,7 @@ function scopeForm(text: string): string | undefined {
     : 'must be global, host, or a domain: example.com';
 }
 
-/** A pool as it came, of which nothing was checked. */
+/** A pool as it came, unchecked. */
 export interface RawPool {
   readonly scope: string | undefined;
   readonly tag: string | undefined;

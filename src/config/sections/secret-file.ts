@@ -35,7 +35,7 @@ export function secretForm(text: string): string | undefined {
 async function readSecretFile(path: string): Promise<{ secret: string } | ProblemText> {
   try {
     const stats = await stat(path);
-    // Reading a FIFO would wait for ever, or take the secret out of it; it is read again at each connect.
+    // Reading a FIFO might wait without end, or remove the secret, which is read again at each connect.
     if (!stats.isFile() && !stats.isDirectory()) {
       return { code: 'unreadable-secret-file', message: 'names a FIFO or a device, not a file' };
     }
@@ -53,8 +53,8 @@ async function readSecretFile(path: string): Promise<{ secret: string } | Proble
 }
 
 /**
- * The secret of a configuration, for a connection that begins: its file may have been changed since the last one. A file
- * that is of no use just now, as in the middle of being replaced, leaves the secret as it was.
+ * The secret of a configuration, for a connection that begins: its file may have changed since the connection before.
+ * If the file cannot be used just now (it is being replaced), the secret stays as it was.
  */
 export function secretReader(component: {
   readonly secret: string;

@@ -67,7 +67,7 @@ export interface SessionPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
-  /** Of this program, for who asks (XEP-0092). */
+  /** Of this program, for replies to XEP-0092. */
   readonly version: string;
 }
 

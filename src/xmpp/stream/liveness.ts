@@ -21,12 +21,12 @@ export interface LivenessEffects {
   onSecondComponent(): void;
 }
 
-/** After so many intervals without a ping that came back, although something came, the route is lost. */
+/** The route is lost after so many intervals in which something came, and no ping came back. */
 const INTERVALS = 2;
 
 /**
- * Where two components share a domain (ejabberd), one ping in four is lost although all is well: the server gives both
- * ping and reply to the other component. After a ping without a reply so many are sent that a healthy pair goes on.
+ * After a lost ping so many go out, since a healthy pair of components that share a domain (ejabberd) loses one in
+ * four. The server then gives both ping and reply to the other component.
  */
 const PINGS_IN_DOUBT = 16;
 
@@ -34,9 +34,9 @@ const PINGS_IN_DOUBT = 16;
 const BUSY_BYTES = 64 * 1024;
 
 /**
- * Notices a connection that is of no use any more although TCP says nothing: the server is silent, or it routes nothing
- * to us. A ping (XEP-0199) to our own domain proves that it does: it comes back, or the server or another component of
- * our domain replies to it.
+ * Notices a connection that is of no use any more although TCP says nothing: the server is silent, or it routes
+ * nothing to us. A ping (XEP-0199) to our own domain proves that it routes. The ping comes back, or the server or
+ * another component of our domain replies to it.
  */
 export class Liveness {
   readonly #pings: Pings;

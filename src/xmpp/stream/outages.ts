@@ -36,7 +36,7 @@ export class BackOff {
     return this.#between(longest / 2, longest);
   }
 
-  /** All went well: the next refusal is the first one again. */
+  /** After success: the next refusal counts as the first again. */
   reset(): void {
     this.#next = this.#timing.backOffFirst;
   }
@@ -48,7 +48,10 @@ export class BackOff {
 
 /** While a failure repeats, it is told once in this time (ms). */
 const REPEAT_AFTER_MS = 60_000;
-/** So many outages in that time are told each from its beginning: a server may let us in and close at once, for ever. */
+/**
+ * At most so many outages in that time are told from their beginning: a server may let us in and close again, without
+ * end.
+ */
 const MOST_OUTAGES = 3;
 /** So many different reasons of one outage are told in that time: servers may bring texts of their own. */
 const MOST_REASONS = 10;
@@ -76,7 +79,7 @@ export class RepeatFilter {
     return false;
   }
 
-  /** Whether being online is a repeat: it is the last that was told. */
+  /** Whether being online is a repeat: so it is if online was the last thing told. */
   isRepeatedOnline(): boolean {
     const isRepeat = this.#isOnlineTold;
     this.#isOnlineTold = true;

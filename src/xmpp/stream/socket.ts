@@ -24,7 +24,7 @@ export function parseService(service: string): Endpoint {
   if (scheme === undefined || !URL.canParse(service) || !URL.canParse(web)) {
     throw new Error(`component.service: "${service}" is not xmpp://HOST:PORT or xmpps://HOST:PORT`);
   }
-  // Only of a scheme that it knows does URL check the host name and encode it (IDNA), but then it hides port 80.
+  // URL checks and encodes (IDNA) the host name only for a scheme that it knows; but then it hides port 80.
   const { hostname } = new URL(web);
   const { port } = new URL(service);
   return {
@@ -40,8 +40,8 @@ export function serviceOf({ host, port, secure }: Endpoint): string {
 }
 
 /**
- * Of a host with several addresses each gets this part of the limit, the last one the rest: Node's own 250 ms would never
- * reach a server that is farther away than that.
+ * Part of the limit for each address of a host with several; the last gets the rest. Node's own 250 ms would never
+ * reach a server that is farther away.
  */
 const PART_FOR_AN_ADDRESS = 1 / 4;
 
@@ -49,7 +49,7 @@ const PART_FOR_AN_ADDRESS = 1 / 4;
 export interface ConnectOptions {
   /** The caller gives up after so many milliseconds. */
   readonly limitMs: number;
-  /** Which address of the host is tried first: counted from 0, and behind the last from the first on. */
+  /** Index of the first address to try, modulo their number. */
   readonly firstAddress: number;
   readonly lookup: net.LookupFunction;
 }
@@ -77,7 +77,7 @@ export function openSocket(
   return socket;
 }
 
-/** The same look-up, whose list of addresses begins with this index; those before it come last. */
+/** The same look-up; its list of addresses begins at this index, and those before it come last. */
 function beginningAt(first: number, lookup: net.LookupFunction): net.LookupFunction {
   return (name, options, callback) =>
     lookup(name, options, (error, found, family) => {
@@ -88,8 +88,8 @@ function beginningAt(first: number, lookup: net.LookupFunction): net.LookupFunct
 }
 
 /**
- * Lets requests of what has come go out before more is read. Otherwise one turn of the event loop would take 32 chunks,
- * and after a moment's halt all notifications would wait for the last of 2 MB.
+ * Lets requests of what has come go out before more is read. Otherwise one turn of the event loop would take 32
+ * chunks. After a short halt all notifications would wait for the last of 2 MB.
  */
 function pauseForATurn(socket: net.Socket): void {
   socket.pause();

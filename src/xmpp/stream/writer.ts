@@ -1,11 +1,11 @@
 import type { Clock } from '../../core/clock.ts';
 import { afterReading } from '../../node/clock.ts';
 
-/** If so much was read in one turn of the event loop, more is waiting. */
+/** If so much was read in one turn of the event loop, more is unread. */
 const BEHIND_BYTES = 16 * 1024;
-/** The rest of it may take so long to come. */
+/** After so long without such a turn nothing more is unread. */
 const CALM_AFTER_MS = 100;
-/** What is to be written waits so long at most. */
+/** Longest wait of what is to be written. */
 const LONGEST_WAIT_MS = 5000;
 
 /** Prosody ends the stream of a component that sends a stanza of more than 512 KiB. */
@@ -21,15 +21,15 @@ export interface WritableSocket {
 }
 
 /**
- * Writes while nothing more waits to be read. What a server had sent before it went away still comes, megabytes if we
- * are behind. At the first byte that we write, its kernel forgets the rest, since nobody is there to read that byte.
+ * Writes only when nothing unread is left. If the server is gone, our first byte makes the kernel drop what we have
+ * not read, which may be megabytes.
  */
 export class StreamWriter {
   readonly #clock: Clock;
   readonly #socket: WritableSocket;
   #bytes = 0;
   #isTurnAwaited = false;
-  /** When more was waiting, if that may still be so. */
+  /** When more was unread; undefined: nothing is. */
   #behindAtMs: number | undefined;
   #held = '';
   #heldSinceMs: number | undefined;
@@ -46,7 +46,7 @@ export class StreamWriter {
     this.#awaitTurn();
   }
 
-  /** Writes a stanza. False: it is not written, since it is too long, or too much waits for the server already. */
+  /** Writes a stanza. False: it was not written, because it is too long, or too much waits for the server already. */
   writeStanza(text: string): boolean {
     const unsent = this.#socket.writableLength + this.#held.length;
     if (text.length > LONGEST_STANZA || unsent > MOST_UNSENT_BYTES) return false;
@@ -85,7 +85,7 @@ export class StreamWriter {
     if (waitMs > 0) {
       this.#cancelWait = afterReading(this.#clock, waitMs, () => {
         this.#cancelWait = undefined;
-        this.#awaitTurn(); // Timers come before reading: what is there by now is looked at first.
+        this.#awaitTurn(); // Timers come before reading: what has come by now is counted first.
       });
       return;
     }

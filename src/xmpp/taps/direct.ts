@@ -1,6 +1,6 @@
 import type { Tap, TapOptions } from '../../core/tap.ts';
 
-/** Messages and presences that are addressed to the component itself; not that its server could not deliver something. */
+/** Messages and presences that are addressed to the component itself, except errors of the server. */
 export function direct(options: TapOptions): Tap {
   return {
     read(packet) {

@@ -8,8 +8,8 @@ const STANZA_NAMES = new Set(['message', 'presence', 'iq']);
 const LONGEST_DOMAIN = 1023;
 
 /**
- * Takes the stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope. Two envelopes, two
- * stanzas or a stanza outside `jabber:client` are ambiguous, and what is ambiguous is not believed.
+ * Takes the stanza out of a XEP-0297 envelope, one level only; undefined: the message is no envelope. Two envelopes,
+ * two stanzas or a stanza outside `jabber:client` are ambiguous, so they are not believed.
  */
 function openEnvelope(message: Stanza): Stanza | 'malformed' | undefined {
   const envelopes = message.getChildElements().filter((child) => child.is('forwarded', NS_FORWARD));

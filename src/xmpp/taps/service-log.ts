@@ -31,7 +31,7 @@ export function serviceLog(options: TapOptions): Tap {
   };
 }
 
-/** An offline message that is handed out at login bears the recipient's archive id (XEP-0359); a new message does not. */
+/** An offline message that is delivered at login has the recipient's archive id (XEP-0359); a new message has none. */
 function wasArchivedFor(packet: Stanza, recipient: string, options: TapOptions): boolean {
   return packet
     .getChildElements()

@@ -18,16 +18,16 @@ interface ParserEvents {
 }
 
 /**
- * Streaming parser for one XMPP stream (RFC 6120, sections 4 and 11), made for the seam `Parser` of library.ts.
- * It emits `start` with the stream header, and `end` at the header's end tag. Between them it emits `element` with each
- * child of the header (not kept in its `children`) and the child's size in bytes of UTF-8.
- * `skipped` stands for a child that is larger than `maxStanzaSize` bytes or nested deeper than 256 elements. The stream
- * lives on, and memory stays bounded by `maxStanzaSize` even if such a child never ends. In it only tags and their
- * nesting are checked.
+ * Streaming parser for one XMPP stream (RFC 6120, sections 4 and 11), made for the seam `Parser` of library.ts. It
+ * emits `start` with the stream header, and `end` at the header's end tag. Between them it emits `element` with each
+ * child of the header (not kept in its `children`) and the child's size in bytes of UTF-8. `skipped` stands for a
+ * child that is larger than `maxStanzaSize` bytes or nested deeper than 256 elements. The stream lives on, and memory
+ * stays bounded by `maxStanzaSize` even if such a child never ends. In it only tags and their nesting are checked.
  *
- * The first thing that is not well-formed, or that XMPP forbids (comment, processing instruction, document type
- * declaration), is one `error`; nothing is emitted after it, nor after `end`. Unbound prefixes and `]]>` in text are
- * taken: a server may hand on what a user wrote, and no user may end the stream for all. Listeners must not throw.
+ * The first thing that is not well-formed is one `error`, and so is what XMPP forbids: comment, processing
+ * instruction, document type declaration. Nothing is emitted after it, nor after `end`. Unbound prefixes and `]]>` in
+ * text are allowed. A server may pass on what a user wrote, and no user may end the stream for all. Listeners must not
+ * throw.
  */
 export class StanzaParser extends EventEmitter<ParserEvents> {
   readonly #maxStanzaSize: number;

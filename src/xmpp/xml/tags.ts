@@ -26,8 +26,8 @@ export interface StartTag {
 
 /**
  * Reads the start tag whose '<' is just before `from` (XML 1.0, 3.1); undefined if `source` ends before the tag does.
- * Prefixes are not looked up: a server may hand on a user's element without the declaration that stood on the user's
- * own stream, and no user's prefix may end ours.
+ * Prefixes are not looked up. A server may pass on a user's element without the declaration from the user's own
+ * stream, and no user's prefix may end ours.
  */
 export function readStartTag(source: string, from: number): StartTag | undefined {
   let at = nameEnd(source, from);

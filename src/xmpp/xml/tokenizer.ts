@@ -16,8 +16,8 @@ export interface TokenHandler {
 }
 
 /**
- * Cuts an XML stream that comes in chunks into tags and texts. Each character is looked at a fixed number of times
- * however the stream is cut: an unfinished token is kept aside, and only the new chunk is searched for its end.
+ * Cuts an XML stream that comes in chunks into tags and texts. Each character is read a fixed number of times, however
+ * the stream is cut. An unfinished token is kept aside, and only the new chunk is searched for its end.
  */
 export class Tokenizer {
   readonly #handler: TokenHandler;
