@@ -1,8 +1,8 @@
 /**
- * Alerts: messages in which words occur that somebody should see at once. Sent as a form: the fields of the default
- * notification and the words that were found. What is not exported here (prepareHeaders) is as without a module.
+ * Alerts: messages with certain words. The body is a form: the fields of the default notification, and the words that
+ * were found. For prepareHeaders, which is not exported here, the default applies.
  *
- * Options: `words`, in lower case, and `threshold`, how many different ones of them make an alert (default 1).
+ * Options: `words`, in lower case, and `threshold`: how many different words of these make an alert (default 1).
  */
 
 /** @type {import('xmpp-event-pusher').CallbackModule['shouldMakeReq']} */

@@ -1,8 +1,8 @@
 /**
  * Notifications for a push service: a JSON object for each text that a local user sends to somebody or to a room.
  *
- * Options: `types`, the types of message to tell of (default: chat), and `preview`, how many characters of the text
- * to pass on (default 100).
+ * Options: `types`, which types of messages are sent (default: chat), and `preview`, how many characters of the text
+ * are sent (default 100).
  *
  * @type {import('xmpp-event-pusher').CallbackModule}
  */

@@ -1,5 +1,5 @@
 # Starts the ejabberd of docker-compose.yml: the lines of config/ejabberd/mod_event_pusher_tap.yml for localhost, with the
-# secret from its file, and two users. A plain Erlang VM, because ejabberdctl insists on the user "ejabberd".
+# secret from its file, and two users. It starts Erlang itself, because ejabberdctl requires the user "ejabberd".
 secret=$(cat /run/secrets/component_secret) || exit 1
 sed -e "s/a long random secret/$secret/" -e 's/example\.com/localhost/' -e 's/ip: .*/ip: 0.0.0.0/' \
   /demo/mod_event_pusher_tap.yml > /data/tap.yml

@@ -1,15 +1,15 @@
-%% Hands copies (XEP-0297) of the stanzas of this server's users to xmpp-event-pusher, which is connected to it as an
-%% external component (XEP-0114). ejabberd 23.01 or later. To install:
-%%   1. compile this file with erlc into a folder of its own (README.md has the line)
+%% Sends copies (XEP-0297) of the stanzas of this server's users to xmpp-event-pusher, which is connected as an external
+%% component (XEP-0114). For ejabberd 23.01 or later. To install:
+%%   1. compile this file with erlc into a separate folder (README.md has the commands)
 %%   2. add "-pa FOLDER" to ERL_OPTIONS in ejabberdctl.cfg; on Debian: /etc/default/ejabberd
-%%   3. write into ejabberd.yml what mod_event_pusher_tap.yml shows, and restart ejabberd
+%%   3. add the lines of mod_event_pusher_tap.yml to ejabberd.yml, and restart ejabberd
 %%
 %%   to: push.example.com      required: the component's domain
 %%   directions: [sent]        and received
 %%   kinds: [message]          and presence, iq
 %%
 %% A copy comes from the host, to sent@COMPONENT (a local user sent the stanza) or received@COMPONENT (it is addressed to
-%% a local user). There is one copy a stanza and direction, however many resources and carbons it is delivered to.
+%% a local user). Each stanza is copied once for each direction, even if it goes to several resources or has carbons.
 -module(mod_event_pusher_tap).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
@@ -17,13 +17,13 @@
 -include_lib("kernel/include/logger.hrl").
 -include("xmpp.hrl").
 
-%% First in sending, since carbons and the archive change the stanza later (89, 50); in receiving after what
-%% drops stanzas (mod_block_strangers, 25) and before the archive (50).
+%% Sent stanzas: first, because the archive and carbons change them later (50, 89). Received stanzas: after modules that
+%% drop them (mod_block_strangers, 25), and before the archive (50).
 -define(SENT_PRIORITY, 1).
 -define(RECEIVED_PRIORITY, 40).
 %% After XEP-0198, which keeps a session whose connection is lost (50), and before the session is forgotten (100).
 -define(GONE_PRIORITY, 90).
-%% What was seen of a component last. All processes share it as an atomic, so that one of them warns, and at a change only.
+%% The last known state of a component. All processes share it as an atomic, so that only one logs each change.
 -define(NOT_YET, 0).
 -define(HERE, 1).
 -define(AWAY, 2).
@@ -53,7 +53,7 @@ user_send_packet({Packet, _State} = Acc) ->
     guard(fun() -> tap(sent, xmpp:get_from(Packet), Packet) end),
     Acc.
 
-%% Runs once for each stanza routed to a local user, before it is spread over the resources.
+%% Runs once for each stanza that is routed to a local user, before it goes to the user's resources.
 sm_receive_packet(Packet) ->
     To = xmpp:get_to(Packet),
     case is_repetition(Packet, To) of
@@ -63,28 +63,28 @@ sm_receive_packet(Packet) ->
             xmpp:put_meta(Packet, ?MODULE, To)
     end.
 
-%% Carbons, offline messages handed out at login, what XEP-0198 routes again after a lost connection, and what a room
-%% shows of its past to who joins.
+%% Carbons, offline messages at login, stanzas that XEP-0198 routes again after a lost connection, and the history that a
+%% room sends to a user who joins.
 is_repetition(Packet, To) ->
     xmpp:get_meta(Packet, carbon_copy, false)
         orelse xmpp:get_meta(Packet, from_offline, false)
         orelse xmpp:get_meta(Packet, ?MODULE, undefined) =:= To
         orelse is_room_history(Packet).
 
-%% It has a delay (XEP-0203) that the room made (XEP-0045, "Discussion History").
+%% Room history has a delay (XEP-0203) from the room (XEP-0045, "Discussion History").
 is_room_history(#message{type = groupchat, from = From} = Packet) ->
     Room = jid:remove_resource(jid:tolower(From)),
     lists:any(fun(#delay{from = Maker}) -> Maker =/= undefined andalso jid:tolower(Maker) =:= Room end,
               xmpp:get_subtags(Packet, #delay{stamp = {0, 0, 0}}));
 is_room_history(_Packet) -> false.
 
-%% The user says "unavailable" to all, which ejabberd tells those too to whom the user was available by name (rooms).
+%% The user sends "unavailable". ejabberd also sends it to all addresses that got directed presence (such as rooms).
 c2s_self_presence({#presence{type = unavailable}, State} = Acc) ->
     gone(State, []),
     Acc;
 c2s_self_presence(Acc) -> Acc.
 
-%% The session ends; without "unavailable" ejabberd says so in its user's name.
+%% The session ends. If the user did not send "unavailable", ejabberd sends it for the user.
 c2s_terminated(#{jid := Jid, pres_last := _} = State, _Reason) ->
     gone(State, [jid:remove_resource(Jid)]),
     State;
@@ -104,8 +104,8 @@ tap(Direction, #jid{lserver = Host}, Packet) ->
     To = xmpp:get_to(Packet),
     case lists:member(Direction, Directions)
         andalso lists:member(element(1, Packet), Kinds)
-        andalso To#jid.lserver =/= Component                % it gets this stanza itself
-        andalso is_here(Component) of                       % else s2s would be tried
+        andalso To#jid.lserver =/= Component                % the component gets this stanza anyway
+        andalso is_here(Component) of                       % else ejabberd would try s2s
         true -> ejabberd_router:route(wrap(Direction, jid:make(Host), Component, Packet));
         false -> ok
     end.
@@ -146,7 +146,7 @@ wrap(Direction, Host, Component, Packet) ->
 
 prepared(#jid{luser = User, lserver = Server, lresource = Resource}) -> jid:make(User, Server, Resource).
 
-%% Neither a user's session nor the log (ejabberd writes whole stanzas there) may suffer from a fault in here.
+%% An error in this module must not end a user's session. It must not bring stanzas into the log, as ejabberd would.
 guard(Fun) ->
     try Fun(), ok
     catch Class:Reason:Stack ->

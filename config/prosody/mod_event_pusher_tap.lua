@@ -1,8 +1,8 @@
--- Hands copies (XEP-0297) of the stanzas of this host's users to xmpp-event-pusher, which is connected to this same
+-- Sends copies (XEP-0297) of the stanzas of this host's users to xmpp-event-pusher. It must be connected to the same
 -- Prosody (0.12 or later) as an external component (XEP-0114). To install:
 --   1. install -D -m 644 mod_event_pusher_tap.lua /usr/local/lib/prosody/modules/mod_event_pusher_tap.lua
---      (Debian's folder; any other of plugin_paths will do)
---   2. write into prosody.cfg.lua what prosody.example.cfg.lua shows
+--      (this is Debian's folder; you can use any other folder of plugin_paths)
+--   2. add the lines of prosody.example.cfg.lua to prosody.cfg.lua
 --   3. restart Prosody
 --
 --   event_pusher_tap_to         = "push.example.com"   -- required: the component's domain
@@ -11,7 +11,7 @@
 --   event_pusher_tap_buffer     = 0                    -- the last N copies are kept while the component is away
 --
 -- A copy comes from the host, to sent@COMPONENT (a local user sent the stanza) or received@COMPONENT (it is addressed to
--- a local user). There is one copy a stanza and direction, however many resources and carbons it is delivered to.
+-- a local user). Each stanza is copied once for each direction, even if it goes to several resources or has carbons.
 local st = require "util.stanza";
 local jid = require "util.jid";
 local timestamp = require "util.datetime".datetime;
@@ -49,7 +49,7 @@ local function hand_over()
 	for copy in waiting:consume() do module:send(copy) end
 end
 
--- Each time that the component's host is activated it is a new one, with events of its own.
+-- Each activation of the component's host makes a new host object, with its own events.
 local function listen(host)
 	if host == component and prosody.hosts[host] then
 		told[not_active] = nil;
@@ -73,14 +73,14 @@ end
 local function wrap(stanza, direction)
 	local copy = st.clone(stanza);
 	copy.attr.xmlns = "jabber:client";
-	copy.attr.to = copy.attr.to or jid.bare(copy.attr.from);   -- Prosody leaves it out in stanzas to oneself
+	copy.attr.to = copy.attr.to or jid.bare(copy.attr.from);   -- without `to`, a stanza is for its sender's own account
 	return st.message({ from = module.host, to = direction.."@"..component, id = new_id() })
 		:tag("forwarded", { xmlns = "urn:xmpp:forward:0" })
 			:tag("delay", { xmlns = "urn:xmpp:delay", from = module.host, stamp = timestamp() }):up()
 			:add_child(copy):reset();
 end
 
--- What a room shows of its past to who joins (XEP-0045, "Discussion History") has a delay (XEP-0203) that the room made.
+-- The history that a room sends to a user who joins (XEP-0045, "Discussion History") has a delay (XEP-0203) from the room.
 local function is_room_history(stanza)
 	for delay in stanza:childtags("delay", "urn:xmpp:delay") do
 		if stanza.attr.type == "groupchat" and delay.attr.from == jid.bare(stanza.attr.from) then return true end
@@ -89,7 +89,7 @@ local function is_room_history(stanza)
 end
 
 local function tap(stanza, direction)
-	if jid.host(stanza.attr.to) == component then return end   -- it gets this stanza itself
+	if jid.host(stanza.attr.to) == component then return end   -- the component gets this stanza anyway
 	if direction == "received" and is_room_history(stanza) then return end
 	local host = prosody.hosts[component];
 	local listener = host and host.modules.component;
@@ -98,7 +98,7 @@ local function tap(stanza, direction)
 		module:send(wrap(stanza, direction));
 	elseif buffer_size > 0 then
 		waiting:push(wrap(stanza, direction));
-	end   -- else the sidecar is away, and Prosody's log would complain about each copy
+	end   -- else nothing is sent: Prosody would log a warning for each copy
 end
 
 for direction in directions do
@@ -107,7 +107,7 @@ for direction in directions do
 			local event_name = (direction == "sent" and "pre-" or "")..kind.."/"..target;
 			-- 0.2: after the blocklist, before the archive and carbons.
 			module:hook(event_name, function (event)
-				-- An error in a hook would cost a user the stanza.
+				-- With an error in a hook, Prosody would not deliver the user's stanza.
 				local ok, problem = pcall(tap, event.stanza, direction);
 				if not ok then warn_once("A stanza could not be copied: %s (told once)", problem) end
 			end, 0.2);

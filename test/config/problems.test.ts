@@ -211,7 +211,7 @@ it.each([
     'a missing key',
     spoilt('  domain: push.example.com\n', ''),
     [
-      '1:1: component.domain is missing: The domain that this component serves, in lower case, as the server knows it.',
+      "1:1: component.domain is missing: The component's domain, in lower case, as in the server's configuration.",
     ],
   ],
   [

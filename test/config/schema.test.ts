@@ -83,7 +83,7 @@ describe('the JSON Schema', () => {
   it('lets editors take a variable where a number or a word is wanted', () => {
     const text = JSON.stringify(jsonSchema());
     expect(keys.get('outgoing_pools.workers')).toEqual({
-      description: 'Most requests in flight, and keep-alive connections.',
+      description: 'Maximum number of requests in flight, and of keep-alive connections.',
       default: 10,
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 10_000 },

@@ -13,19 +13,21 @@ const keys = {
     "The server's listener for components: xmpp://HOST:PORT, xmpps:// for TLS, an IPv6 address in brackets.",
   ),
   domain: text(preparedDomainForm).describe(
-    'The domain that this component serves, in lower case, as the server knows it.',
+    "The component's domain, in lower case, as in the server's configuration.",
   ),
   secret: text(secretForm, 'invalid-secret')
     .exactOptional()
-    .describe('What the server and this component both know, in ASCII; either this or secret_file.'),
+    .describe(
+      "The component's secret in the server's configuration, in ASCII; set either this or secret_file.",
+    ),
   secretFile: z.unknown().optional(),
   trustedDomains: distinct(z.array(text(preparedDomainForm)))
     .default([])
-    .describe('Whose forwarded copies are believed: those with exactly one of these domains as outer from.'),
+    .describe('Domains whose copies are trusted: the sender of the envelope must be exactly one of them.'),
   taps: distinct(z.array(z.enum(tapNames)).min(1))
     .default(['forwarded', 'direct'])
     .describe(
-      `The kinds of envelope that are read, in the order in which they are asked: ${tapNames.join(', ')}.`,
+      `Kinds of envelopes that are read; each stanza goes to the first that fits: ${tapNames.join(', ')}.`,
     ),
   maxStanzaSize: wholeNumber(256, 268_435_456)
     .default(1_048_576)
@@ -37,11 +39,11 @@ const keys = {
     ping: milliseconds(100)
       .default(10_000)
       .describe(
-        'Milliseconds between pings; after two without a response the sidecar reconnects, whatever else comes.',
+        'Milliseconds between pings; after two without a response the sidecar reconnects, even if other data comes.',
       ),
     silence: milliseconds(100)
       .default(30_000)
-      .describe('Milliseconds without a byte from the server, then the sidecar reconnects.'),
+      .describe('Milliseconds without any data from the server, after which the sidecar reconnects.'),
   })
     .prefault({})
     .describe('How long the server may take.'),

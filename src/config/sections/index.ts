@@ -25,7 +25,7 @@ function sections(folder: string, content: unknown) {
     log,
     shutdownTimeoutMs: milliseconds(0)
       .default(10_000)
-      .describe('Milliseconds that a stop may take to send what is waiting; 0: at once.'),
+      .describe('Milliseconds that a stop may take to finish requests in flight; 0: end immediately.'),
   };
 }
 

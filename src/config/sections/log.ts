@@ -7,7 +7,7 @@ export const log = section({
   level: z
     .enum(logLevels)
     .default('info')
-    .describe(`The least important lines that are logged: ${logLevels.join(', ')}.`),
+    .describe(`The lowest level that is logged: ${logLevels.join(', ')}.`),
 })
   .prefault({})
   .describe('JSON lines on stdout.');

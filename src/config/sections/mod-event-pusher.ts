@@ -14,14 +14,14 @@ export function modEventPusher(folder: string) {
     backends: z
       .array(section({ http: httpBackend(folder) }).transform(({ http }) => http))
       .transform(named)
-      .describe('Every event is offered to each of these, in this order.'),
+      .describe('Each event is offered to each backend, in this order.'),
     callbackTimeoutMs: milliseconds(1)
       .default(5000)
-      .describe('Milliseconds after which a callback that has not settled has failed.'),
+      .describe('Milliseconds after which a callback that has not finished counts as failed.'),
     callbackStallLimitMs: milliseconds(1000)
       .default(10_000)
       .describe(
-        'Milliseconds that a callback module may hold the main thread; then the process ends, to be restarted.',
+        'Milliseconds that a callback module may block the main thread; then the process ends and must be restarted.',
       ),
   }).describe('What is done with events.');
 }
@@ -30,17 +30,19 @@ function httpBackend(folder: string) {
   return section({
     name: text(nameForm)
       .exactOptional()
-      .describe('Unique, for logs and metrics; without it pool_name and path (up to a query), then #2, #3.'),
+      .describe(
+        'Unique name for logs and metrics; by default pool_name and path (without query), then #2, #3.',
+      ),
     poolName: text(tagForm).describe(
       "Tag of the outgoing pool: that of the sender's host if there is one, else the global one.",
     ),
-    path: text(pathForm).default('').describe('Goes after the path_prefix of the pool; a query is kept.'),
+    path: text(pathForm)
+      .default('')
+      .describe("Part of the URL after the pool's path_prefix; a query is kept."),
     callbackModule: callbackModule(folder)
       .exactOptional()
-      .describe(
-        'Decides what is sent and makes the requests: a path relative to this file, or a package name.',
-      ),
-    options: anySection().describe('Anything; reaches the callback module as it is.'),
+      .describe('Your code that makes the requests: a path relative to this file, or a package name.'),
+    options: anySection().describe('Any values; the callback module gets them unchanged.'),
   }).describe('A backend that sends HTTP requests.');
 }
 

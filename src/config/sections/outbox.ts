@@ -18,14 +18,20 @@ export function outbox(folder: string, content: unknown) {
     engine: wordOf(engines)
       .default(defaultEngine)
       .describe(`What keeps notifications until they are delivered: ${summaries.join(' or ')}.`),
-    options: engines[engineIn(content)].schema(folder).prefault({}).describe('Of the engine.'),
-    capacity: wholeNumber(1).default(1_000_000).describe('Most notifications waiting, per pool.'),
+    options: engines[engineIn(content)].schema(folder).prefault({}).describe('Options of the engine.'),
+    capacity: wholeNumber(1)
+      .default(1_000_000)
+      .describe('Maximum number of waiting notifications for each pool.'),
     whenFull: whenFull
       .default('drop_newest')
-      .describe('What a full outbox drops, counted and alarmed: drop_newest or drop_oldest.'),
+      .describe(
+        'Which notifications a full outbox drops (they are counted and logged): drop_newest or drop_oldest.',
+      ),
     deadLetters: wholeNumber(0)
       .default(100_000)
-      .describe(`Most dead letters kept (${keepingLetters.join(', ')}); beyond that the oldest are removed.`),
+      .describe(
+        `Maximum number of dead letters (${keepingLetters.join(', ')}); beyond that the oldest are removed.`,
+      ),
   })
     .transform(({ options, deadLetters, ...rest }) => ({
       ...rest,

@@ -19,26 +19,28 @@ const outgoingPool = section({
   type: z
     .literal('http')
     .default('http')
-    .describe('What the pool speaks: http (or https, as its server says).'),
+    .describe('Protocol of the pool: http, also if the URL in server is https://.'),
   scope: text(scopeForm)
     .default('global')
     .describe(
-      'Whose notifications: global (everybody), host (a pool for each trusted domain), or one domain.',
+      'Whose notifications: global (all senders), host (one pool for each trusted domain), or one domain.',
     ),
   tag: text(tagForm).describe('The name by which backends find the pool.'),
   workers: wholeNumber(1, 10_000)
     .default(10)
-    .describe('Most requests in flight, and keep-alive connections.'),
+    .describe('Maximum number of requests in flight, and of keep-alive connections.'),
   server: text(serverForm).describe('URL of the receiver, http:// or https://; a path in it is kept.'),
-  pathPrefix: text(pathPrefixForm).default('/').describe("Goes between the server and the backend's path."),
-  requestTimeoutMs: milliseconds(1).default(2000).describe('Milliseconds for a whole exchange.'),
+  pathPrefix: text(pathPrefixForm)
+    .default('/')
+    .describe('Part of the URL between server and the path of the backend.'),
+  requestTimeoutMs: milliseconds(1).default(2000).describe('Milliseconds for a request and its response.'),
   maxConnectionAgeMs: milliseconds(1)
     .default(60_000)
     .describe('Milliseconds after which a busy connection is replaced, or up to a quarter less, at random.'),
   retry: ownRetry
     .prefault({})
-    .describe('As the general retry section, for this pool only; keys left out are taken from there.'),
-  whenFull: whenFull.exactOptional().describe("This pool's own outbox.when_full."),
+    .describe('Like the general section retry, for this pool only; missing keys are taken from there.'),
+  whenFull: whenFull.exactOptional().describe('Replaces outbox.when_full for this pool.'),
 });
 
 /** The outgoing pools as their own keys say; see `withGeneral`. */

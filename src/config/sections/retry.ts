@@ -18,13 +18,13 @@ const keys = {
   maxAgeMs: wholeNumber(0)
     .default(86_400_000)
     .describe(
-      'Age in milliseconds at which what is not delivered becomes a dead letter; 0: one attempt only.',
+      'Age in milliseconds at which a failed notification becomes a dead letter; 0: only one attempt.',
     ),
   order: z
     .enum(deliveryOrders)
     .default('sender')
     .describe(
-      'sender: in order for each sender, and a failed one waits aside; strict: the next waits for it; none: any order.',
+      'sender: in order for each sender, but a failed one delays no other; strict: it does; none: any order.',
     ),
   statuses: z
     .array(

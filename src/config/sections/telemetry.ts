@@ -13,7 +13,9 @@ export const telemetry = section({
   hosts: z
     .array(text(hostForm))
     .default([])
-    .describe('Names that a Host header may have beside its address, such as the name of the container.'),
+    .describe(
+      'Names that a Host header may have besides the address, for example the name of the container.',
+    ),
 })
   .transform(({ listen, ...rest }) => ({ ...listen, ...rest }))
   .prefault({})
