@@ -2,9 +2,11 @@ import type { DeadLetter } from './dead-letter.ts';
 import type { Attempt, DeathReason, Notification, Outcome } from './delivery.ts';
 
 /**
- * What set the moment of a waiting notification's next attempt. `first`: no attempt was made, and it goes when a worker is
- * free; `back-off`, `retry-after`: the last attempt failed, and our own wait or the receiver's decides (RFC 9110, section
- * 10.2.3); `sender-turn`: another one of its sender comes before it; `destination-at-rest`: its receiver asked for a rest.
+ * What set the time of a waiting notification's next attempt:
+ * `first`: no attempt was made; it goes when a worker is free.
+ * `back-off`, `retry-after`: the last attempt failed, and our own wait or the receiver's (RFC 9110, section 10.2.3) decides.
+ * `sender-turn`: another one of its sender comes before it.
+ * `destination-at-rest`: its receiver asked for a rest.
  */
 export const nextAttemptCauses = [
   'first',
@@ -18,7 +20,10 @@ export type NextAttemptCause = (typeof nextAttemptCauses)[number];
 /** When a waiting notification is attempted next. */
 export interface NextAttempt {
   readonly setBy: NextAttemptCause;
-  /** Unix time in milliseconds, not before which it comes; undefined: as soon as it is its turn. */
+  /**
+   * When it is due, in Unix milliseconds; it may go earlier after an outage, or as its sender's oldest. Undefined: as soon
+   * as it is its turn.
+   */
   readonly atMs?: number;
 }
 
@@ -40,7 +45,7 @@ export interface WholeWaiting {
   readonly notification: Notification;
 }
 
-/** Which notifications are meant: those that all of these keys choose; without any key, all. JIDs and domains are prepared. */
+/** Chooses the notifications that match all of these keys; without any key, all. JIDs and domains are prepared. */
 export interface WaitingChoice {
   /** Label of the outgoing pool. */
   readonly pool?: string;
@@ -49,7 +54,7 @@ export interface WaitingChoice {
   readonly host?: string;
   /** Bare JID of the sender or the receiver. */
   readonly jid?: string;
-  /** Bare JID of the receiver, or its local part at whatever domain. */
+  /** Bare JID of the receiver, or its local part at any domain. */
   readonly receiver?: { readonly jid: string } | { readonly jid: string; readonly local: string };
   /** Unix time in milliseconds: accepted then or later; of a dead letter: died then or later. */
   readonly sinceMs?: number;
@@ -67,7 +72,7 @@ export type Which<Choice> = { readonly ids: readonly string[] } | { readonly cho
 /** What became of those that were meant. */
 export interface Changed {
   readonly count: number;
-  /** The ids under which there is nothing. If there are some before anything is changed, nothing is. */
+  /** Ids that name nothing. If any is unknown at the start, nothing is changed. */
   readonly unknown: readonly string[];
 }
 
@@ -79,12 +84,14 @@ export interface Erased {
 }
 
 /**
- * What operators may ask and change of all that a store keeps: what waits, and dead letters. What is listed comes lazily, a
- * bounded number at a time, in the order in which it was accepted (dead letters: in which they died), and is what there is
- * now: what changes meanwhile need not be seen. Each method rejects with a PlainError that says what is wrong and what to do.
+ * What operators may ask and change of all that a store keeps: what waits, and dead letters. Each method rejects with a
+ * PlainError that says what is wrong and what to do.
  *
- * A running store has one that knows turns and rests. One beside a running process knows what the records say: it shows what
- * is out at the moment as waiting, and of causes only those that were stored.
+ * A listing comes lazily, a bounded number at a time, in the order of acceptance (dead letters: of death). A change made
+ * during a listing may be missing from it.
+ *
+ * The port of a running store knows turns and rests. A port beside a running process knows what the records say: it shows
+ * what is out at the moment as waiting, and only those causes that were stored.
  */
 export interface OperatorPort {
   waiting(choice: WaitingChoice): AsyncIterable<readonly WaitingNotification[]>;
@@ -99,7 +106,7 @@ export interface OperatorPort {
   redeliver(which: Which<DeadChoice>): Promise<Changed>;
   /** Removes all that is stored of what this bare JID sent or received, waiting or dead. */
   erase(jid: string): Promise<Erased>;
-  /** How many were met so far that cannot be read, because what is stored of them is damaged. */
+  /** How many were found so far that cannot be read, because their records are damaged. */
   readonly damaged: number;
 }
 

@@ -1,12 +1,12 @@
 import type { Attempt, Delivery, Rest, RetryCause, Verdict } from '../core/delivery.ts';
 import { longestBackOffMs, longestWaitMs, type RetryPolicy, type StatusClass } from '../core/retry-policy.ts';
 
-/** Statuses that say "never" (RFC 9110: not implemented, gone): their class does not name them, only they themselves. */
+/** Statuses that say "never" (RFC 9110: not implemented, gone). A class such as `5xx` does not include them. */
 const saidForGood = new Set([410, 501]);
 /** Statuses whose Retry-After speaks of the receiver, not of one request (RFC 6585, section 4; RFC 9110, section 15.6.4). */
 const saidOfTheReceiver = new Set([429, 503]);
 
-/** When an attempt is judged, and the chance in its back-off: one for all that a POST carried, so that they come due together. */
+/** When an attempt is judged, and the chance in its back-off. All that one POST carried have the same, and come due together. */
 export interface Moment {
   /** Unix time in milliseconds. */
   readonly nowMs: number;
@@ -15,8 +15,9 @@ export interface Moment {
 }
 
 /**
- * Decides what becomes of a delivery after an attempt. All that sets its next attempt is here; that the whole destination
- * rests meanwhile (`restMs`) is only said here; the outbox keeps to it, in its request-limit.ts.
+ * Decides what becomes of a delivery after an attempt, and sets when its next one is due. The outbox may send it earlier:
+ * after an outage (`Turns.release`), or as the oldest of its sender. `restMs` asks the outbox to send nothing to the whole
+ * destination meanwhile (`RequestLimit`).
  */
 export function judge(policy: RetryPolicy, delivery: Delivery, attempt: Attempt, moment: Moment): Verdict {
   if (attempt.outcome === '2xx') return { kind: 'delivered' };

@@ -24,7 +24,7 @@ interface Destination {
   lastTurn: number;
 }
 
-/** Says whose turn it is in a pool: fair between its backends, so that one that hangs leaves the others half of the workers. */
+/** Shares the workers of a pool fairly among its backends. One that hangs leaves the others half of the workers. */
 export class Destinations {
   readonly #options: DestinationsOptions;
   readonly #byBackend = new Map<string, Destination>();
@@ -81,7 +81,10 @@ export class Destinations {
     this.#of(item.backend).turns.remove(item);
   }
 
-  /** When it may be somebody's turn, though nothing is added or settled; undefined if never. To be asked after `begin` gave nothing. */
+  /**
+   * When `begin` may give something although nothing is added or settled; undefined: never. To be asked after `begin` gave
+   * nothing.
+   */
   nextAtMs(nowMs: number): number | undefined {
     let next: number | undefined;
     for (const { turns, limit } of this.#all) {
@@ -97,7 +100,7 @@ export class Destinations {
     return limit.taken(nowMs) < limit.most(nowMs, share);
   }
 
-  /** One that may hang has half of what others that may hang leave: so there is always something left for one more. */
+  /** It gets half of what the others that may hang have left over, so that something is left for one more. */
   #half(limit: RequestLimit, nowMs: number): number {
     const { workers } = this.#options;
     if (this.#all.length === 1) return workers;
@@ -120,7 +123,7 @@ export class Destinations {
   }
 }
 
-/** The one with fewer places has the next turn, and of two with as many the one whose last turn is longer ago. */
+/** The one that has taken fewer places comes first; of two with as many, the one whose last request is older. */
 function isBefore(a: Destination, b: Destination, nowMs: number): boolean {
   const more = a.limit.taken(nowMs) - b.limit.taken(nowMs);
   return more === 0 ? a.lastTurn < b.lastTurn : more < 0;

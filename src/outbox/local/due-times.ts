@@ -1,13 +1,19 @@
 import type { Clock } from '../../core/clock.ts';
 
-/** A place in the heap below; the heap's own, not to be touched elsewhere. */
+/** What an item of the heap carries. */
 export interface Timed {
+  /** Set by `add`, and kept when the item leaves the heap. 0: it waits for no moment (`Turns` sets that). */
   dueAtMs: number;
-  /** -1: it is not in the heap. */
+  /** Set by the heap only. -1: it is not in the heap. */
   heapIndex: number;
 }
 
-/** So many that are due, and one of a hundred, are taken one by one; if there are more, all of them at once. */
+/** Whether an item that is not in the heap left it before it was due. */
+export function wasTakenEarly({ dueAtMs }: Timed): boolean {
+  return dueAtMs > 0;
+}
+
+/** Up to 100 plus 1 % of the heap are taken singly, beyond that all at once. */
 const FEW = 100;
 
 /** Items that wait for a moment, the earliest first: a binary heap, from which any item is removed without a search. */

@@ -22,8 +22,10 @@ import type { Waiting } from './turns.ts';
  *            ▼ │ given back
  *       reading, leased: while nothing gets through, the oldest of a sender is tried before it is due
  *
+ * One more step, of orphans only: leaving ──► waiting, when the record could not be read now.
+ *
  * waiting  It has its turn as soon as those before it have had theirs.
- * aside    An attempt failed; it waits until it is due, or until it is released when its destination is back.
+ * aside    An attempt failed. It waits until it is due, or until all are released because their destination is back.
  * reading  It has its turn, and its request is being read.
  * leased   It is out.
  * leaving  Its end is being written; it counts as waiting, but takes no room.
@@ -34,7 +36,7 @@ const steps = {
   aside: ['waiting', 'reading', 'leased', 'leaving'],
   reading: ['leased', 'waiting', 'aside', 'gone'],
   leased: ['aside', 'leaving', 'waiting'],
-  // Waiting again: its dead letter could not be written now.
+  // Waiting again: orphans only, when the record could not be read now.
   leaving: ['gone', 'waiting'],
   gone: [],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
@@ -46,12 +48,12 @@ export function isStep(from: State, to: State): boolean {
   return (steps[from] as readonly State[]).includes(to);
 }
 
-/** What is known in memory of a record; its headers and body stay where the records are, or are cached. */
+/** What is known in memory of a record. Its headers and body stay where the records are, or are cached. */
 export interface Entry extends Waiting<Entry> {
   readonly key: number;
   readonly backend: string;
   readonly sender: string;
-  /** By the monotonic clock, so that setting the machine's makes nothing older; below 0: in an earlier run. */
+  /** By the monotonic clock: to set the machine's clock makes nothing older. Below 0: in an earlier run. */
   readonly acceptedAtSeconds: number;
   attempts: number;
   /** What is known of the last attempt, packed (`last-attempt.ts`); 0: nothing. */

@@ -6,18 +6,19 @@ export type DestinationState = 'unproven' | 'healthy' | 'down' | 'resting' | 're
 /** So many attempts in a row, and for so long, must fail before a destination counts as down. */
 const FAILURES_OF_AN_OUTAGE = 3;
 const SHORTEST_OUTAGE_MS = 1000;
-/** Requests that are out for so long, in milliseconds, without a response to any of them, make a destination suspect. */
+/** If something is out and no response comes for so long, in milliseconds, the destination is suspect. */
 const SUSPECT_AFTER_MS = 1000;
 /**
- * The place of a request that got no response, or one without an end, or any failure of a destination that is down, stays
- * taken so long, in milliseconds; twice as long after each further one. Else a receiver that refuses, resets or floods at once
- * would cost thousands of connections a second, and even hundreds made another pool's p99 twice as long.
+ * After these a place stays taken for a pause: no response, an endless response, any failure while down. The pause, in
+ * milliseconds, doubles each time. Without it a receiver that refuses, resets or floods at once would cost thousands of
+ * connections a second; even hundreds made another pool's p99 twice as long.
  */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 800;
 /**
- * What waits is made due again and again only after pauses that double, in milliseconds: else notifications that a receiver can
- * never take would be sent anew with each success beside them.
+ * Between two releases of what waits there is a gap that doubles, in milliseconds. Without it, notifications that a receiver
+ * can never take would be sent again after each success beside them. Within the gap each waits for its own back-off; with
+ * `order: strict` a sender's later ones wait with it.
  */
 const FIRST_RELEASE_GAP_MS = 1000;
 const LONGEST_RELEASE_GAP_MS = 600_000;
@@ -28,7 +29,7 @@ function isEnd(verdict: Verdict): boolean {
 }
 
 /**
- * How many requests may be out to one destination: a backend of a pool. `half` is what one that may hang leaves to others.
+ * How many requests may be out to one destination: a backend of a pool. `half`: see `Destinations.#half`.
  *
  *     state       most out     ends with
  *     unproven    half         a response -> healthy
@@ -40,8 +41,8 @@ function isEnd(verdict: Verdict): boolean {
  *     unproven, healthy:       3 failures in a row, over a second -> down
  *     every state:             a 429 or 503 with Retry-After -> resting
  *
- * (*) half, while all that is out has been out for a second without a response. A response that rejects a notification for
- * good is neither a success nor a failure.
+ * (*) half, while something is out and no response has come for a second. A response that rejects a notification for good
+ * is neither a success nor a failure.
  */
 export class RequestLimit {
   readonly #workers: number;
@@ -51,7 +52,7 @@ export class RequestLimit {
   #silentSinceMs = 0;
   #failures = 0;
   #failingSinceMs = 0;
-  /** It was down, and what waits has not been made due since. */
+  /** It was down, and what waits has not been released since. */
   #hasOutage = false;
   #restEndsMs = 0;
   #ramp = 1;
@@ -92,7 +93,7 @@ export class RequestLimit {
     this.#out -= 1;
   }
 
-  /** A request has ended. True if that ends an outage: all that waits for the destination should be due now. */
+  /** A request has ended. True: the outage is over, and all that waits for the destination is to be released. */
   ended(verdict: Verdict, attempt: Attempt | undefined, nowMs: number): boolean {
     this.#out -= 1;
     const hasResponse = attempt?.errorCode === undefined;
@@ -110,13 +111,13 @@ export class RequestLimit {
     return this.#out + this.#pausing.length;
   }
 
-  /** How many places there are, if its share of the workers is so large. */
+  /** How many places there are. @param share The most that its pool leaves to it. */
   most(nowMs: number, share: number): number {
     if (this.#state === 'resting') return nowMs < this.#restEndsMs ? 0 : 1;
     return this.#state === 'recovering' ? Math.min(this.#ramp, share) : share;
   }
 
-  /** Nothing shows that what is out will have a response. */
+  /** Whether nothing shows that what is out will have a response. */
   mayHang(nowMs: number): boolean {
     if (this.#state === 'unproven' || this.#state === 'down') return true;
     return this.#out > 0 && nowMs - this.#silentSinceMs >= SUSPECT_AFTER_MS;

@@ -1,6 +1,6 @@
 import type { DeliveryOrder } from '../../core/retry-policy.ts';
 import { Chain, type Linked } from '../../core/chain.ts';
-import { DueTimes, type Timed } from './due-times.ts';
+import { DueTimes, type Timed, wasTakenEarly } from './due-times.ts';
 
 /** What a delivery must have to wait for its turn. */
 export interface Waiting<T> extends Timed, Linked<T> {
@@ -9,7 +9,7 @@ export interface Waiting<T> extends Timed, Linked<T> {
   readonly sender: string;
 }
 
-/** Tells that an item waits aside now, or that its turn comes now as soon as those before it have had theirs. */
+/** Tells that an item is now aside, or in line: its turn comes as soon as those before it have had theirs. */
 export type Move<T> = (item: T, to: 'waiting' | 'aside') => void;
 
 /** What waits of one sender. */
@@ -19,7 +19,7 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
   aside: Chain<T> | undefined;
   /** How many of them are out: meanwhile the others stand still. */
   out: number;
-  /** The oldest one had the last turn, though it was not due. */
+  /** The last turn was that of its oldest one, which was not due. */
   hadOldest: boolean;
   isReady: boolean;
   isUnused: boolean;
@@ -28,7 +28,7 @@ interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
 /** So few queues may be kept without use that sweeping them out would not be worth it. */
 const FEW = 1000;
 
-/** Of so many that come back together each sender's are found in its chain, where they are in order already. */
+/** If more come back together, the chains of all senders are walked: they are sorted already. */
 const MANY = 1000;
 
 function byAge<T extends Waiting<T>>(a: T, b: T): number {
@@ -61,10 +61,12 @@ function insertByAge<T extends Waiting<T>>(chain: Chain<T>, item: T): void {
 }
 
 /**
- * Says whose turn it is among those of one destination. `sender`: no two of one sender are out at a time and first
- * attempts keep their order, but one that failed waits aside while the sender's next goes on. `strict`: the next waits
- * too. `none`: each for itself. While the destination is away, a sender's turn is first its oldest one's, so that this
- * one is the first to get through, and then another's, lest one that is never taken hold up the rest.
+ * Says whose turn it is among those of one destination. `sender`: no two of one sender are out at a time, and first
+ * attempts keep their order. One that failed waits aside while the sender's next goes on. `strict`: the next waits too.
+ * `none`: each for itself.
+ *
+ * While the destination is away, a sender's turn goes to its oldest one, and the next turn to another. So the oldest is
+ * the first to get through, and one that no receiver takes does not stop the others.
  */
 export class Turns<T extends Waiting<T>> {
   readonly #order: DeliveryOrder;
@@ -112,7 +114,7 @@ export class Turns<T extends Waiting<T>> {
     this.#update(queue);
   }
 
-  /** Those that waited aside come back if they are due; before all others after a rest, which one of them called for. */
+  /** Brings back those that waited aside and are due. After a rest they go before all others: one of them asked for it. */
   comeDue(nowMs: number, isResting = false): void {
     if ((this.#aside.nextAtMs ?? Infinity) > nowMs) return;
     const back = this.#bySender(this.#aside.takeAllDue(nowMs));
@@ -121,7 +123,10 @@ export class Turns<T extends Waiting<T>> {
     for (const queue of [...back.keys()].sort(oldestFirst).reverse()) this.#moveToFront(queue);
   }
 
-  /** Takes the next one whose turn it is; it stays out until `end`, `putAside` or `giveBack`. */
+  /**
+   * Takes the next one whose turn it is; it stays out until `end`, `putAside` or `giveBack`.
+   * @param isAway First the oldest one of a sender, due or not; at its next turn another.
+   */
   take(isAway = false): T | undefined {
     const queue = this.#ready.first;
     const next = queue?.waiting.first;
@@ -169,7 +174,7 @@ export class Turns<T extends Waiting<T>> {
   /** Ends the turn of one that was not attempted: it has the next turn, of its sender and of all. */
   giveBack(item: T): void {
     const queue = this.#endTurn(item);
-    if (item.dueAtMs > 0) {
+    if (wasTakenEarly(item)) {
       queue.hadOldest = false;
       this.#move(item, 'aside');
       return this.addAside(item, item.dueAtMs);
@@ -186,7 +191,7 @@ export class Turns<T extends Waiting<T>> {
     this.#update(queue);
   }
 
-  /** All that wait aside are due: what waits goes out from the oldest to the youngest. */
+  /** Brings back all that wait aside, due or not: what waits goes out from the oldest to the youngest. */
   release(): void {
     for (const [queue, items] of this.#bySender(this.#aside.takeAllDue(Infinity)))
       this.#putBack(queue, items);
@@ -194,8 +199,8 @@ export class Turns<T extends Waiting<T>> {
   }
 
   /**
-   * Those that have left the heap leave their senders' chains too; the oldest of each first. None of a million is
-   * searched for, and none sorted, which would hold up the event loop for seconds.
+   * Takes those that have left the heap from their senders' chains too, the oldest of each first. A million are neither
+   * searched for nor sorted, because that would hold up the event loop for seconds.
    */
   #bySender(items: readonly T[]): Map<SenderQueue<T>, T[]> {
     const found = new Map<SenderQueue<T>, T[]>();
@@ -218,8 +223,8 @@ export class Turns<T extends Waiting<T>> {
   }
 
   /**
-   * Puts some of one sender, from the oldest to the youngest, before what waits of it; with `isByAge`, behind older ones
-   * that came back before them and had no turn since.
+   * Puts some of one sender, from the oldest to the youngest, before what waits of it. With `isByAge`: behind older ones
+   * that are already back.
    */
   #putBack(queue: SenderQueue<T>, items: readonly T[], isByAge = true): void {
     let after = queue.waiting.first;
@@ -261,13 +266,13 @@ export class Turns<T extends Waiting<T>> {
     this.#ready.unshift(queue);
   }
 
-  /** With `strict`: those that come later wait for one that waits for its next attempt. */
+  /** With `strict`: whether one that is aside holds up all others, because it is older. */
   #isHeld({ waiting, aside }: SenderQueue<T>): boolean {
     if (this.#order !== 'strict' || aside?.first === undefined) return false;
     return waiting.first === undefined || aside.first.key < waiting.first.key;
   }
 
-  /** Keeps a queue among the ready ones while its first one may go, and lets it go some time after it has nothing left. */
+  /** Keeps a queue among the ready ones while its first one may go. Some time after a queue is empty, it is swept out. */
   #update(queue: SenderQueue<T>): void {
     const isEmpty = queue.waiting.isEmpty();
     const isReady = !isEmpty && queue.out === 0 && !this.#isHeld(queue);
