@@ -87,8 +87,8 @@ export interface Erased {
  * What operators may ask and change of all that a store keeps: what waits, and dead letters. Each method rejects with a
  * PlainError that says what is wrong and what to do.
  *
- * A listing comes lazily, a bounded number at a time, in the order of acceptance (dead letters: of death). A change made
- * during a listing may be missing from it.
+ * A listing comes lazily, a bounded number at a time, in the order of acceptance (dead letters: of death). A running
+ * store lists pool by pool. A change made during a listing may be missing from it.
  *
  * The port of a running store knows turns and rests. A port beside a running process knows what the records say: it shows
  * what is out at the moment as waiting, and only those causes that were stored.

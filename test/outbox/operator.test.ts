@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Attempt, Notification, Verdict } from '../../src/core/delivery.ts';
@@ -218,6 +219,27 @@ describe.each(engineNames)('the operator port of a running store: %s', (name) =>
     check();
     expect(ids(await waiting(operator))).toEqual(['mallory1']);
     expect((await leaseOne(outbox))?.notification.id).toBe('mallory1');
+  });
+
+  it('lets others have their turn while it goes through thousands, also of another backend', async () => {
+    const { operator, outbox } = await running(name);
+    await Promise.all(Array.from({ length: 1200 }, (_, index) => outbox.put(from(`alice${index}`))));
+    for (const choice of [{}, { backend: 'alerts' }]) {
+      let isDone = false;
+      const listed = waiting(operator, choice).then(() => (isDone = true));
+      await nextTurn();
+      expect(isDone).toBe(false);
+      await listed;
+    }
+  });
+
+  it('knows an id no more that ended while the others were looked for', async () => {
+    const { operator, outbox, attempt } = await running(name);
+    await Promise.all(Array.from({ length: 1200 }, (_, index) => outbox.put(from(`alice${index}`))));
+    const dropped = operator.dropWaiting({ ids: ['alice0', 'alice1'] });
+    await nextTurn();
+    expect(await attempt({ kind: 'delivered' }, busy)).toBe('alice0');
+    expect(await dropped).toEqual({ count: 0, unknown: ['alice0'] });
   });
 
   it('erases a person: what waits as sender or receiver, and what is out is not attempted again', async () => {

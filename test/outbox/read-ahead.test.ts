@@ -4,8 +4,9 @@ import { type Notification, roughBytes } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { LocalOutbox } from '../../src/outbox/local/local-outbox.ts';
+import { RunningOperator } from '../../src/outbox/local/operator.ts';
 import type { Records } from '../../src/outbox/records.ts';
-import { leaseOne, outboxOptions } from '../support/outbox.ts';
+import { leaseOne, memoryStore, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { notification as anyNotification } from '../support/notification.ts';
@@ -188,4 +189,24 @@ it('is told of a retry that is due while all workers wait for records, without t
   clock.advance(100);
   records.release();
   expect((await lease)?.notification.id).toBe('2');
+});
+
+it('does not let an operator take what cannot be read now for nothing', async () => {
+  const { records, outbox, clock, ledger } = openBench({ left: 3 });
+  const { operator: noLetters } = await memoryStore({ clock, ledger, observe: () => undefined });
+  const operator = new RunningOperator(() => [['http_pool', outbox]], noLetters);
+  records.isBroken = true;
+  const unreadable = /what waits for the pool http_pool cannot be read now/;
+  await expect(operator.erase('1@example.com')).rejects.toThrow(unreadable);
+  await expect(operator.findWaiting('1')).rejects.toThrow(unreadable);
+  await expect(operator.dropWaiting({ choice: {} })).rejects.toThrow(unreadable);
+  records.isBroken = false;
+  expect(await operator.findWaiting('1')).toMatchObject({ facts: { id: '1' } });
+});
+
+it('reads nothing for what an operator drops', async () => {
+  const { records, outbox, check } = openBench({ left: 3 });
+  await Promise.all([...outbox.entries()].map((entry) => outbox.drop(entry)));
+  expect(check().waiting).toBe(0);
+  expect(records.readings).toEqual([]);
 });

@@ -227,11 +227,10 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   async #drop(entry: Entry, reason?: 'full' | 'stopped'): Promise<void> {
     this.#inventory.move(entry, 'leaving');
     this.#destinations.remove(entry);
-    const notification = entry.notification ?? (await this.#records.read([entry.key]))?.[0];
+    const notification = reason && (entry.notification ?? (await this.#records.read([entry.key]))?.[0]);
     await this.#records.remove(entry, 'dropped');
     this.#gone(entry, 'dropped');
-    if (notification && reason)
-      this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
+    if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
     this.#handOut();
   }
 

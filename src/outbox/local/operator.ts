@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
+import { PlainError } from '../../core/errors.ts';
 import {
   type Changed,
   choosesWaiting,
@@ -80,7 +82,8 @@ export class RunningOperator implements OperatorPort {
     for await (const found of this.#waiting({})) {
       meant.push(...found.filter(({ notification: { id } }) => ids.has(id)));
     }
-    for (const { notification } of meant) ids.delete(notification.id);
+    // Some may have ended while the others were looked for.
+    for (const { notification } of meant.filter(isLeft)) ids.delete(notification.id);
     if (ids.size > 0) return { count: 0, unknown: [...ids] };
     return { count: await this.#drop([meant]), unknown: [] };
   }
@@ -118,7 +121,7 @@ export class RunningOperator implements OperatorPort {
     let count = 0;
     for await (const found of pages) {
       // Some may have ended since they were read.
-      const left = found.filter(({ entry }) => entry.state !== 'gone' && entry.state !== 'leaving');
+      const left = found.filter(isLeft);
       await Promise.all(left.map(({ outbox, entry }) => outbox.drop(entry)));
       count += left.length;
     }
@@ -139,29 +142,43 @@ export class RunningOperator implements OperatorPort {
     for (const [label, outbox] of this.#outboxes()) {
       if (pool !== undefined && pool !== label) continue;
       let portion: Entry[] = [];
+      let lookedAt = 0;
       for (const entry of outbox.entries()) {
-        if (backend !== undefined && backend !== entry.backend) continue;
-        portion.push(entry);
-        if (portion.length < MOST_AT_A_TIME) continue;
+        if (backend === undefined || backend === entry.backend) portion.push(entry);
+        lookedAt += 1;
+        if (lookedAt % MOST_AT_A_TIME > 0) continue;
         yield* found({ label, outbox }, portion);
         portion = [];
+        // What is cached is read at once: without this a million would hold up the event loop.
+        await nextTurn();
       }
       yield* found({ label, outbox }, portion);
     }
   }
 }
 
+function isLeft({ entry: { state } }: Found): boolean {
+  return state !== 'gone' && state !== 'leaving';
+}
+
 /** Records may give fewer at a time than they are asked for. */
 async function* found(place: FoundIn, entries: readonly Entry[]): AsyncIterable<readonly Found[]> {
   for (let left = entries; left.length > 0;) {
     const read = await place.outbox.read(left);
-    if (read === undefined || read.length === 0) return;
+    // Less than there is must not pass for all of it: an operator would believe that a person is erased.
+    if (read === undefined || read.length === 0) throw unreadable(place);
     yield read.flatMap((notification, index) => {
       const entry = left[index];
       return notification === undefined || entry === undefined ? [] : [{ ...place, entry, notification }];
     });
     left = left.slice(read.length);
   }
+}
+
+function unreadable({ label }: FoundIn): PlainError {
+  return new PlainError(
+    `what waits for the pool ${label} cannot be read now, the log says why; try again once it can be`,
+  );
 }
 
 /** The requests of the first of these entries, from memory where they are cached, else from the records. */
