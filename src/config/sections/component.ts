@@ -31,7 +31,7 @@ const keys = {
     ),
   maxStanzaSize: wholeNumber(256, 268_435_456)
     .default(1_048_576)
-    .describe('Bytes; a larger stanza is skipped and counted.'),
+    .describe('Maximum size of a stanza in bytes; larger stanzas are discarded and counted.'),
   timeouts: section({
     handshake: milliseconds(100)
       .default(10_000)
@@ -46,7 +46,7 @@ const keys = {
       .describe('Milliseconds without any data from the server, after which the sidecar reconnects.'),
   })
     .prefault({})
-    .describe('How long the server may take.'),
+    .describe('Time limits for the server.'),
 };
 
 /** The session with the XMPP server. */

@@ -34,7 +34,7 @@ function httpBackend(folder: string) {
         'Unique name for logs and metrics; by default pool_name and path (without query), then #2, #3.',
       ),
     poolName: text(tagForm).describe(
-      "Tag of the outgoing pool: that of the sender's host if there is one, else the global one.",
+      "Tag of the outgoing pool: the pool of the sender's host if there is one, else the global pool.",
     ),
     path: text(pathForm)
       .default('')

@@ -36,7 +36,9 @@ const outgoingPool = section({
   requestTimeoutMs: milliseconds(1).default(2000).describe('Milliseconds for a request and its response.'),
   maxConnectionAgeMs: milliseconds(1)
     .default(60_000)
-    .describe('Milliseconds after which a busy connection is replaced, or up to a quarter less, at random.'),
+    .describe(
+      'Maximum age of a busy connection in milliseconds; the real age is random, up to a quarter less.',
+    ),
   retry: ownRetry
     .prefault({})
     .describe('Like the general section retry, for this pool only; missing keys are taken from there.'),

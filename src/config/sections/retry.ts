@@ -10,7 +10,7 @@ const keys = {
   firstDelayMs: milliseconds(1, LONGEST_DELAY_MS)
     .default(1000)
     .describe(
-      'Milliseconds before the second attempt, doubled from then on; the wait is between half of it and all of it.',
+      'Milliseconds before the second attempt, then doubled; the real wait is random, from half of this to all of it.',
     ),
   maxDelayMs: milliseconds(1, LONGEST_DELAY_MS)
     .default(600_000)
@@ -24,7 +24,7 @@ const keys = {
     .enum(deliveryOrders)
     .default('sender')
     .describe(
-      'sender: in order for each sender, but a failed one delays no other; strict: it does; none: any order.',
+      'sender: in order for each sender, failed ones delay no other; strict: they delay the next ones; none: any order.',
     ),
   statuses: z
     .array(
@@ -34,7 +34,7 @@ const keys = {
     )
     .default([401, 403, 404, 408, 425, 429, '5xx'])
     .describe(
-      'HTTP statuses that are retried; any other except 2xx is final. 4xx leaves out 410, and 5xx leaves out 501.',
+      'HTTP statuses that are retried; all others except 2xx are final. 4xx does not include 410, 5xx not 501.',
     ),
 };
 

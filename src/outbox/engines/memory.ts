@@ -10,7 +10,9 @@ export const memory = engine({
       path: z
         .unknown()
         .optional()
-        .describe('Not used: so one word changes between this engine and one that keeps files.'),
+        .describe(
+          'Not used by this engine; allowed, so that you need not remove it when you change the engine.',
+        ),
     }),
   place: () => ({}),
   open: async (_options, _common, surroundings) => {
