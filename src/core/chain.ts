@@ -5,9 +5,10 @@ export interface Linked<T> {
 }
 
 /**
- * Items in a row, from which any one is taken in constant time; an item is in one chain at most. For what comes and goes with
- * each notification it is this, not a Set or Map: V8 links each of their outgrown tables to the next one, and once a
- * table is old, all that come after it, with what they held, live until the next full garbage collection.
+ * Items in a row, from which any item is taken in constant time. An item is in one chain at most.
+ *
+ * What comes and goes with each notification is in a chain, not in a Set or Map. A growing Map replaces its table, and the
+ * old table points to the new one. Once one is old, all later ones, with what they held, live until a full garbage collection.
  */
 export class Chain<T extends Linked<T>> {
   #first: T | undefined;

@@ -26,15 +26,15 @@ export interface DeadLetter {
   readonly attempts: number;
   /** The last attempt, if there was one. */
   readonly attempt?: Attempt;
-  /** What a callback failed on: redelivered, it goes through the callback again. */
+  /** The stanza on which a callback failed; a redelivery offers it to the callback again. */
   readonly stanza?: StoredStanza;
 }
 
-/** Where dead letters go that never were in an outbox. */
+/** Takes dead letters that never were in an outbox. */
 export interface DeadLetters {
   /**
-   * Counts a letter as accepted and dead; resolves once it is as safe as the engine promises, and never rejects.
-   * `dropped`: it could not be written, which was told.
+   * Counts a letter as accepted and dead. Resolves once it is as safe as the engine promises, and never rejects.
+   * `dropped`: it could not be written, which was observed.
    */
   bury(letter: DeadLetter): Promise<PutResult>;
 }

@@ -13,11 +13,11 @@ export interface HttpRequest {
   readonly body: string | Uint8Array;
 }
 
-/** A request that waits to be sent, and whom it is about: plain data, so that any outbox engine can hold it. */
+/** A request that waits to be sent, with the addresses of its event: plain data, so that any outbox engine can hold it. */
 export interface Notification extends HttpRequest {
   /** Bare JID of the sender, by which outboxes keep order. */
   readonly sender: string;
-  /** Bare JID of the receiver, by which dead letters are found. */
+  /** Bare JID of the event's receiver (not the HTTP service), by which dead letters are found. */
   readonly receiver: string;
   /** Domain of the sender, for metrics. */
   readonly host: string;
@@ -25,7 +25,7 @@ export interface Notification extends HttpRequest {
   readonly acceptedAtMs: number;
 }
 
-/** About what a notification takes in memory, in bytes: a thousand beside its body. */
+/** Roughly what a notification takes in memory, in bytes: a thousand beside its body. */
 export function roughBytes({ body }: Pick<Notification, 'body'>): number {
   return 1000 + body.length;
 }
@@ -35,13 +35,13 @@ export interface Delivery {
   readonly notification: Notification;
   /** How many attempts were made and judged so far. */
   readonly attempts: number;
-  /** How long ago it was accepted, in milliseconds: by monotonic time, and by the machine's clock only across runs. */
+  /** Milliseconds since it was accepted: by monotonic time; by the machine's clock where both agree (`LocalLease.ageMs`). */
   readonly ageMs: number;
 }
 
 /**
- * In which class an attempt ended; the values of the metric label `outcome`. Stored records have the place in this table:
- * a new one comes last.
+ * How an attempt ended: the values of the metric label `outcome`. Stored records hold the index in this table, so a new one
+ * comes last.
  */
 export const outcomes = [
   '2xx',
@@ -67,11 +67,11 @@ export interface Attempt {
   /** Node's error code (ECONNREFUSED, …), if there was no response. */
   readonly errorCode?: string;
   readonly durationSeconds: number;
-  /** The response was longer than what is read of it, so that its connection was cut. */
+  /** The response was longer than what is read of it, so its connection was cut. */
   readonly wasCut?: true;
 }
 
-/** Why a notification is dead; `callback`: a callback failed, so that there is no request, only the stanza. */
+/** Why a notification is dead. `callback`: a callback failed, so there is no request, only the stanza. */
 export type DeathReason = 'rejected' | 'expired' | 'no-pool' | 'callback';
 
 /** What set the time of the next attempt: our own back-off, or the receiver's Retry-After; `max_age` may cut either. */
@@ -85,7 +85,7 @@ export type Verdict =
 
 /** What an attempt says about its whole destination: a pool and a backend. */
 export interface Rest {
-  /** Nothing is to be sent there for so many milliseconds. */
+  /** For so many milliseconds nothing is to be sent there. */
   readonly restMs?: number;
 }
 

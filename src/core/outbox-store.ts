@@ -6,9 +6,9 @@ import type { OperatorPort } from './operator.ts';
 import type { Outbox, OutboxCounts } from './outbox.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 
-/** What every store is told, whatever its engine, of what concerns all pools. */
+/** Options of the whole store, for every engine. */
 export interface StoreOptions {
-  /** Most dead letters kept; beyond it the oldest go. */
+  /** Most dead letters kept; beyond it the oldest are removed. */
   readonly deadLetterCapacity: number;
 }
 
@@ -30,39 +30,40 @@ export interface OutboxOptions {
   readonly backends: readonly string[];
 }
 
-export interface OutboxSurroundings {
+/** What an outbox needs from outside. */
+export interface OutboxPorts {
   readonly clock: Clock;
   readonly observe: Observe;
   readonly ledger: Ledger;
 }
 
 /**
- * What keeps the notifications of all outgoing pools, and the dead letters. What it says of itself (`deadLetters`,
- * `orphans`, `problem`, `isStuck`) can be asked at any time, also before `start`.
+ * Keeps the notifications of all outgoing pools, and the dead letters. What it says of itself (`deadLetters`, `orphans`,
+ * `problem`, `isStuck`) can be asked at any time, also before `start`.
  */
 export interface OutboxStore extends DeadLetters {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
   /** Whether other processes use it too: then leases may be lost to them, and counts are of what this process owns. */
   readonly isShared: boolean;
-  /** What operators may ask and change while it runs; not before `start`. */
+  /** What operators may ask and change while it runs. Not to be used before `start`. */
   readonly operator: OperatorPort;
   /** Makes the outbox of one outgoing pool, once for each label. */
   outbox(options: OutboxOptions): Outbox;
   /**
-   * To be awaited before anything is put or leased: gives the outboxes what an earlier run left for them, and from then
-   * on hands over dead letters that an operator wants delivered again, each until the promise of `redeliver` resolves.
+   * Gives the outboxes what an earlier run left for them. To be awaited before anything is put or leased. From then on it
+   * hands over the dead letters that an operator wants delivered again, each until the promise of `redeliver` resolves.
    */
   start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void>;
   /** How many dead letters it keeps now. */
   deadLetters(): number;
-  /** Hands over no more dead letters: what is delivered again now would come too late. */
+  /** Hands over no more dead letters: a redelivery that begins now would come too late. */
   stopRedelivering(): void;
-  /** What waits for pools that have no outbox, because they are not configured any more. */
+  /** What waits for pools that are no longer configured, and so have no outbox. */
   orphans(): Iterable<readonly [pool: string, counts: OutboxCounts]>;
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
   problem(): string | undefined;
-  /** Whether it does not respond, so that closing it, or ending this process with its threads, might take for ever. */
+  /** Whether it does not respond, so that to close it, or to end this process with its threads, might take for ever. */
   isStuck(): boolean;
   /** To be called after its outboxes are closed. */
   close(): Promise<void>;

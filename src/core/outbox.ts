@@ -1,49 +1,49 @@
 import type { Attempt, Delivery, Verdict, Notification } from './delivery.ts';
 
 /**
- * What an outbox holds at one moment: a snapshot, as new as the store under it is quick. In a shared store it counts what
- * this process owns.
+ * What an outbox holds at one moment: a snapshot, which is as old as the store under it is slow. In a shared store it
+ * counts what this process owns.
  */
 export interface OutboxCounts {
-  /** Waiting to be leased, now or later, or settled with the end still being written. */
+  /** Not leased (due now or later), or settled while the end is being written. */
   readonly waiting: number;
   /** Leased and not yet settled. */
   readonly inFlight: number;
-  /** Handed to the store and not written yet: not accepted. */
+  /** Handed to the store and not yet written, so not accepted. */
   readonly unwritten: number;
   /**
-   * Unix time in milliseconds, as the machine's clock stands now, at which the oldest of them all came, to the second;
-   * undefined if there is none.
+   * When the oldest of them all came, in Unix milliseconds by the machine's clock as it stands now, to the second.
+   * Undefined: there is none.
    */
   readonly oldestAcceptedAtMs: number | undefined;
 }
 
-/** What became of a put; `dropped`: the outbox was full, closed, or could not write it, and has counted and told it. */
+/** What became of a put. `dropped`: the outbox was full, closed, or could not write it; it has counted and observed that. */
 export type PutResult = 'accepted' | 'dropped';
 
 /**
- * A notification that is out for one POST. It ends once: settled, given back, or taken back because the outbox was closed
- * or, in a shared store, because another process took it over. From then on its methods change nothing and give false.
+ * The right to deliver one notification with one POST. It ends once: settled, given back, or taken back because the outbox
+ * was closed. In a shared store another process may take it over. From then on its methods change nothing and give false.
  */
 export interface Lease extends Delivery {
   /**
-   * Ends the lease with what came of the POST: delivered, due again later, or dead. The sender's turn ends at once; the
+   * Ends the lease with what came of the POST: delivered, due again later, or dead. The sender's turn ends at once. The
    * ledger changes, and the promise resolves, once the end is as safe as the engine promises.
    * @param attempt What the verdict is about, kept with a dead letter.
    */
   settle(verdict: Verdict, attempt?: Attempt): Promise<boolean>;
   /**
    * Asks that the lease stays valid for at least so many milliseconds from now. False: it has ended, and the POST must not
-   * begin. In a store of this process's own a lease stays valid until it ends.
+   * begin. In a store that is not shared, a lease stays valid until it ends.
    */
   extend(ms: number): Promise<boolean>;
-  /** Ends the lease without an attempt: as if it had not been out, with its turn and its attempts unchanged. */
+  /** Ends the lease without an attempt: the notification keeps its turn and its number of attempts. */
   giveBack(): Promise<boolean>;
 }
 
 /** Holds the notifications of one outgoing pool from being accepted until they are settled. */
 export interface Outbox {
-  /** Whether a put would probably drop nothing: a hint that may be old. What `put` resolves to is the truth. */
+  /** Whether a put would probably drop nothing. The hint may be old: what `put` resolves to is the truth. */
   hasRoom(): boolean;
   /**
    * Takes a notification; those of one sender keep the order of the calls. Resolves once it is as safe as the engine
@@ -51,19 +51,19 @@ export interface Outbox {
    */
   put(notification: Notification): Promise<PutResult>;
   /**
-   * Waits until it is somebody's turn, and gives one or several leases of one backend, at most `most` of them. They are for
-   * one POST: together they take one worker's place, and the first verdict on any of them frees it. An empty array: leasing
-   * was stopped.
+   * Waits for a turn, and gives one or several leases of one backend, at most `most` of them. They are for one POST:
+   * together they take one worker's place, and the first verdict on any of them frees it. An empty array: leasing was
+   * stopped.
    *
-   * With `order: sender` or `strict` the leases of one call are of different senders. One POST may carry several of one
-   * sender, in their order, as soon as `Turns.take` takes several of one sender's queue: a sender's turn ends when all that
-   * it has out are settled.
+   * With `order: sender` or `strict` the leases of one call are of different senders. Not yet: several of one sender in
+   * one POST. For that `Turns.take` must take several of one queue; a sender's turn already ends when all that it has out
+   * are settled.
    */
   lease(most: number): Promise<readonly Lease[]>;
   counts(): OutboxCounts;
   /** Resolves once nothing is waiting nor in flight. */
   drained(): Promise<void>;
-  /** Hands out nothing from now on; what is leased can still be settled. */
+  /** From now on hands out nothing; what is leased can still be settled. */
   stopLeasing(): void;
   /** Ends the outbox; what the engine cannot keep is dropped and counted. */
   close(): Promise<void>;

@@ -7,7 +7,7 @@ export class UnderWay {
     return this.#count;
   }
 
-  /** Gives the operation back, and counts it until it is done; what fails is told to those who wait for it. */
+  /** Counts an operation until it settles, and gives it back. Failures go to whoever awaits it. */
   track<T>(operation: Promise<T>): Promise<T> {
     this.#count += 1;
     operation.then(this.#done, this.#done);

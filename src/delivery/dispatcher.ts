@@ -2,7 +2,7 @@ import type { Attempt, HttpRequest, Notification, Verdict } from '../core/delive
 import type { AttemptFacts, Observe } from '../core/observation.ts';
 import type { Lease, Outbox } from '../core/outbox.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { OutgoingPool, Surroundings } from './http/pool.ts';
+import type { OutgoingPool, DeliveryPorts } from './http/pool.ts';
 import { judge } from './judge.ts';
 
 export interface DispatcherOptions {
@@ -27,14 +27,14 @@ export interface Batch {
 const MOST_UNWRITTEN = 8;
 
 /** Sends what an outbox hands out to its pool; resolves once the outbox hands out no more and all is settled. */
-export async function dispatch(options: DispatcherOptions, surroundings: Surroundings): Promise<void> {
-  await Promise.all(Array.from({ length: options.workers }, () => work(options, surroundings)));
+export async function dispatch(options: DispatcherOptions, ports: DeliveryPorts): Promise<void> {
+  await Promise.all(Array.from({ length: options.workers }, () => work(options, ports)));
 }
 
 /** One POST after the other: it is judged once, and each lease that it carried is settled with its own verdict. */
-async function work(options: DispatcherOptions, surroundings: Surroundings): Promise<void> {
+async function work(options: DispatcherOptions, ports: DeliveryPorts): Promise<void> {
   const { outbox, pool, retry, batch } = options;
-  const { clock, random } = surroundings;
+  const { clock, random } = ports;
   const most = batch?.most ?? 1;
   // While ends are being written the next requests go out already.
   const ends: Promise<void>[] = [];
@@ -45,7 +45,7 @@ async function work(options: DispatcherOptions, surroundings: Surroundings): Pro
     const moment = { nowMs: clock.now(), chance: random() };
     for (const lease of leases) {
       const verdict = judge(retry, lease, attempt, moment);
-      ends.push(settle({ lease, attempt, verdict }, pool.receiver, surroundings.observe));
+      ends.push(settle({ lease, attempt, verdict }, pool.receiver, ports.observe));
     }
     while (ends.length > MOST_UNWRITTEN * most) await ends.shift();
   }

@@ -1,5 +1,10 @@
 import type { Attempt, Delivery, Rest, RetryCause, Verdict } from '../core/delivery.ts';
-import { longestBackOffMs, longestWaitMs, type RetryPolicy, type StatusClass } from '../core/retry-policy.ts';
+import {
+  longestBackOffMs,
+  longestRetryAfterMs,
+  type RetryPolicy,
+  type StatusClass,
+} from '../core/retry-policy.ts';
 
 /** Statuses that say "never" (RFC 9110: not implemented, gone). A class such as `5xx` does not include them. */
 const saidForGood = new Set([410, 501]);
@@ -54,7 +59,7 @@ function retryAfterMs(policy: RetryPolicy, { retryAfter }: Attempt, nowMs: numbe
   if (retryAfter === undefined) return undefined;
   const waitMs = /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : parseHttpDate(retryAfter) - nowMs;
   if (!(waitMs > 0)) return undefined;
-  return Math.min(waitMs, longestWaitMs(policy));
+  return Math.min(waitMs, longestRetryAfterMs(policy));
 }
 
 /** RFC 9110, section 5.6.7: three forms; the oldest names no time zone and means GMT. NaN if it is none of them. */

@@ -2,9 +2,9 @@ import type { Outbox } from '../core/outbox.ts';
 import type { OutboxStore, WhenFull } from '../core/outbox-store.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 import { dispatch } from './dispatcher.ts';
-import { openPool, type PoolOptions, type Surroundings } from './http/pool.ts';
+import { openPool, type PoolOptions, type DeliveryPorts } from './http/pool.ts';
 
-/** An outgoing pool with its outbox: nothing is shared with another, so that a slow pool delays only itself. */
+/** An outgoing pool with its outbox and workers. Lanes share nothing, so that a slow pool delays only itself. */
 export interface Lane {
   /** The tag, or `tag@host` for a host's own pool. */
   readonly pool: string;
@@ -17,7 +17,8 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export interface LanesContext extends Surroundings {
+/** What lanes need from outside. */
+export interface LanesPorts extends DeliveryPorts {
   readonly store: OutboxStore;
   /** Ours, for receivers to see. */
   readonly version: string;
@@ -61,15 +62,15 @@ export function labelledPools({
 }
 
 /** Opens a lane for each outgoing pool. */
-export function openLanes(configuration: LanesOptions, context: LanesContext): ReadonlyMap<string, Lane> {
+export function openLanes(configuration: LanesOptions, ports: LanesPorts): ReadonlyMap<string, Lane> {
   const { backends } = configuration;
   const { capacity } = configuration.outbox;
-  const laneOf = (label: string, pool: LaneOptions): Lane => {
+  const open = (label: string, pool: LaneOptions): Lane => {
     const users = backends.filter(({ poolName }) => poolName === pool.tag).map(({ name }) => name);
-    const outbox = context.store.outbox({ ...pool, pool: label, capacity, backends: users });
-    return openLane(label, { ...pool, outbox }, context);
+    const outbox = ports.store.outbox({ ...pool, pool: label, capacity, backends: users });
+    return openLane(label, { ...pool, outbox }, ports);
   };
-  return new Map([...labelledPools(configuration)].map(([label, pool]) => [label, laneOf(label, pool)]));
+  return new Map([...labelledPools(configuration)].map(([label, pool]) => [label, open(label, pool)]));
 }
 
 /** The lane for a sender's host: its own with that tag, else the global one. */
@@ -84,17 +85,17 @@ function laneLabel(tag: string, host: string): string {
 function openLane(
   label: string,
   configuration: LaneOptions & { readonly outbox: Outbox },
-  context: LanesContext,
+  ports: LanesPorts,
 ): Lane {
   const { workers, retry, outbox } = configuration;
-  const userAgent = `xmpp-event-pusher/${context.version}`;
-  const pool = openPool({ ...configuration, userAgent }, context);
+  const userAgent = `xmpp-event-pusher/${ports.version}`;
+  const pool = openPool({ ...configuration, userAgent }, ports);
   let dispatched: Promise<void> | undefined;
   return {
     pool: label,
     outbox,
     start: () => {
-      dispatched = dispatch({ outbox, pool, workers, retry }, context);
+      dispatched = dispatch({ outbox, pool, workers, retry }, ports);
     },
     stop: async () => {
       outbox.stopLeasing();

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Router } from '../../src/backends/router.ts';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
-import type { OutboxSurroundings } from '../../src/core/outbox-store.ts';
+import type { OutboxPorts } from '../../src/core/outbox-store.ts';
 import { SAFE } from '../../src/core/event-sink.ts';
 import { type EngineName, engines } from '../../src/outbox/engines/index.ts';
 import { notification } from '../support/notification.ts';
@@ -29,8 +29,7 @@ async function openWith(engine: EngineName, backends: readonly BackendSetting[],
 }
 
 function storeIn(engine: EngineName, folder: string) {
-  return (surroundings: OutboxSurroundings) =>
-    chosenFor(engine, folder).open({ deadLetterCapacity: 1000 }, surroundings);
+  return (ports: OutboxPorts) => chosenFor(engine, folder).open({ deadLetterCapacity: 1000 }, ports);
 }
 
 const presence = eventOf("<presence from='alice@example.com' to='bob@example.com'/>");

@@ -28,20 +28,17 @@ beforeAll(async () => {
 /** The requests that the example's backends make of an event. */
 async function requestsFor(event: StanzaEvent, backends = configured) {
   const observed: Observation[] = [];
-  const surroundings = {
+  const ports = {
     clock: new ManualClock(),
     ledger: new Ledger(),
     observe: (observation: Observation) => void observed.push(observation),
   };
-  const outbox = await memoryOutbox(
-    outboxOptions({ capacity: 10, retry: { order: 'strict' } }),
-    surroundings,
-  );
+  const outbox = await memoryOutbox(outboxOptions({ capacity: 10, retry: { order: 'strict' } }), ports);
   const router = new Router(
     { backends, callbackTimeoutMs: 5000, laneOf: (pool) => ({ pool, outbox }) },
     {
-      ...surroundings,
-      deadLetters: await memoryStore(surroundings),
+      ...ports,
+      deadLetters: await memoryStore(ports),
       makeId: randomUUID,
       entered: () => undefined,
     },
@@ -56,7 +53,7 @@ async function requestsFor(event: StanzaEvent, backends = configured) {
     await delivery.settle({ kind: 'delivered' });
   }
   expect(observed.filter(({ kind }) => kind !== 'notification-accepted')).toEqual([]);
-  expectLedgerBalanced(surroundings.ledger, outbox.counts());
+  expectLedgerBalanced(ports.ledger, outbox.counts());
   return requests;
 }
 

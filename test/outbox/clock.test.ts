@@ -17,8 +17,8 @@ const { retry } = outboxOptions();
 function openRuns() {
   const folder = temporaryFolder();
   const run = async (clock: SettableClock) => {
-    const surroundings = { clock, observe: () => undefined, ledger: new Ledger() };
-    const store = await engines.lmdb.with({ folder }).open({ deadLetterCapacity: 10 }, surroundings);
+    const ports = { clock, observe: () => undefined, ledger: new Ledger() };
+    const store = await engines.lmdb.with({ folder }).open({ deadLetterCapacity: 10 }, ports);
     const outbox = store.outbox(outboxOptions());
     await store.start(() => Promise.resolve());
     let isOpen = true;

@@ -57,7 +57,7 @@ class Environment {
     this.current = bench;
     if (this.store !== undefined) return this.store;
     const current = (): Bench => this.current!;
-    const surroundings = {
+    const ports = {
       get clock() {
         return current().clock;
       },
@@ -66,7 +66,7 @@ class Environment {
       },
       observe: (observation: Observation) => current().observe(observation),
     };
-    const opened = chosenFor(this.#engine, this.folder).open({ deadLetterCapacity: 10 }, surroundings);
+    const opened = chosenFor(this.#engine, this.folder).open({ deadLetterCapacity: 10 }, ports);
     this.store = await within('the store to open', opened, undefined, LONGEST_WAIT_MS);
     return this.store;
   }

@@ -20,9 +20,9 @@ export const dummy = engine({
   summary: 'nowhere',
   schema: () => z.strictObject({ flavour: z.enum(['mild', 'sharp']).default('mild') }),
   place: ({ flavour }) => ({ flavour }),
-  open: async (_options, _common, surroundings) => {
+  open: async (_options, _common, ports) => {
     const { memoryStore } = await import('../memory/store.ts');
-    return memoryStore(surroundings);
+    return memoryStore(ports);
   },
   openBeside: 'has nothing to show',
 });

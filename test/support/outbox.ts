@@ -1,6 +1,6 @@
 import type { Lease, Outbox } from '../../src/core/outbox.ts';
 import type { RetryPolicy } from '../../src/core/retry-policy.ts';
-import type { OutboxOptions, OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
+import type { OutboxOptions, OutboxStore, OutboxPorts } from '../../src/core/outbox-store.ts';
 import { type ChosenEngine, type EngineName, engines } from '../../src/outbox/engines/index.ts';
 
 /** What a test may change about an outbox. */
@@ -32,16 +32,13 @@ export function chosenFor(name: EngineName, folder: string): ChosenEngine {
 }
 
 /** A store of the engine memory, for tests of what works with one. */
-export function memoryStore(surroundings: OutboxSurroundings): Promise<OutboxStore> {
-  return engines.memory.with({}).open({ deadLetterCapacity: 0 }, surroundings);
+export function memoryStore(ports: OutboxPorts): Promise<OutboxStore> {
+  return engines.memory.with({}).open({ deadLetterCapacity: 0 }, ports);
 }
 
 /** The outbox of one pool in such a store. */
-export async function memoryOutbox(
-  options: OutboxOptions,
-  surroundings: OutboxSurroundings,
-): Promise<Outbox> {
-  return (await memoryStore(surroundings)).outbox(options);
+export async function memoryOutbox(options: OutboxOptions, ports: OutboxPorts): Promise<Outbox> {
+  return (await memoryStore(ports)).outbox(options);
 }
 
 /** Waits for a lease of one notification; undefined once leasing was stopped. */

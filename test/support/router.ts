@@ -10,7 +10,7 @@ import { Ledger } from '../../src/core/ledger.ts';
 import type { CallbackName } from '../../src/core/callback-names.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
-import type { OutboxStore, OutboxSurroundings } from '../../src/core/outbox-store.ts';
+import type { OutboxStore, OutboxPorts } from '../../src/core/outbox-store.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
 import { leaseOne, memoryStore, type OutboxChanges, outboxOptions } from './outbox.ts';
@@ -33,7 +33,7 @@ interface Setting {
   /** Puts something between router and outbox. */
   readonly wrap?: (outbox: Outbox) => Outbox;
   /** Under the outboxes; default: of the engine memory. */
-  readonly openStore?: (surroundings: OutboxSurroundings) => Promise<OutboxStore>;
+  readonly openStore?: (ports: OutboxPorts) => Promise<OutboxStore>;
   /** What is special about each outbox. */
   readonly outbox?: OutboxChanges;
 }
@@ -53,16 +53,16 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
   const clock = new ManualClock(1_700_000_000_000);
   const ledger = new Ledger();
   const observed: Observation[] = [];
-  const surroundings = {
+  const ports = {
     clock,
     ledger,
     observe: (observation: Observation) => void observed.push(observation),
   };
   const options = { capacity: 1_000_000, retry: { order: 'strict' }, ...changes } as const;
-  const store = await openStore(surroundings);
+  const store = await openStore(ports);
   const outboxes = new Map(pools.map((pool) => [pool, store.outbox(outboxOptions({ pool, ...options }))]));
   await store.start(() => Promise.resolve());
-  const destinations = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
+  const lanes = new Map([...outboxes].map(([pool, outbox]) => [pool, { pool, outbox: wrap(outbox) }]));
   const buried: DeadLetter[] = [];
   const deadLetters = {
     bury: (letter: DeadLetter) => {
@@ -89,9 +89,9 @@ export async function openRouter(backends: readonly BackendSetting[], setting: S
         }),
       ),
       callbackTimeoutMs,
-      laneOf: (tag, host) => destinations.get(`${tag}@${host}`) ?? destinations.get(tag),
+      laneOf: (tag, host) => lanes.get(`${tag}@${host}`) ?? lanes.get(tag),
     },
-    { ...surroundings, deadLetters, makeId, entered },
+    { ...ports, deadLetters, makeId, entered },
   );
   onTestFinished(() =>
     expectLedgerBalanced(ledger, ...[...outboxes.values()].map((outbox) => outbox.counts())),

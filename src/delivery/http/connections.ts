@@ -44,7 +44,7 @@ export interface Connections {
 
 export function openConnections(
   { server, workers, requestTimeoutMs, maxConnectionAgeMs }: ConnectionOptions,
-  surroundings: { readonly clock: Clock; readonly random: Random },
+  ports: { readonly clock: Clock; readonly random: Random },
 ): Connections {
   const { Agent } = moduleFor(server);
   const both = {
@@ -54,7 +54,7 @@ export function openConnections(
   const kept = new Agent({ ...both, keepAlive: true, maxSockets: workers, maxFreeSockets: workers });
   const single = new Agent({ ...both, keepAlive: false });
   for (const agent of [kept, single]) readStatusLines(agent);
-  const care = new KeptConnections(kept, maxConnectionAgeMs, surroundings);
+  const care = new KeptConnections(kept, maxConnectionAgeMs, ports);
   return {
     kept,
     single,

@@ -12,8 +12,8 @@ export interface PoolOptions extends RequestOptions, ConnectionOptions {
   readonly requestTimeoutMs: number;
 }
 
-/** What comes in from outside: time, chance, and where to say what happens. */
-export interface Surroundings {
+/** What delivery needs from outside: time, chance, and where to say what happens. */
+export interface DeliveryPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
@@ -30,7 +30,7 @@ export interface OutgoingPool {
 }
 
 /** Opens a pool; it connects when it is first used. */
-export function openPool(options: PoolOptions, { clock, random, observe }: Surroundings): OutgoingPool {
+export function openPool(options: PoolOptions, { clock, random, observe }: DeliveryPorts): OutgoingPool {
   const connections = openConnections(options, { clock, random });
   const deadlines = new Deadlines(options.requestTimeoutMs, clock);
   const requests = laterRequests(options, connections.kept);
@@ -50,7 +50,7 @@ export function openPool(options: PoolOptions, { clock, random, observe }: Surro
         connections.touch();
         const first = await send(request);
         if (!first.wasStale || isClosed) return first.attempt;
-        // Connections that a server closes while idle come in numbers: a kept one could be stale, too.
+        // Servers close idle connections in groups: use a fresh one.
         return (await send(request, connections.single)).attempt;
       } catch (error) {
         observe({ kind: 'internal-error', where: 'outgoing pool', error });

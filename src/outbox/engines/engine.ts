@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { PlainError } from '../../core/errors.ts';
 import type { OperatorSession } from '../../core/operator.ts';
-import type { OutboxStore, OutboxSurroundings, StoreOptions } from '../../core/outbox-store.ts';
+import type { OutboxStore, OutboxPorts, StoreOptions } from '../../core/outbox-store.ts';
 
 /** What an operator's way in is for: without `write` nothing waits for whoever writes. */
 export type Access = 'read' | 'write';
@@ -17,11 +17,7 @@ export interface EngineDefinition<Name extends string, Options> {
   /** Where it keeps everything, as a log line names it, without credentials; empty: nowhere but in memory. */
   readonly place: (options: Options) => Readonly<Record<string, string>>;
   /** @throws PlainError if it cannot be opened: what is wrong, where, and what to do. */
-  readonly open: (
-    options: Options,
-    common: StoreOptions,
-    surroundings: OutboxSurroundings,
-  ) => Promise<OutboxStore>;
+  readonly open: (options: Options, common: StoreOptions, ports: OutboxPorts) => Promise<OutboxStore>;
   /**
    * Opens the operator port beside a running process, which owns the store; undefined if nothing is stored yet. A text says
    * why there is no such way.
@@ -34,7 +30,7 @@ export interface EngineDefinition<Name extends string, Options> {
 export interface ChosenEngine {
   readonly name: string;
   readonly place: Readonly<Record<string, string>>;
-  open(common: StoreOptions, surroundings: OutboxSurroundings): Promise<OutboxStore>;
+  open(common: StoreOptions, ports: OutboxPorts): Promise<OutboxStore>;
   /** @throws PlainError if it cannot be opened, or the engine has no such way. */
   openBeside(access: Access): Promise<OperatorSession | undefined>;
 }
@@ -77,8 +73,8 @@ class Chosen<Options> implements ChosenEngine {
     this.#options = options;
   }
 
-  open(common: StoreOptions, surroundings: OutboxSurroundings): Promise<OutboxStore> {
-    return this.#definition.open(this.#options, common, surroundings);
+  open(common: StoreOptions, ports: OutboxPorts): Promise<OutboxStore> {
+    return this.#definition.open(this.#options, common, ports);
   }
 
   async openBeside(access: Access): Promise<OperatorSession | undefined> {

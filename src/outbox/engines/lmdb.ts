@@ -16,9 +16,9 @@ export const lmdb = engine({
       .transform(({ path }) => ({ folder: path })),
   place: ({ folder }) => ({ folder }),
   // Only when it is opened, so that the native library is loaded by nobody who does not need it.
-  open: async ({ folder }, common, surroundings) => {
+  open: async ({ folder }, common, ports) => {
     const { openStore } = await import('../lmdb/store.ts');
-    return openStore(folder, common, surroundings);
+    return openStore(folder, common, ports);
   },
   openBeside: async ({ folder }, access) => {
     const { openBeside } = await import('../lmdb/operator-beside.ts');

@@ -15,9 +15,9 @@ export const memory = engine({
         ),
     }),
   place: () => ({}),
-  open: async (_options, _common, surroundings) => {
+  open: async (_options, _common, ports) => {
     const { memoryStore } = await import('../memory/store.ts');
-    return memoryStore(surroundings);
+    return memoryStore(ports);
   },
   openBeside: 'keeps no dead letters',
 });

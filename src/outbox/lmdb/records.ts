@@ -7,7 +7,7 @@ import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
 
 /** What the records of all pools share. */
-export interface RecordsContext {
+export interface SharedByRecords {
   readonly connection: Connection;
   readonly deadLetterCapacity: number;
   /** Gives each record of any pool its key. */
@@ -19,16 +19,16 @@ export class LmdbRecords implements Records {
   readonly keepsWhatIsLeft = true;
   readonly cachedBytes = 16 * 1024 * 1024;
   readonly #pool: string;
-  readonly #context: RecordsContext;
+  readonly #shared: SharedByRecords;
   readonly #ledgerKeys = new Map<string, LedgerKey>();
 
-  constructor(pool: string, context: RecordsContext) {
+  constructor(pool: string, shared: SharedByRecords) {
     this.#pool = pool;
-    this.#context = context;
+    this.#shared = shared;
   }
 
   add(notification: Notification): Promise<number> {
-    const { nextKey, connection } = this.#context;
+    const { nextKey, connection } = this.#shared;
     const key = nextKey();
     const operation = {
       do: 'add',
@@ -41,7 +41,7 @@ export class LmdbRecords implements Records {
   }
 
   async read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]> {
-    const { read, error = '' } = await this.#context.connection.thread.ask({ do: 'read', keys });
+    const { read, error = '' } = await this.#shared.connection.thread.ask({ do: 'read', keys });
     if (read === undefined) throw unreadable(error);
     return read.map((one) => {
       if (typeof one === 'string') return decoded(one);
@@ -51,16 +51,16 @@ export class LmdbRecords implements Records {
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
     const summary = encodeSummary(this.#pool, record, dueAtMs);
-    return this.#context.connection.writing.do({ do: 'postpone', key: record.key, summary });
+    return this.#shared.connection.writing.do({ do: 'postpone', key: record.key, summary });
   }
 
   remove({ key, backend }: RecordName, end: 'delivered' | 'dropped'): Promise<void> {
     const ledger = this.#ledgerKey(backend);
-    return this.#context.connection.writing.do({ do: 'remove', key, ledger, end });
+    return this.#shared.connection.writing.do({ do: 'remove', key, ledger, end });
   }
 
   bury({ key, backend }: RecordName, letter: DeadLetter): Promise<void> {
-    const { connection, deadLetterCapacity } = this.#context;
+    const { connection, deadLetterCapacity } = this.#shared;
     const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
     return connection.writing.do(burial(letter, place));
   }

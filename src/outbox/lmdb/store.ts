@@ -22,12 +22,7 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { OperatorPort } from '../../core/operator.ts';
 import type { Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
-import type {
-  OutboxOptions,
-  OutboxStore,
-  OutboxSurroundings,
-  StoreOptions,
-} from '../../core/outbox-store.ts';
+import type { OutboxOptions, OutboxStore, OutboxPorts, StoreOptions } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
 import { RunningOperator } from '../local/operator.ts';
 import { OrphanedOutbox } from '../local/orphaned-outbox.ts';
@@ -43,14 +38,14 @@ import { Connection, type Look, TICK_MS } from './writer-thread.ts';
 export async function openStore(
   folder: string,
   options: StoreOptions,
-  surroundings: OutboxSurroundings,
+  ports: OutboxPorts,
 ): Promise<OutboxStore> {
   let ownership: Ownership | undefined;
   try {
     await prepareFolder(folder);
     ownership = await own(folder);
     await checkFormat(folder);
-    return new LmdbStore({ folder, ownership, ...options }, surroundings);
+    return new LmdbStore({ folder, ownership, ...options }, ports);
   } catch (error) {
     await ownership?.abandon();
     throw cannotOpen(folder, error);
@@ -81,7 +76,7 @@ class LmdbStore implements OutboxStore {
   readonly isShared = false;
   readonly #connection = new Connection();
   readonly #options: LmdbStoreOptions;
-  readonly #surroundings: OutboxSurroundings;
+  readonly #ports: OutboxPorts;
   readonly operator: OperatorPort;
   readonly #outboxes = new Map<string, LocalOutbox>();
   readonly #orphans = new Map<string, OrphanedOutbox>();
@@ -97,15 +92,15 @@ class LmdbStore implements OutboxStore {
   #cancelLook = (): void => undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: LmdbStoreOptions, surroundings: OutboxSurroundings) {
+  constructor(options: LmdbStoreOptions, ports: OutboxPorts) {
     this.#options = options;
-    this.#surroundings = surroundings;
+    this.#ports = ports;
     const stored = new StoredOperator((step) => this.#connection.thread.takeStep(step));
     this.operator = new RunningOperator(() => [...this.#outboxes, ...this.#orphans], stored);
   }
 
   outbox(options: OutboxOptions): Outbox {
-    const outbox = new LocalOutbox(this.#records(options.pool), options, this.#surroundings);
+    const outbox = new LocalOutbox(this.#records(options.pool), options, this.#ports);
     this.#outboxes.set(options.pool, outbox);
     this.#longestMaxAgeMs = Math.max(this.#longestMaxAgeMs, options.retry.maxAgeMs);
     return outbox;
@@ -121,14 +116,14 @@ class LmdbStore implements OutboxStore {
   #orphan(pool: string): OrphanedOutbox {
     let orphan = this.#orphans.get(pool);
     if (orphan === undefined) {
-      orphan = new OrphanedOutbox(this.#records(pool), this.#longestMaxAgeMs, this.#surroundings);
+      orphan = new OrphanedOutbox(this.#records(pool), this.#longestMaxAgeMs, this.#ports);
       this.#orphans.set(pool, orphan);
     }
     return orphan;
   }
 
   async start(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
-    const { observe, clock } = this.#surroundings;
+    const { observe, clock } = this.#ports;
     const { folder } = this.#options;
     const mismatches = await this.#restore(folder);
     await this.#connection.open(folder, clock);
@@ -163,7 +158,7 @@ class LmdbStore implements OutboxStore {
       else outbox.restore(record, dueAtMs);
     }
     for (const [pool, { waiting }] of this.orphans()) {
-      this.#surroundings.observe({ kind: 'outbox-orphaned', pool, depth: waiting });
+      this.#ports.observe({ kind: 'outbox-orphaned', pool, depth: waiting });
     }
     const mismatches = [...selfTest.mismatches(ledger.getRange())];
     await root.close();
@@ -176,14 +171,14 @@ class LmdbStore implements OutboxStore {
       return decode(text);
     } catch {
       const error = new PlainError('a text in data.mdb is damaged: it is left there, and not sent');
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });
       return undefined;
     }
   }
 
   bury(letter: DeadLetter): Promise<PutResult> {
     const { backend, pool } = letter.notification;
-    const { ledger } = this.#surroundings;
+    const { ledger } = this.#ports;
     const { deadLetterCapacity: capacity } = this.#options;
     ledger.count(backend, 'accepted');
     ledger.count(backend, 'dead');
@@ -230,14 +225,14 @@ class LmdbStore implements OutboxStore {
     this.#connection.thread.tick();
     this.#tellProblem();
     if (!this.#isLooking) void this.#lookOnce(redeliver);
-    this.#cancelLook = this.#surroundings.clock.after(TICK_MS, () => this.#look(redeliver));
+    this.#cancelLook = this.#ports.clock.after(TICK_MS, () => this.#look(redeliver));
   }
 
   #tellProblem(): void {
     const problem = this.problem();
     if (problem === this.#toldProblem) return;
     this.#toldProblem = problem;
-    const { observe } = this.#surroundings;
+    const { observe } = this.#ports;
     if (problem === undefined) observe({ kind: 'outbox-writable' });
     else observe({ kind: 'outbox-unwritable', problem });
   }
@@ -250,7 +245,7 @@ class LmdbStore implements OutboxStore {
       if (look === undefined) throw new PlainError(`the outbox could not be looked at: ${error}`);
       this.#found(look, redeliver);
     } catch (error) {
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });
     }
     this.#isLooking = false;
   }
@@ -280,7 +275,7 @@ class LmdbStore implements OutboxStore {
       if (problem !== undefined) throw new PlainError(`a dead letter was not delivered again: ${problem}`);
       await this.#write({ do: 'redelivered', id });
     } catch (error) {
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });
     }
     this.#beingRedelivered.delete(id);
   }
@@ -290,7 +285,7 @@ class LmdbStore implements OutboxStore {
       await this.#connection.writing.do(operation);
       return 'accepted';
     } catch (error) {
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });
       return 'dropped';
     }
   }

@@ -2,7 +2,7 @@ import { Chain, type Linked } from '../../core/chain.ts';
 import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import type { OutboxCounts } from '../../core/outbox.ts';
-import type { OutboxSurroundings } from '../../core/outbox-store.ts';
+import type { OutboxPorts } from '../../core/outbox-store.ts';
 import { type Entry, isStep, type State, unixMs } from './life.ts';
 
 export type DropReason = 'full' | 'stopped' | 'unwritable';
@@ -15,7 +15,7 @@ interface Unwritten extends Linked<Unwritten> {
 
 /** All that an outbox holds, by state and by age. Each step in the life of a record is one step with counts and ledger. */
 export class Inventory {
-  readonly #surroundings: OutboxSurroundings;
+  readonly #ports: OutboxPorts;
   readonly #ages = new Ages<Entry>();
   readonly #counts: Record<State, number> = {
     waiting: 0,
@@ -29,8 +29,8 @@ export class Inventory {
   #unwrittenCount = 0;
   readonly #onDrained: (() => void)[] = [];
 
-  constructor(surroundings: OutboxSurroundings) {
-    this.#surroundings = surroundings;
+  constructor(ports: OutboxPorts) {
+    this.#ports = ports;
   }
 
   /** How much of the capacity is taken, also by what is being written. */
@@ -44,7 +44,7 @@ export class Inventory {
     const oldest = this.#ages.oldest()?.acceptedAtSeconds;
     const unwritten = this.#unwritten.first?.acceptedAtMs;
     const oldestSeconds = oldest ?? (unwritten === undefined ? undefined : Math.floor(unwritten / 1000));
-    const { clock } = this.#surroundings;
+    const { clock } = this.#ports;
     return {
       waiting: waiting + aside + reading + leaving,
       inFlight: leased,
@@ -92,14 +92,14 @@ export class Inventory {
   }
 
   accept(entry: Entry): void {
-    this.#surroundings.ledger.count(entry.backend, 'accepted');
+    this.#ports.ledger.count(entry.backend, 'accepted');
     this.#ages.add(entry);
     this.#counts[entry.state] += 1;
   }
 
   /** Accepted and dropped at once: it never waited. */
   refuse(notification: Notification, reason: DropReason): void {
-    const { ledger, observe } = this.#surroundings;
+    const { ledger, observe } = this.#ports;
     ledger.count(notification.backend, 'accepted');
     ledger.count(notification.backend, 'dropped');
     observe({ kind: 'notification-dropped', notification, reason });
@@ -112,7 +112,7 @@ export class Inventory {
   end(entry: Entry, end: 'delivered' | 'dead' | 'dropped'): void {
     if (!this.#step(entry, 'gone')) return;
     this.#ages.oneGone();
-    this.#surroundings.ledger.count(entry.backend, end);
+    this.#ports.ledger.count(entry.backend, end);
     this.#tellDrained();
   }
 
@@ -124,7 +124,7 @@ export class Inventory {
     const from = entry.state;
     if (!isStep(from, to)) {
       const error = new PlainError(`a record in the outbox went from ${from} to ${to}`);
-      this.#surroundings.observe({ kind: 'internal-error', where: 'outbox', error });
+      this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });
       if (from === 'gone') return false;
     }
     this.#counts[from] -= 1;

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Attempt, End, Notification, Verdict } from '../../core/delivery.ts';
 import type { NextAttempt } from '../../core/operator.ts';
 import type { Lease, Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
-import type { OutboxOptions, OutboxSurroundings } from '../../core/outbox-store.ts';
+import type { OutboxOptions, OutboxPorts } from '../../core/outbox-store.ts';
 import { believableWaitMs } from '../../core/retry-policy.ts';
 import { UnderWay } from '../../core/under-way.ts';
 import { packLastAttempt } from '../last-attempt.ts';
@@ -23,7 +23,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   readonly clock: Clock;
   readonly #records: GuardedRecords;
   readonly #options: OutboxOptions;
-  readonly #surroundings: OutboxSurroundings;
+  readonly #ports: OutboxPorts;
   readonly #destinations: Destinations;
   readonly #inventory: Inventory;
   readonly #alarm: Alarm;
@@ -37,13 +37,13 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   #isLeasing = true;
   #closed: Promise<void> | undefined;
 
-  constructor(records: Records, options: OutboxOptions, surroundings: OutboxSurroundings) {
-    this.clock = surroundings.clock;
-    this.#records = new GuardedRecords(records, surroundings.observe);
+  constructor(records: Records, options: OutboxOptions, ports: OutboxPorts) {
+    this.clock = ports.clock;
+    this.#records = new GuardedRecords(records, ports.observe);
     this.#options = options;
-    this.#surroundings = surroundings;
+    this.#ports = ports;
     this.#cache = new Cache(records.cachedBytes);
-    this.#inventory = new Inventory(surroundings);
+    this.#inventory = new Inventory(ports);
     this.#destinations = new Destinations({
       ...options,
       order: options.retry.order,
@@ -52,11 +52,11 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     this.#readAhead = new ReadAhead({
       records: this.#records,
       cache: this.#cache,
-      clock: surroundings.clock,
+      clock: ports.clock,
       upcoming: (entry) => this.#destinations.upcoming(entry),
       give: (lease, notification) => this.#read(lease, notification),
     });
-    this.#alarm = new Alarm(surroundings.clock, () => this.#handOut());
+    this.#alarm = new Alarm(ports.clock, () => this.#handOut());
   }
 
   /**
@@ -187,7 +187,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     const entry = newEntry(summaryOf(notification, key), acceptedAtMs);
     this.#cache.keep(entry, notification);
     this.#inventory.accept(entry);
-    this.#surroundings.observe({ kind: 'notification-accepted', notification });
+    this.#ports.observe({ kind: 'notification-accepted', notification });
     this.#destinations.add(entry);
     this.#handOut();
     return 'accepted';
@@ -230,7 +230,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     const notification = reason && (entry.notification ?? (await this.#records.read([entry.key]))?.[0]);
     await this.#records.remove(entry, 'dropped');
     this.#gone(entry, 'dropped');
-    if (notification) this.#surroundings.observe({ kind: 'notification-dropped', notification, reason });
+    if (notification) this.#ports.observe({ kind: 'notification-dropped', notification, reason });
     this.#handOut();
   }
 

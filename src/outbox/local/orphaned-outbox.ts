@@ -2,7 +2,7 @@ import type { Notification } from '../../core/delivery.ts';
 import type { NextAttempt } from '../../core/operator.ts';
 import type { OutboxCounts } from '../../core/outbox.ts';
 import { UnderWay } from '../../core/under-way.ts';
-import type { OutboxSurroundings } from '../../core/outbox-store.ts';
+import type { OutboxPorts } from '../../core/outbox-store.ts';
 import { Alarm } from './due-times.ts';
 import { Inventory } from './inventory.ts';
 import { type Entry, monotonicMs, newEntry } from './life.ts';
@@ -19,25 +19,23 @@ const AGAIN_MS = 1000;
 export class OrphanedOutbox implements ListedOutbox {
   readonly #records: GuardedRecords;
   readonly #maxAgeMs: number;
-  readonly #surroundings: OutboxSurroundings;
+  readonly #ports: OutboxPorts;
   readonly #inventory: Inventory;
   readonly #alarm: Alarm;
   readonly #underWay = new UnderWay();
   #isClosed = false;
 
-  constructor(records: Records, maxAgeMs: number, surroundings: OutboxSurroundings) {
-    this.#records = new GuardedRecords(records, surroundings.observe);
+  constructor(records: Records, maxAgeMs: number, ports: OutboxPorts) {
+    this.#records = new GuardedRecords(records, ports.observe);
     this.#maxAgeMs = maxAgeMs;
-    this.#surroundings = surroundings;
-    this.#inventory = new Inventory(surroundings);
-    this.#alarm = new Alarm(surroundings.clock, () => this.#look());
+    this.#ports = ports;
+    this.#inventory = new Inventory(ports);
+    this.#alarm = new Alarm(ports.clock, () => this.#look());
   }
 
   /** To be called in the order of the keys, before `start`. */
   restore(record: RecordSummary): void {
-    this.#inventory.accept(
-      newEntry(record, monotonicMs(this.#surroundings.clock, record.acceptedAtSeconds * 1000)),
-    );
+    this.#inventory.accept(newEntry(record, monotonicMs(this.#ports.clock, record.acceptedAtSeconds * 1000)));
   }
 
   /** Looks from now on who is too old. */
@@ -77,7 +75,7 @@ export class OrphanedOutbox implements ListedOutbox {
 
   #look(): void {
     if (this.#isClosed) return;
-    const nowMs = this.#surroundings.clock.monotonic();
+    const nowMs = this.#ports.clock.monotonic();
     const old: Entry[] = [];
     for (
       let next = this.#inventory.oldestWaiting();
@@ -100,7 +98,7 @@ export class OrphanedOutbox implements ListedOutbox {
     // Records may give fewer than they were asked for: the others wait again.
     for (const entry of old.slice(read?.length ?? 0)) this.#inventory.move(entry, 'waiting');
     if (read === undefined) {
-      if (!this.#isClosed) this.#alarm.set(this.#surroundings.clock.monotonic() + AGAIN_MS);
+      if (!this.#isClosed) this.#alarm.set(this.#ports.clock.monotonic() + AGAIN_MS);
       return;
     }
     await Promise.all(read.map((notification, index) => this.#end(old[index]!, notification)));
@@ -114,7 +112,7 @@ export class OrphanedOutbox implements ListedOutbox {
   /** Without a notification, because somebody removed the record or it cannot be read, it is dropped. */
   async #end(entry: Entry, notification: Notification | undefined): Promise<void> {
     if (notification === undefined) return this.#inventory.end(entry, 'dropped');
-    const { clock, observe } = this.#surroundings;
+    const { clock, observe } = this.#ports;
     const { attempts } = entry;
     await this.#records.bury(entry, { notification, reason: 'expired', diedAtMs: clock.now(), attempts });
     this.#inventory.end(entry, 'dead');

@@ -1,4 +1,4 @@
-import type { OutboxStore, OutboxSurroundings } from '../../core/outbox-store.ts';
+import type { OutboxStore, OutboxPorts } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
 import { RunningOperator, type StoredLetters } from '../local/operator.ts';
 import type { Records } from '../records.ts';
@@ -6,15 +6,15 @@ import type { Records } from '../records.ts';
 const DONE = Promise.resolve();
 
 /** Keeps what waits in this process. Dead letters are counted, not kept. */
-export function memoryStore(surroundings: OutboxSurroundings): OutboxStore {
-  const { ledger } = surroundings;
+export function memoryStore(ports: OutboxPorts): OutboxStore {
+  const { ledger } = ports;
   const outboxes = new Map<string, LocalOutbox>();
   return {
     keepsWhatIsLeft: false,
     isShared: false,
     operator: new RunningOperator(() => outboxes, noLetters),
     outbox: (options) => {
-      const outbox = new LocalOutbox(new MemoryRecords(), options, surroundings);
+      const outbox = new LocalOutbox(new MemoryRecords(), options, ports);
       outboxes.set(options.pool, outbox);
       return outbox;
     },
