@@ -17,6 +17,9 @@ import {
 } from '../support/zoo.ts';
 import { notification } from '../support/notification.ts';
 import { responseSeen, testRawReceiver, testReceiver } from './pool.ts';
+import { allow } from '../support/limits.ts';
+
+allow('largeBodies');
 
 const MB = 1024 ** 2;
 const DAY_MS = 86_400_000;

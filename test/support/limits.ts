@@ -9,6 +9,8 @@ const limits = {
   processes: 60_000,
   /** Starts real XMPP servers, a real Prometheus or the demo. */
   servers: 120_000,
+  /** Moves tens of megabytes over sockets. */
+  largeBodies: 60_000,
   /** Tries very many cases in this process. */
   manyCases: 120_000,
 };

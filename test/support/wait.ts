@@ -1,4 +1,5 @@
 import { once as eventOf, type EventEmitter } from 'node:events';
+import { inspect } from 'node:util';
 
 /** A wait of the running test. */
 interface Wait {
@@ -44,6 +45,7 @@ export function unmetWaits(): string[] {
 
 function storyText(story: () => unknown): string {
   const told = story();
-  const text = typeof told === 'string' ? told : JSON.stringify(told, null, 1);
+  const shown = { depth: 6, maxArrayLength: 20, maxStringLength: 200, breakLength: 120 };
+  const text = typeof told === 'string' ? told : inspect(told, shown);
   return text.length > MOST_STORY ? `… ${text.slice(-MOST_STORY)}` : text;
 }
