@@ -47,7 +47,8 @@ async function endWay(parts: RunningParts, timeoutMs: number): Promise<void> {
 
 async function drain({ session, router, lanes: all, store }: RunningParts): Promise<void> {
   const lanes = [...all.values()];
-  // A store that keeps what is left: lanes stop first, so that nothing new goes out while the session ends.
+  // With a store that keeps what is left, lanes stop first: so nothing new goes out while the session ends. A second
+  // stop only waits for the first.
   const ended = store.keepsWhatIsLeft ? lanes.map((lane) => lane.stop()) : [];
   await session.stop();
   await router.settled();

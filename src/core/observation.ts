@@ -69,7 +69,7 @@ export type Observation =
     }
   | {
       readonly kind: 'stanza-received';
-      /** The name of the tap that took it; `none`: no configured tap did. */
+      /** The name of the tap that took it; `direct` also for an iq that no tap took; `none`: no configured tap did. */
       readonly tap: string;
     }
   | { readonly kind: 'event-made'; readonly dir: Direction }

@@ -89,6 +89,7 @@ export class Ingest implements SessionHandlers {
       this.#take(name, found, size, receivedAtMs);
       return true;
     }
+    // Counted as `direct` even where that tap is not configured: it is addressed to the component, and gets its reply.
     this.#discard('direct', 'iq');
     return false;
   }

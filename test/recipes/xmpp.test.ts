@@ -2,8 +2,8 @@ import { expect, it } from 'vitest';
 import { followRecipe } from '../support/recipe.ts';
 import { DOMAIN, runAtServer } from './at-server.ts';
 
-it('an iq that gets a reply is one row in the table of iqs', async () => {
-  const { main } = await followRecipe('an iq that gets a reply', {
+it('an iq of type get that no tap takes, and its reply, are one row in the table of iqs', async () => {
+  const { main } = await followRecipe('an iq of type get that no tap takes, and its reply', {
     lines: [
       {
         file: 'xmpp/iq.ts',

@@ -5,7 +5,7 @@ import { knownKeys } from '../json-schema.ts';
 import type { Path } from './document.ts';
 import { shownKey } from './problems.ts';
 
-/** Keys that later versions will know, section by section. */
+/** Keys that later versions will know, section by section. A key that becomes known leaves this list. */
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   'mod_event_pusher.backends.http': ['match', 'payload', 'batch', 'signing_secret_file'],
   outgoing_pools: [
@@ -17,7 +17,7 @@ const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
     'path_join',
   ],
 };
-/** Words that later versions will know. */
+/** Values that later versions will know. */
 const LATER_WORDS: readonly unknown[] = ['push', 'jetstream'];
 const NOT_YET = 'is not supported by this version';
 

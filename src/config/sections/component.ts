@@ -7,7 +7,7 @@ import { tapNames } from '../../xmpp/taps/index.ts';
 import type { Report } from '../reader/problems.ts';
 import { secretFile, secretForm } from './secret-file.ts';
 
-/** The keys, of which the secret file matters only to who wants the secret. */
+/** The keys. `component` replaces the secret file, which only the session needs, by one that is read. */
 const keys = {
   service: text(serviceForm).describe(
     "The server's listener for components: xmpp://HOST:PORT, xmpps:// for TLS, an IPv6 address in brackets.",

@@ -12,7 +12,10 @@ const all = Object.values(engines);
 const summaries = all.map(({ name, summary }) => `${name} (${summary})`);
 const keepingLetters = all.filter(({ keepsDeadLetters }) => keepsDeadLetters).map(({ name }) => name);
 
-/** Where notifications wait; its options are those of the engine that the content names. */
+/**
+ * Where notifications wait; its options are those of the engine that the content names. The engine's schema makes an
+ * engine of them: in the program the two keys are one, `engine`.
+ */
 export function outbox(folder: string, content: unknown) {
   return section({
     engine: wordOf(engines)

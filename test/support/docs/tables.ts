@@ -7,6 +7,7 @@ import { list } from '../../../src/commands/dead-letters/list.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { problemCodes } from '../../../src/schema/problem-codes.ts';
 import { callbackNames } from '../../../src/core/callback-names.ts';
+import { outcomes } from '../../../src/core/delivery.ts';
 import { discardReasons } from '../../../src/core/discard-reasons.ts';
 import { type DisconnectReason, disconnectReasons, refusalOf } from '../../../src/core/disconnect-reasons.ts';
 import { levelsOf, logEvents } from '../../../src/telemetry/log-events.ts';
@@ -87,6 +88,7 @@ export const tables: Readonly<Record<string, Readonly<Record<string, TableCheck>
   },
   'src/README.md': {
     'what | where': isFilled,
+    'door | waits for': namesDoors,
     'dependency | why': namesTheDependencies,
   },
   'src/costs.md': { 'code | costs the reader | buys | see it again': namesCodeAndMeasurement },
@@ -242,10 +244,11 @@ async function namesTheMetrics(table: Table): Promise<void> {
   const scraped = await scrapeOfEverything();
   const names = [...scraped.matchAll(/^# TYPE ((?:event_pusher|mod_http)\w+)/gm)].map(([, name]) => name);
   expect(firstCells(table).toSorted(byText)).toEqual(names.toSorted(byText));
-  for (const [name, labels] of table.rows) {
+  for (const [name, labels, row] of table.rows) {
     const [, sample = ''] = new RegExp(`^${name}(?:_count)?(?:{(.*?)})? `, 'm').exec(scraped) ?? [];
     const shown = [...sample.matchAll(/(\w+)="/g)].map(([, label]) => label);
     expect(shown.join(', '), name).toBe(labels);
+    if (shown.includes('outcome')) expect(row, name).toMatch(new RegExp(`outcome: ${outcomes.join(' ')}$`));
   }
 }
 
@@ -308,6 +311,14 @@ function source(): string {
     .filter((name) => /\.[jt]s$/.test(name))
     .map((name) => readFileSync(new URL(name, folder), 'utf8'))
     .join('\n');
+}
+
+/** Each door is a word of the code. */
+function namesDoors(table: Table): void {
+  isFilled(table);
+  for (const [doors] of table.rows)
+    for (const [, door = ''] of (doors ?? '').matchAll(/`(\w+)`/g))
+      expect(source(), door).toMatch(new RegExp(`\\b${door}\\b`));
 }
 
 function namesTheDependencies(table: Table): void {
