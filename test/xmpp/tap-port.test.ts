@@ -231,4 +231,11 @@ describe('a tap that sends', () => {
     await subject.offline();
     expect(stream?.send(enable('late'))).toBe(false);
   });
+
+  it('is told so also where the server has closed the connection without ending its stream', async () => {
+    const { subject, peer } = await onlineWithTap();
+    peer.end();
+    await subject.offline();
+    expect(tap.streams[0]?.send(enable('late'))).toBe(false);
+  });
 });

@@ -239,7 +239,8 @@ export class Connection implements OutgoingStream {
     this.#cancelTimeout();
     this.#cancelDeadline?.();
     this.#stopWriting();
-    this.#events.closed(this.#explained(this.#disconnect ?? CLOSED));
+    this.#disconnect ??= CLOSED;
+    this.#events.closed(this.#explained(this.#disconnect));
   }
 
   #explained(disconnect: Disconnect): Disconnect {
