@@ -653,6 +653,20 @@ describe.each(all)('the outbox engine "$engine"', ({ engine, keepsWhatIsLeft, ru
       expect(idOf(await lease)).toBe('bob1');
     });
 
+    it('have one that was tried early and is given back after the outage come due with the others', async () => {
+      const bench = await openBench(shared);
+      await bench.put('alice1');
+      await bench.settle(await bench.lease(), retryAfter(60_000), busy);
+      await breakDown(bench);
+      bench.advance(1000);
+      await bench.put('alice2', 'bob1');
+      const [early, success] = [await bench.lease(), await bench.lease()];
+      expect([early, success].map(idOf)).toEqual(['alice1', 'bob1']);
+      await bench.settle(success, delivered);
+      expect(await early.giveBack()).toBe(true);
+      expect(idOf(await bench.lease())).toBe('alice1');
+    });
+
     it('with order: strict have the one that holds the others back tried when another one comes, while nothing gets through', async () => {
       const bench = await openBench({ ...shared, retry: { order: 'strict' } });
       await bench.put('alice1');

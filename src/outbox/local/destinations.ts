@@ -135,11 +135,13 @@ function isBefore(a: Destination, b: Destination, nowMs: number): boolean {
  */
 export class OutgoingRequest {
   readonly #destination: Destination;
+  readonly #releasesBefore: number;
   #carried = 0;
   #hasPlace = true;
 
   constructor(destination: Destination) {
     this.#destination = destination;
+    this.#releasesBefore = destination.turns.releases;
   }
 
   /** Takes the next one whose turn it is; it is out until `settle`, `withdraw` or `giveBack`. */
@@ -170,7 +172,7 @@ export class OutgoingRequest {
   /** Ends the turn of one that did not go out: it waits as before. */
   giveBack(item: Entry): void {
     this.#leave();
-    this.#destination.turns.giveBack(item);
+    this.#destination.turns.giveBack(item, this.#releasesBefore);
   }
 
   #leave(): void {

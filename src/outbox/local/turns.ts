@@ -75,6 +75,8 @@ export class Turns<T extends Waiting<T>> {
   #unused = 0;
   readonly #ready = new Chain<SenderQueue<T>>();
   readonly #aside = new DueTimes<T>();
+  /** How often all that waited aside was brought back. */
+  releases = 0;
 
   constructor(order: DeliveryOrder, move: Move<T>) {
     this.#order = order;
@@ -171,10 +173,14 @@ export class Turns<T extends Waiting<T>> {
     this.addAside(item, atMs);
   }
 
-  /** Ends the turn of one that was not attempted: it has the next turn, of its sender and of all. */
-  giveBack(item: T): void {
+  /**
+   * Ends the turn of one that was not attempted: it has the next turn, of its sender and of all. One that was taken early
+   * waits aside again, unless all were brought back meanwhile.
+   * @param releasesBefore What `releases` was when it was taken.
+   */
+  giveBack(item: T, releasesBefore = this.releases): void {
     const queue = this.#endTurn(item);
-    if (wasTakenEarly(item)) {
+    if (wasTakenEarly(item) && this.releases === releasesBefore) {
       queue.hadOldest = false;
       this.#move(item, 'aside');
       return this.addAside(item, item.dueAtMs);
@@ -193,6 +199,7 @@ export class Turns<T extends Waiting<T>> {
 
   /** Brings back all that wait aside, due or not: what waits goes out from the oldest to the youngest. */
   release(): void {
+    this.releases += 1;
     for (const [queue, items] of this.#bySender(this.#aside.takeAllDue(Infinity)))
       this.#putBack(queue, items);
     this.#sortReady();
