@@ -6,21 +6,21 @@ export interface LastAttempt {
   readonly cause: RetryCause;
 }
 
-/** Stored records have the place of a cause, and that of an outcome in its table: new ones come last, and none moves. */
+/** Stored records hold the index of a cause and of an outcome: new ones come last, and none moves. */
 const causes = ['back-off', 'retry-after'] as const satisfies readonly RetryCause[];
 
 const CAUSES = 2;
 const OUTCOMES = 32;
 
 /**
- * As one small whole number, because a million of them wait in memory and on disk. 0 is left for "nothing is known".
+ * As one small whole number, because a million of them wait in memory and on disk. 0 means that nothing is known.
  */
 export function packLastAttempt({ attempt: { outcome, status = 0 }, cause }: LastAttempt): number {
   const place = outcomes.indexOf(outcome);
   return 1 + causes.indexOf(cause) + CAUSES * (place + OUTCOMES * status);
 }
 
-/** Undefined if nothing is known, or what a newer version stored is not known to this one. */
+/** Undefined: nothing is known, or a newer version stored what this one does not know. */
 export function unpackLastAttempt(packed: number): LastAttempt | undefined {
   if (packed < 1) return undefined;
   const rest = Math.floor((packed - 1) / CAUSES);

@@ -8,10 +8,10 @@ export interface RecordSummary {
   readonly key: number;
   readonly backend: string;
   readonly sender: string;
-  /** Unix time in whole seconds: of one in milliseconds V8 would make a box of its own for each of a million records. */
+  /** Unix time in whole seconds: V8 would make a box for milliseconds in each of a million records. */
   readonly acceptedAtSeconds: number;
   readonly attempts: number;
-  /** What is known of the last attempt, packed (`last-attempt.ts`); 0, or not there: nothing. */
+  /** What is known of the last attempt, packed (`last-attempt.ts`). 0, or not there: nothing. */
   readonly last?: number;
 }
 
@@ -22,17 +22,17 @@ export function summaryOf({ backend, sender, acceptedAtMs }: Notification, key: 
 /** What finds a record, and its line in the ledger. */
 export type RecordName = Pick<RecordSummary, 'key' | 'backend'>;
 
-/** The store under one outbox: it keeps records and decides nothing. Its answers come in the order of the calls. */
+/** The store under one outbox. It keeps records and decides nothing. Its promises settle in the order of the calls. */
 export interface Records {
   /** Whether what is left at close is there when the store is opened again. */
   readonly keepsWhatIsLeft: boolean;
-  /** So much of what waits its outbox keeps in memory, in bytes; the rest is read. Infinity: it is kept nowhere else. */
+  /** How many bytes of what waits the outbox keeps in memory; the rest is read. Infinity: nothing else keeps it. */
   readonly cachedBytes: number;
   /** Resolves to the record's key once it is as safe as the store promises. */
   add(notification: Notification): Promise<number>;
   /**
-   * Reads records in the order of the keys: the first in any case, then as many as are few bytes together. Undefined for
-   * one that somebody else has removed, as operators may; an error for one that cannot be read. Rejects if none can now.
+   * Reads records in the order of the keys: always the first, then as many as are few bytes together. Undefined: somebody
+   * else, such as an operator, has removed it. An error: it cannot be read. Rejects if none can be read now.
    */
   read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]>;
   /** @param dueAtMs Unix time in milliseconds: no other time means the same to the next run. */
@@ -44,8 +44,8 @@ export interface Records {
 }
 
 /**
- * Records whose failures stop nobody: each is observed and answered with undefined. What could not be removed or
- * postponed goes on as if it had been; the next run finds the older state and delivers once more.
+ * Records whose failures stop nobody: each is observed, and the promise resolves to undefined. What could not be removed
+ * or postponed goes on as if it had been. The next run finds the older state and delivers once more.
  */
 export class GuardedRecords {
   readonly keepsWhatIsLeft: boolean;
@@ -64,7 +64,7 @@ export class GuardedRecords {
     return this.#try(() => this.#records.add(notification));
   }
 
-  /** As of records; undefined for a record that cannot be read, and for all of them if none can now. */
+  /** As `Records.read`. Undefined for a record that cannot be read, and in place of all if none can be read now. */
   async read(keys: readonly number[]): Promise<readonly (Notification | undefined)[] | undefined> {
     const read = await this.#try(() => this.#records.read(keys));
     return read?.map((one) => (one instanceof Error ? this.#fail(one) : one));

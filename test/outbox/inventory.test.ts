@@ -9,7 +9,7 @@ import { seededRandom } from '../support/random.ts';
 
 interface Item {
   readonly number: number;
-  state: 'waiting' | 'gone';
+  state: 'queued' | 'gone';
 }
 
 /** Which of those that have not ended is the next to end: the place of one in their order. */
@@ -45,7 +45,7 @@ it.each(choices)('tells the oldest and all the others in their order, ending %s'
     ages.oneGone();
   };
   for (let number = 0; number < 6000; number += 1) {
-    const item: Item = { number, state: 'waiting' };
+    const item: Item = { number, state: 'queued' };
     ages.add(item);
     left.push(item);
     if (number % 3 === 2) end();
@@ -61,7 +61,7 @@ it('finds the oldest that suits without a search through all that have ended beh
   const ages = new Ages<Item>();
   let looks = 0;
   const add = (number: number): Item => {
-    let state: Item['state'] = 'waiting';
+    let state: Item['state'] = 'queued';
     const item = {
       number,
       get state() {
@@ -109,9 +109,9 @@ describe('a step that the life of a record does not allow', () => {
   it('is told as an internal error, and loses nothing', () => {
     const { ledger, inventory, entry, errors } = open();
     inventory.move(entry, 'aside');
-    expect(errors()).toEqual(['PlainError: a record in the outbox went from waiting to aside']);
+    expect(errors()).toEqual(['PlainError: a record in the outbox went from queued to aside']);
     expectLedgerBalanced(ledger, inventory.counts());
-    expect(inventory.oldestWaiting()).toBe(entry);
+    expect(inventory.oldestUntaken()).toBe(entry);
   });
 
   it('counts nothing twice', () => {
@@ -121,7 +121,7 @@ describe('a step that the life of a record does not allow', () => {
     inventory.end(entry, 'delivered');
     expect(errors()).toEqual([]);
     inventory.end(entry, 'dropped');
-    inventory.move(entry, 'waiting');
+    inventory.move(entry, 'queued');
     expect(errors()).toHaveLength(2);
     expectLedgerBalanced(ledger, inventory.counts());
     expect(ledger.entry('chats')).toEqual({ accepted: 1, delivered: 1, dead: 0, dropped: 0 });

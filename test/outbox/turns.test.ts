@@ -141,7 +141,7 @@ const orders = ['sender', 'strict', 'none'] as const satisfies readonly Delivery
 /** What the model knows of an item. */
 interface Known {
   readonly item: Item;
-  state: 'waiting' | 'aside' | 'out' | 'gone';
+  state: 'queued' | 'aside' | 'out' | 'gone';
   dueAtMs: number;
 }
 
@@ -179,11 +179,11 @@ class Model {
   }
 
   add(item: Item, isAway: boolean): void {
-    const one: Known = { item, state: 'waiting', dueAtMs: 0 };
+    const one: Known = { item, state: 'queued', dueAtMs: 0 };
     this.known.push(one);
     this.#row.push(one);
     const held = this.of('aside', item.sender)[0];
-    if (isAway && held !== undefined && this.#isHeld(item.sender)) held.state = 'waiting';
+    if (isAway && held !== undefined && this.#isHeld(item.sender)) held.state = 'queued';
     this.#rank();
   }
 
@@ -194,7 +194,7 @@ class Model {
 
   comeDue(nowMs: number, isResting: boolean): void {
     const back = this.of('aside').filter(({ dueAtMs }) => dueAtMs <= nowMs);
-    for (const one of back) one.state = 'waiting';
+    for (const one of back) one.state = 'queued';
     this.#row = [...back, ...this.#row];
     this.#rank();
     if (!isResting) return;
@@ -209,7 +209,7 @@ class Model {
     if (this.#order === 'none') return this.#row.slice(0, 1);
     const first = Math.min(...this.#ranks.values());
     const senders = [...this.#ranks].filter(([, rank]) => rank === first).map(([sender]) => sender);
-    return senders.map((sender) => this.#oldestTried(sender, isAway) ?? this.of('waiting', sender)[0]!);
+    return senders.map((sender) => this.#oldestTried(sender, isAway) ?? this.of('queued', sender)[0]!);
   }
 
   take(one: Known, isAway: boolean): void {
@@ -218,7 +218,7 @@ class Model {
     else this.#hadOldest.delete(sender);
     this.#row = this.#row.filter((other) => other !== one);
     // One that was tried before it was due waits aside again if it is given back.
-    if (one.state === 'waiting') one.dueAtMs = 0;
+    if (one.state === 'queued') one.dueAtMs = 0;
     one.state = 'out';
     this.#rank();
   }
@@ -236,7 +236,7 @@ class Model {
 
   giveBack(one: Known): void {
     const { sender } = one.item;
-    one.state = one.dueAtMs > 0 ? 'aside' : 'waiting';
+    one.state = one.dueAtMs > 0 ? 'aside' : 'queued';
     if (one.state === 'aside') {
       this.#hadOldest.delete(sender);
       return this.#rank();
@@ -253,7 +253,7 @@ class Model {
 
   release(): void {
     for (const one of this.of('aside')) {
-      one.state = 'waiting';
+      one.state = 'queued';
       const place = this.#row.findIndex((other) => other.item.key > one.item.key);
       this.#row.splice(place === -1 ? this.#row.length : place, 0, one);
     }
@@ -269,7 +269,7 @@ class Model {
   }
 
   #nextKey(sender: string): number {
-    return this.of('waiting', sender)[0]?.item.key ?? Infinity;
+    return this.of('queued', sender)[0]?.item.key ?? Infinity;
   }
 
   #isHeld(sender: string): boolean {
@@ -280,7 +280,7 @@ class Model {
   /** Who may send now and could not before comes behind all others. */
   #rank(): void {
     this.#steps += 1;
-    const senders = new Set(this.of('waiting').map(({ item }) => item.sender));
+    const senders = new Set(this.of('queued').map(({ item }) => item.sender));
     const ready = [...senders].filter((one) => this.of('out', one).length === 0 && !this.#isHeld(one));
     this.#ranks = new Map(ready.map((sender) => [sender, this.#ranks.get(sender) ?? this.#steps]));
   }
@@ -330,7 +330,7 @@ class Compared {
     expect(this.#turns.isReady, "whether it is anybody's turn").toBe(this.#model.isReady());
     expect(this.#turns.nextDueAtMs, 'when the next one is due').toBe(this.#model.nextDueAtMs());
     for (const { item: one, state } of this.#model.known) {
-      if (state === 'waiting' || state === 'aside') expect(this.#told.get(one), one.name).toBe(state);
+      if (state === 'queued' || state === 'aside') expect(this.#told.get(one), one.name).toBe(state);
     }
   }
 
@@ -375,7 +375,7 @@ class Compared {
 
   #add(sender: string, isAway: boolean): void {
     const one = item(sender, `${sender} ${made + 1}`);
-    this.#told.set(one, 'waiting');
+    this.#told.set(one, 'queued');
     this.#turns.add(one, isAway);
     this.#model.add(one, isAway);
   }
@@ -390,7 +390,7 @@ class Compared {
     if (one === undefined) return;
     this.#model.take(one, isAway);
     const upcoming = [...this.#turns.upcoming(one.item)];
-    const waiting = this.#model.of('waiting').map(({ item: known }) => known);
+    const waiting = this.#model.of('queued').map(({ item: known }) => known);
     expect(new Set(upcoming).size, 'nothing is upcoming twice').toBe(upcoming.length);
     expect(waiting, 'what is upcoming waits').toEqual(expect.arrayContaining(upcoming));
   }
@@ -398,7 +398,7 @@ class Compared {
   #withOne(step: Extract<Step, { readonly nth: number }>): void {
     const many =
       step.do === 'remove'
-        ? [...this.#model.of('waiting'), ...this.#model.of('aside')]
+        ? [...this.#model.of('queued'), ...this.#model.of('aside')]
         : this.#model.of('out');
     const one = many[step.nth % many.length];
     if (one === undefined) return;

@@ -5,16 +5,16 @@ import type { GuardedRecords } from '../records.ts';
 import type { LocalLease } from './leases.ts';
 import type { Entry } from './life.ts';
 
-/** So much is kept of what was read ahead, in bytes, beside what is cached anyway. */
+/** Bytes for what is read ahead, on top of the cache. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 /** So many are kept read ahead: enough for the tens of milliseconds that a slow disk may take for a flush. */
 const MOST_AHEAD = 500;
 /** So many entries are looked at for those that are not cached. */
 const MOST_LOOKED_AT = 1000;
-/** When nothing can be read, it is tried again after so many milliseconds. */
+/** When nothing can be read, the next try comes after so many milliseconds. */
 const AGAIN_MS = 1000;
 
-/** Notifications that are kept with their entries, as far as memory allows, since most are sent soon after they were accepted. */
+/** Keeps notifications with their entries as far as memory allows: most are sent soon after they were accepted. */
 export class Cache {
   readonly #mostBytes: number;
   #bytes = 0;
@@ -58,13 +58,13 @@ export interface ReadAheadOptions {
   readonly clock: Clock;
   /** The entries that probably come after this one. */
   readonly upcoming: (entry: Entry) => Iterable<Entry>;
-  /** Takes each wanted lease once it is read; without a notification if it was removed or cannot be read. */
+  /** Takes each wanted lease once it is read. No notification: the record was removed or cannot be read. */
   readonly give: (lease: LocalLease, notification: Notification | undefined) => void;
 }
 
 /**
- * Reads what is not cached: what somebody waits for, and with it what probably comes next, so that a backlog is
- * delivered as fast as if all of it were in memory.
+ * Reads what is not cached: what a lease waits for, and with it what probably comes next. So a backlog is delivered as fast
+ * as if all of it were in memory.
  */
 export class ReadAhead {
   readonly #options: ReadAheadOptions;
@@ -88,7 +88,7 @@ export class ReadAhead {
     this.#read(lease.entry);
   }
 
-  /** To be told of each entry that is taken and cached: when half of what was read ahead is gone, more is read. */
+  /** To be called for each cached entry that is taken. When half of what was read ahead is gone, more is read. */
   taken(entry: Entry): void {
     if (this.#gave === 0) return;
     this.#taken += 1;
@@ -101,7 +101,7 @@ export class ReadAhead {
     this.#cancelAgain();
   }
 
-  /** Wants a lease no more. */
+  /** Ends the wish for a lease. */
   unwant(lease: LocalLease): void {
     this.#wanted.remove(lease);
   }
@@ -149,7 +149,7 @@ export class ReadAhead {
       const lease = this.#wantedFor(entry);
       this.#wanted.remove(lease);
       give(lease, notification);
-    } else if (notification !== undefined && entry.state === 'waiting') {
+    } else if (notification !== undefined && entry.state === 'queued') {
       cache.keepAhead(entry, notification);
       this.#gave += 1;
       this.#left += 1;

@@ -20,8 +20,8 @@ export interface DestinationsOptions {
 interface Destination {
   readonly turns: Turns<Entry>;
   readonly limit: RequestLimit;
-  /** Number of its last turn among the destinations. */
-  lastTurn: number;
+  /** Number of its last request among those of all destinations. */
+  lastBegun: number;
 }
 
 /** Shares the workers of a pool fairly among its backends. One that hangs leaves the others half of the workers. */
@@ -29,7 +29,7 @@ export class Destinations {
   readonly #options: DestinationsOptions;
   readonly #byBackend = new Map<string, Destination>();
   #all: Destination[] = [];
-  #turns = 0;
+  #begun = 0;
 
   constructor(options: DestinationsOptions) {
     this.#options = options;
@@ -41,13 +41,13 @@ export class Destinations {
     turns.add(item, limit.isAway);
   }
 
-  /** Adds one that is to come at `atMs`, because earlier attempts failed. */
+  /** Adds one whose earlier attempts failed, due at `atMs`. */
   addAside(item: Entry, atMs: number): void {
     this.#of(item.backend).turns.addAside(item, atMs);
   }
 
-  /** Begins a request to the destination whose turn it is; undefined if it is nobody's. */
-  begin(nowMs: number): OutgoingRequest | undefined {
+  /** Begins a request to the destination that is next. Undefined: none may send now. */
+  begin(nowMs: number): WorkerPlace | undefined {
     let next: Destination | undefined;
     for (const destination of this.#all) {
       destination.turns.comeDue(nowMs, destination.limit.state === 'resting');
@@ -55,12 +55,12 @@ export class Destinations {
       if (next === undefined || isBefore(destination, next, nowMs)) next = destination;
     }
     if (next === undefined) return undefined;
-    next.lastTurn = this.#turns += 1;
+    next.lastBegun = this.#begun += 1;
     next.limit.began(nowMs);
-    return new OutgoingRequest(next);
+    return new WorkerPlace(next);
   }
 
-  /** Those that probably come next of the same backend, after `taken` was taken: a hint, for reading ahead. */
+  /** Those of the same backend that probably come after `taken`: a hint, for reading ahead. */
   upcoming(taken: Entry): Iterable<Entry> {
     return this.#of(taken.backend).turns.upcoming(taken);
   }
@@ -73,7 +73,7 @@ export class Destinations {
     const restEndsMs = limit.restEndsMs(clock.monotonic()) ?? -Infinity;
     if (restEndsMs > dueAtMs) return { setBy: 'destination-at-rest', atMs: unixMs(clock, restEndsMs) };
     if (entry.state === 'aside') return { setBy, atMs: unixMs(clock, dueAtMs) };
-    return entry.state === 'waiting' && turns.isHeldUp(entry) ? { setBy: 'sender-turn' } : { setBy };
+    return entry.state === 'queued' && turns.isHeldUp(entry) ? { setBy: 'sender-turn' } : { setBy };
   }
 
   /** Takes away one that waits; one that is out stays out. */
@@ -115,7 +115,7 @@ export class Destinations {
     let destination = this.#byBackend.get(backend);
     if (destination === undefined) {
       const { order, workers, move } = this.#options;
-      destination = { turns: new Turns<Entry>(order, move), limit: new RequestLimit(workers), lastTurn: 0 };
+      destination = { turns: new Turns<Entry>(order, move), limit: new RequestLimit(workers), lastBegun: 0 };
       this.#byBackend.set(backend, destination);
       this.#all.push(destination);
     }
@@ -126,14 +126,14 @@ export class Destinations {
 /** The one that has taken fewer places comes first; of two with as many, the one whose last request is older. */
 function isBefore(a: Destination, b: Destination, nowMs: number): boolean {
   const more = a.limit.taken(nowMs) - b.limit.taken(nowMs);
-  return more === 0 ? a.lastTurn < b.lastTurn : more < 0;
+  return more === 0 ? a.lastBegun < b.lastBegun : more < 0;
 }
 
 /**
- * One request to a destination, with all that it carries. It takes one place, from `begin` to the first verdict on any of
- * them, or until all of them are given back.
+ * A worker's place in one request to a destination, with all that the request carries. It is taken from `begin` to the
+ * first verdict on any of them, or until all of them are given back.
  */
-export class OutgoingRequest {
+export class WorkerPlace {
   readonly #destination: Destination;
   readonly #releasesBefore: number;
   #carried = 0;
@@ -152,7 +152,7 @@ export class OutgoingRequest {
     return item;
   }
 
-  /** Ends the turn of one with a verdict: it is to come again, or not. */
+  /** Ends the turn of one with a verdict. */
   settle(item: Entry, verdict: Verdict, { attempt, nowMs }: { attempt?: Attempt; nowMs: number }): void {
     const { turns, limit } = this.#destination;
     this.#carried -= 1;

@@ -7,18 +7,18 @@ import { type Entry, isStep, type State, unixMs } from './life.ts';
 
 export type DropReason = 'full' | 'stopped' | 'unwritable';
 
-/** One notification that was handed to the records and is not written yet: not accepted, but somebody waits for it. */
+/** A notification that was handed to the records and is not yet written: not accepted, but `put` waits for it. */
 interface Unwritten extends Linked<Unwritten> {
   /** By the monotonic clock, in milliseconds. */
   readonly acceptedAtMs: number;
 }
 
-/** All that an outbox holds, by state and by age. Each step in the life of a record is one step with counts and ledger. */
+/** All that an outbox holds, by state and by age. Each step of a record changes counts and ledger in the same step. */
 export class Inventory {
   readonly #ports: OutboxPorts;
   readonly #ages = new Ages<Entry>();
   readonly #counts: Record<State, number> = {
-    waiting: 0,
+    queued: 0,
     aside: 0,
     reading: 0,
     leased: 0,
@@ -35,18 +35,18 @@ export class Inventory {
 
   /** How much of the capacity is taken, also by what is being written. */
   get roomTaken(): number {
-    const { waiting, aside, reading } = this.#counts;
-    return waiting + aside + reading + this.#unwrittenCount;
+    const { queued, aside, reading } = this.#counts;
+    return queued + aside + reading + this.#unwrittenCount;
   }
 
   counts(): OutboxCounts {
-    const { waiting, aside, reading, leaving, leased } = this.#counts;
+    const { queued, aside, reading, leaving, leased } = this.#counts;
     const oldest = this.#ages.oldest()?.acceptedAtSeconds;
     const unwritten = this.#unwritten.first?.acceptedAtMs;
     const oldestSeconds = oldest ?? (unwritten === undefined ? undefined : Math.floor(unwritten / 1000));
     const { clock } = this.#ports;
     return {
-      waiting: waiting + aside + reading + leaving,
+      waiting: queued + aside + reading + leaving,
       inFlight: leased,
       unwritten: this.#unwrittenCount,
       oldestAcceptedAtMs: oldestSeconds === undefined ? undefined : unixMs(clock, oldestSeconds * 1000),
@@ -61,26 +61,26 @@ export class Inventory {
     });
   }
 
-  /** The oldest one that waits, aside or not. */
-  oldestWaiting(): Entry | undefined {
-    return this.#ages.oldest(isWaiting);
+  /** The oldest one that no lease has taken. */
+  oldestUntaken(): Entry | undefined {
+    return this.#ages.oldest(isUntaken);
   }
 
-  allWaiting(): Entry[] {
-    return this.#ages.all(isWaiting);
+  allUntaken(): Entry[] {
+    return this.#ages.all(isUntaken);
   }
 
-  /** All that are not gone, the oldest first; what comes while they are gone through need not be among them. */
+  /** All that are not gone, the oldest first. What comes during the iteration may be missing. */
   entries(): Iterable<Entry> {
     return this.#ages.items();
   }
 
-  /** Visits all that are not gone, without a list of them: a million would hold up the event loop for a third of a second. */
+  /** Visits all that are not gone. A list of a million would hold up the event loop for a third of a second. */
   forEach(visit: (entry: Entry) => void): void {
     this.#ages.forEach(visit);
   }
 
-  /** To be called with what is handed to the records; the returned function is to be called once it is written or refused. */
+  /** To be called for what is handed to the records. The returned function is to be called once it is written or refused. */
   beginWriting(acceptedAtMs: number): () => void {
     const unwritten: Unwritten = { acceptedAtMs, previous: undefined, next: undefined };
     this.#unwritten.push(unwritten);
@@ -97,7 +97,7 @@ export class Inventory {
     this.#counts[entry.state] += 1;
   }
 
-  /** Accepted and dropped at once: it never waited. */
+  /** Refused: counted as accepted and dropped, so that the ledger balances. */
   refuse(notification: Notification, reason: DropReason): void {
     const { ledger, observe } = this.#ports;
     ledger.count(notification.backend, 'accepted');
@@ -117,8 +117,8 @@ export class Inventory {
   }
 
   /**
-   * A step that the life of a record does not allow is a bug of ours, and told as one. It is made all the same, so that no
-   * notification is lost by it, except for a record that is gone: nothing may count that twice.
+   * A step that the life of a record does not allow is a bug of ours, and observed as one. It is made all the same, so that
+   * no notification is lost. Only a record that is gone stays so: nothing may count it twice.
    */
   #step(entry: Entry, to: State): boolean {
     const from = entry.state;
@@ -134,22 +134,23 @@ export class Inventory {
   }
 
   #tellDrained(): void {
-    const { waiting, aside, reading, leaving, leased } = this.#counts;
-    if (waiting + aside + reading + leaving + leased > 0) return;
+    const { queued, aside, reading, leaving, leased } = this.#counts;
+    if (queued + aside + reading + leaving + leased > 0) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
   }
 }
 
-export function isWaiting({ state }: Entry): boolean {
-  return state === 'waiting' || state === 'aside';
+/** Queued or aside: no lease has taken it. */
+export function isUntaken({ state }: Entry): boolean {
+  return state === 'queued' || state === 'aside';
 }
 
-/** So few gone ones may stay in the rows that sweeping them out would not be worth it. */
+/** Up to so many gone ones stay in the rows: to sweep them out would not be worth it. */
 const FEW = 1000;
-/** One array for all would leave its former ones behind whenever it grows: tens of megabytes for a million items. */
+/** Items in a row. One array for all would leave outgrown arrays behind: tens of megabytes for a million items. */
 const ROW = 1000;
 
-/** Items in the order in which they came; in plain arrays, because they take the least memory for a million of them. */
+/** Items in the order in which they came. Plain arrays take the least memory for a million of them. */
 export class Ages<T extends { readonly state: string }> {
   #rows: T[][] = [];
   /** In the first row, all before it are gone. */
@@ -167,7 +168,7 @@ export class Ages<T extends { readonly state: string }> {
   /** To be told of each item that is gone. */
   oneGone(): void {
     this.#gone += 1;
-    // Seldom, and each time half of the items go: in the long run constant time an item.
+    // Seldom, and each time half of the items go: on average constant time for each item.
     if (this.#gone > FEW && this.#gone > this.#count / 2) this.#sweep();
   }
 
@@ -183,7 +184,7 @@ export class Ages<T extends { readonly state: string }> {
         areAllGone = false;
         if (suits(item)) return item;
       }
-      // Else an old one that stays would have the next search go through all that are gone behind it.
+      // Otherwise, behind an old one that stays, each search would pass all that are gone.
       if (areAllGone) this.#remove(row);
       from = 0;
     }

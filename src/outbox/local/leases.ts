@@ -2,10 +2,10 @@ import type { Linked } from '../../core/chain.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Attempt, Notification, Verdict } from '../../core/delivery.ts';
 import type { Lease } from '../../core/outbox.ts';
-import type { OutgoingRequest } from './destinations.ts';
+import type { WorkerPlace } from './destinations.ts';
 import type { Entry } from './life.ts';
 
-/** By so much an age that is known in whole seconds may be off, once it was rounded in two runs. */
+/** Largest error, in milliseconds, of an age that was rounded to seconds in two runs. */
 const ROUNDING_MS = 2000;
 
 /** Where leases come from, and what ends them. */
@@ -15,7 +15,7 @@ export interface LeaseOwner {
   giveBack(lease: LocalLease): boolean;
 }
 
-/** One call of `lease`: it waits for its turn, and then until all that it was given has been read. */
+/** One call of `lease`. It waits for a turn, and then until all that it was given has been read. */
 export class LeaseCall implements Linked<LeaseCall> {
   readonly most: number;
   readonly resolve: (leases: readonly Lease[]) => void;
@@ -34,17 +34,17 @@ export class LeaseCall implements Linked<LeaseCall> {
 /** What a lease is made of. */
 export interface Leased {
   readonly entry: Entry;
-  /** The POST that is to carry it. */
-  readonly request: OutgoingRequest;
+  /** The worker's place of the POST that is to carry it. */
+  readonly place: WorkerPlace;
   /** The call that it is for. */
   readonly call: LeaseCall;
 }
 
-/** A lease in this process: it knows its entry, which saves a table of all that are out. */
+/** A lease in this process. It knows its entry, so no table of all that are out is needed. */
 export class LocalLease implements Lease, Linked<LocalLease> {
   readonly attempts: number;
   readonly entry: Entry;
-  readonly request: OutgoingRequest;
+  readonly place: WorkerPlace;
   readonly call: LeaseCall;
   readonly #owner: LeaseOwner;
   #notification: Notification | undefined = undefined;
@@ -52,10 +52,10 @@ export class LocalLease implements Lease, Linked<LocalLease> {
   previous: LocalLease | undefined = undefined;
   next: LocalLease | undefined = undefined;
 
-  constructor({ entry, request, call }: Leased, owner: LeaseOwner) {
+  constructor({ entry, place, call }: Leased, owner: LeaseOwner) {
     this.attempts = entry.attempts;
     this.entry = entry;
-    this.request = request;
+    this.place = place;
     this.call = call;
     this.#owner = owner;
   }
@@ -69,7 +69,7 @@ export class LocalLease implements Lease, Linked<LocalLease> {
     this.#notification = notification;
   }
 
-  /** To the second; to the millisecond where the machine's clock says about the same, for it was not set meanwhile. */
+  /** Exact where monotonic and machine's clock agree, because nobody set the latter meanwhile. Else in whole seconds. */
   get ageMs(): number {
     const { clock } = this.#owner;
     const ageMs = clock.monotonic() - this.entry.acceptedAtSeconds * 1000;

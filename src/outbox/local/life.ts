@@ -4,12 +4,12 @@ import type { RecordSummary } from '../records.ts';
 import type { Waiting } from './turns.ts';
 
 /**
- * The life of one record. It begins `waiting` (written, or left by an earlier run) or `aside` (left by an earlier run, after
+ * The life of one record. It begins `queued` (written, or left by an earlier run) or `aside` (left by an earlier run after
  * an attempt), and ends `gone`. Only `Inventory.move` and `Inventory.end` change a state.
  *
  *              ┌──────── given back ────────┐
  *              ▼                            │
- *     ┌───► waiting ──turn──► reading ──► leased ◄── (turn, if it is in memory)
+ *     ┌───► queued ───turn──► reading ──► leased ◄── (turn, if it is in memory)
  *     │        │                 │          │  │
  *  comes due   │ dropped         │ unread-  │  └──── retry ────┐
  *     │        ▼                 │ able     │ delivered, dead  │
@@ -22,22 +22,22 @@ import type { Waiting } from './turns.ts';
  *            ▼ │ given back
  *       reading, leased: while nothing gets through, the oldest of a sender is tried before it is due
  *
- * One more step, of orphans only: leaving ──► waiting, when the record could not be read now.
+ * One more step, of orphans only: leaving ──► queued, when the record could not be read now.
  *
- * waiting  It has its turn as soon as those before it have had theirs.
+ * queued   It has its turn as soon as those before it have had theirs.
  * aside    An attempt failed. It waits until it is due, or until all are released because their destination is back.
  * reading  It has its turn, and its request is being read.
  * leased   It is out.
- * leaving  Its end is being written; it counts as waiting, but takes no room.
+ * leaving  Its end is being written. It counts as waiting, but takes no room.
  * gone     Delivered, dead or dropped, and counted as that.
  */
 const steps = {
-  waiting: ['reading', 'leased', 'leaving'],
-  aside: ['waiting', 'reading', 'leased', 'leaving'],
-  reading: ['leased', 'waiting', 'aside', 'gone'],
-  leased: ['aside', 'leaving', 'waiting'],
-  // Waiting again: orphans only, when the record could not be read now.
-  leaving: ['gone', 'waiting'],
+  queued: ['reading', 'leased', 'leaving'],
+  aside: ['queued', 'reading', 'leased', 'leaving'],
+  reading: ['leased', 'queued', 'aside', 'gone'],
+  leased: ['aside', 'leaving', 'queued'],
+  // Queued again: orphans only, when the record could not be read now.
+  leaving: ['gone', 'queued'],
   gone: [],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
@@ -66,7 +66,7 @@ export interface Entry extends Waiting<Entry> {
 
 /**
  * A moment by the monotonic clock, in milliseconds.
- * @param unixMs Lies in the past; else the machine's clock was set back since, and it is now.
+ * @param unixMs In the past. Otherwise the machine's clock was set back since, and the moment counts as now.
  */
 export function monotonicMs(clock: Clock, unixMs: number): number {
   return clock.monotonic() - Math.max(0, clock.now() - unixMs);
@@ -81,14 +81,14 @@ export function unixMs(clock: Clock, atMs: number): number {
 export function newEntry(
   { key, backend, sender, attempts, last = 0 }: RecordSummary,
   acceptedAtMs: number,
-  state: 'waiting' | 'aside' = 'waiting',
+  state: 'queued' | 'aside' = 'queued',
 ): Entry {
   // Not by spreading: entries of one shape, with no slack, are what lets a million of them wait in memory.
   return {
     key,
     backend,
     sender,
-    // A whole number: for one with a fraction V8 would make a box of its own in each of a million entries.
+    // A whole number: V8 would make a box for a fraction in each of a million entries.
     acceptedAtSeconds: Math.floor(acceptedAtMs / 1000),
     attempts,
     last,

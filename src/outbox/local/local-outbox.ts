@@ -9,15 +9,15 @@ import { UnderWay } from '../../core/under-way.ts';
 import { packLastAttempt } from '../last-attempt.ts';
 import { GuardedRecords, type Records, type RecordSummary, summaryOf } from '../records.ts';
 import { Cache, ReadAhead } from './cache.ts';
-import { Destinations, type OutgoingRequest } from './destinations.ts';
+import { Destinations, type WorkerPlace } from './destinations.ts';
 import { Alarm } from './due-times.ts';
-import { Inventory, isWaiting } from './inventory.ts';
+import { Inventory, isUntaken } from './inventory.ts';
 import { LeaseCall, type LeaseOwner, LocalLease } from './leases.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './life.ts';
 import { type ListedOutbox, readAll } from './operator.ts';
 /**
- * All that is policy in an outbox of one process: capacity, turns, leases, ledger. A change is made in the records
- * first; then ledger and counts change in one synchronous step.
+ * The policy of an outbox of one process: capacity, turns, leases, ledger. A change is made in the records first. Then
+ * ledger and counts change in one synchronous step.
  */
 export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   readonly clock: Clock;
@@ -29,8 +29,8 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   readonly #alarm: Alarm;
   readonly #cache: Cache;
   readonly #readAhead: ReadAhead;
-  /** Calls that wait for their turn, and those whose leases are being read. */
-  readonly #waitingCalls = new Chain<LeaseCall>();
+  /** Calls of workers that have nothing to do, and those whose leases are being read. */
+  readonly #idleCalls = new Chain<LeaseCall>();
   readonly #readingCalls = new Chain<LeaseCall>();
   readonly #out = new Chain<LocalLease>();
   readonly #underWay = new UnderWay();
@@ -54,7 +54,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
       cache: this.#cache,
       clock: ports.clock,
       upcoming: (entry) => this.#destinations.upcoming(entry),
-      give: (lease, notification) => this.#read(lease, notification),
+      give: (lease, notification) => this.#haveRead(lease, notification),
     });
     this.#alarm = new Alarm(ports.clock, () => this.#handOut());
   }
@@ -66,9 +66,9 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   restore(record: RecordSummary, dueAtMs: number): void {
     const { clock } = this;
     const acceptedAtMs = monotonicMs(clock, record.acceptedAtSeconds * 1000);
-    const entry = newEntry(record, acceptedAtMs, dueAtMs === 0 ? 'waiting' : 'aside');
+    const entry = newEntry(record, acceptedAtMs, dueAtMs === 0 ? 'queued' : 'aside');
     this.#inventory.accept(entry);
-    if (entry.state === 'waiting') return this.#destinations.add(entry);
+    if (entry.state === 'queued') return this.#destinations.add(entry);
     const waitMs = believableWaitMs(this.#options.retry, record.attempts, dueAtMs - clock.now());
     this.#destinations.addAside(entry, clock.monotonic() + waitMs);
   }
@@ -81,12 +81,12 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   put(notification: Notification): Promise<PutResult> {
     const isFull = !this.hasRoom();
     const mayDropOldest = isFull && this.#options.whenFull === 'drop_oldest';
-    const oldest = mayDropOldest ? this.#inventory.oldestWaiting() : undefined;
+    const oldest = mayDropOldest ? this.#inventory.oldestUntaken() : undefined;
     if (this.#closed !== undefined || (isFull && oldest === undefined)) {
       this.#inventory.refuse(notification, this.#closed === undefined ? 'full' : 'stopped');
       return Promise.resolve('dropped');
     }
-    if (oldest !== undefined) void this.#underWay.track(this.#drop(oldest, 'full'));
+    if (oldest !== undefined) void this.#underWay.track(this.#dropUntaken(oldest, 'full'));
     const acceptedAtMs = monotonicMs(this.clock, notification.acceptedAtMs);
     const endWriting = this.#inventory.beginWriting(acceptedAtMs);
     const written = this.#records.add(notification).then((key) => {
@@ -98,20 +98,20 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
 
   lease(most: number): Promise<readonly Lease[]> {
     return new Promise((resolve) => {
-      this.#waitingCalls.push(new LeaseCall(most, resolve));
+      this.#idleCalls.push(new LeaseCall(most, resolve));
       this.#handOut();
     });
   }
 
   settle(lease: LocalLease, verdict: Verdict, attempt?: Attempt): Promise<boolean> {
-    // At once, so that nothing settles or drops it a second time while its end is being written.
+    // Now, so that nothing settles or drops it a second time while its end is being written.
     if (!this.#end(lease)) return Promise.resolve(false);
-    const { entry, request, notification } = lease;
+    const { entry, place, notification } = lease;
     entry.attempts += 1;
     entry.last = lastOf(verdict, attempt);
     // Before the end is written: the sender's next need not wait for the disk.
     const nowMs = this.clock.monotonic();
-    request.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
+    place.settle(entry, verdict, attempt === undefined ? { nowMs } : { nowMs, attempt });
     if (verdict.kind === 'retry') return this.#underWay.track(this.#postpone(entry, verdict.afterMs));
     this.#inventory.move(entry, 'leaving');
     this.#handOut();
@@ -146,12 +146,12 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   }
 
   drop(entry: Entry): Promise<void> {
-    if (isWaiting(entry)) return this.#underWay.track(this.#drop(entry));
+    if (isUntaken(entry)) return this.#underWay.track(this.#dropUntaken(entry));
     this.#cache.forget(entry);
     return this.#underWay.track(this.#records.remove(entry, 'dropped'));
   }
 
-  /** To be called when somebody else has removed records: nothing at hand is sure any more. */
+  /** To be called when somebody else has removed records: what is cached may be removed. */
   forgetAll(): void {
     this.#inventory.forEach((entry) => this.#cache.forget(entry));
   }
@@ -176,7 +176,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
       this.#putBack(first);
     }
     if (this.#records.keepsWhatIsLeft) return;
-    await Promise.all(this.#inventory.allWaiting().map((entry) => this.#drop(entry, 'stopped')));
+    await Promise.all(this.#inventory.allUntaken().map((entry) => this.#dropUntaken(entry, 'stopped')));
   }
 
   #written(notification: Notification, key: number | undefined, acceptedAtMs: number): PutResult {
@@ -197,7 +197,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     const { clock } = this;
     this.#cache.yieldRoom(entry);
     this.#handOut();
-    // For the next run, which knows no other time than the machine's as it stands now.
+    // For the next run, which knows only the machine's clock.
     const acceptedAtSeconds = Math.round(unixMs(clock, entry.acceptedAtSeconds * 1000) / 1000);
     const { key, backend, sender, attempts, last } = entry;
     const record = { key, backend, sender, acceptedAtSeconds, attempts, last };
@@ -223,8 +223,8 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     return true;
   }
 
-  /** @param reason Told of; undefined: an operator wants it. */
-  async #drop(entry: Entry, reason?: 'full' | 'stopped'): Promise<void> {
+  /** @param reason Is observed. Undefined: an operator wants it. */
+  async #dropUntaken(entry: Entry, reason?: 'full' | 'stopped'): Promise<void> {
     this.#inventory.move(entry, 'leaving');
     this.#destinations.remove(entry);
     const notification = reason && (entry.notification ?? (await this.#records.read([entry.key]))?.[0]);
@@ -237,11 +237,11 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   #handOut(): void {
     if (!this.#isLeasing) return this.#endCalls();
     const nowMs = this.clock.monotonic();
-    for (let { first } = this.#waitingCalls; first !== undefined; { first } = this.#waitingCalls) {
-      const request = this.#destinations.begin(nowMs);
-      if (request === undefined) return this.#wakeAtNextTurn(nowMs);
-      this.#waitingCalls.remove(first);
-      this.#fill(first, request);
+    for (let { first } = this.#idleCalls; first !== undefined; { first } = this.#idleCalls) {
+      const place = this.#destinations.begin(nowMs);
+      if (place === undefined) return this.#wakeAtNextTurn(nowMs);
+      this.#idleCalls.remove(first);
+      this.#fill(first, place);
     }
   }
 
@@ -251,12 +251,12 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   }
 
   /** Gives a call what it may carry; once all of it is read, the call is served. */
-  #fill(call: LeaseCall, request: OutgoingRequest): void {
+  #fill(call: LeaseCall, place: WorkerPlace): void {
     this.#readingCalls.push(call);
     for (let count = 0; count < call.most; count += 1) {
-      const entry = request.take();
+      const entry = place.take();
       if (entry === undefined) break;
-      const lease = new LocalLease({ entry, request, call }, this);
+      const lease = new LocalLease({ entry, place, call }, this);
       call.leases.push(lease);
       if (entry.notification === undefined) this.#want(lease);
       else this.#haveCached(lease, entry.notification);
@@ -276,16 +276,16 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
     this.#readAhead.want(lease);
   }
 
-  /** Without a notification, because the record cannot be read, it is dropped, but not removed: it can be looked into. */
-  #read(lease: LocalLease, notification: Notification | undefined): void {
-    const { call, entry, request } = lease;
+  /** Unreadable (no notification): counted as dropped; its record stays for inspection. */
+  #haveRead(lease: LocalLease, notification: Notification | undefined): void {
+    const { call, entry, place } = lease;
     call.unread -= 1;
     if (notification !== undefined) {
       this.#inventory.move(entry, 'leased');
       lease.carry(notification);
     } else {
       call.leases = call.leases.filter((other) => other !== lease);
-      request.withdraw(entry);
+      place.withdraw(entry);
       this.#gone(entry, 'dropped');
     }
     this.#serveIfRead(call);
@@ -295,7 +295,7 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   #serveIfRead(call: LeaseCall): void {
     if (call.unread > 0) return;
     this.#readingCalls.remove(call);
-    if (call.leases.length === 0) return this.#waitingCalls.unshift(call);
+    if (call.leases.length === 0) return this.#idleCalls.unshift(call);
     for (const lease of call.leases) {
       lease.isOut = true;
       this.#out.push(lease);
@@ -312,8 +312,8 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
   }
 
   /** What was taken and not attempted waits as before. */
-  #putBack({ entry, request }: LocalLease): void {
-    request.giveBack(entry);
+  #putBack({ entry, place }: LocalLease): void {
+    place.giveBack(entry);
   }
 
   #endCalls(): void {
@@ -325,8 +325,8 @@ export class LocalOutbox implements Outbox, LeaseOwner, ListedOutbox {
       }
       first.resolve([]);
     }
-    for (let { first } = this.#waitingCalls; first !== undefined; { first } = this.#waitingCalls) {
-      this.#waitingCalls.remove(first);
+    for (let { first } = this.#idleCalls; first !== undefined; { first } = this.#idleCalls) {
+      this.#idleCalls.remove(first);
       first.resolve([]);
     }
   }

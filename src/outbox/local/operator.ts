@@ -18,18 +18,18 @@ import { unpackLastAttempt } from '../last-attempt.ts';
 import type { GuardedRecords } from '../records.ts';
 import type { Entry } from './life.ts';
 
-/** So many are looked at before others have a turn. */
+/** So many are read before the event loop goes on. */
 const MOST_AT_A_TIME = 500;
 
 /** An outbox of a running store, as its operator port sees it. */
 export interface ListedOutbox {
-  /** What has not ended, the oldest first; it may change while it is gone through. */
+  /** What has not ended, the oldest first. It may change during the iteration. */
   entries(): Iterable<Entry>;
   /** When one that waits is attempted next. */
   nextAttempt(entry: Entry): NextAttempt;
   /** The requests of the first of them; undefined for one that is gone, and for all if none can be read now. */
   read(entries: readonly Entry[]): Promise<readonly (Notification | undefined)[] | undefined>;
-  /** Removes one, and counts it as dropped; one that is out is only kept from being attempted again. */
+  /** Removes an entry, and counts it as dropped. One that is out is only kept from a further attempt. */
   drop(entry: Entry): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ interface Found extends FoundIn {
   readonly notification: Notification;
 }
 
-/** The operator port of a running store: what waits it knows from its outboxes, with turns and rests. */
+/** The operator port of a running store. It knows from its outboxes what waits, with turns and rests. */
 export class RunningOperator implements OperatorPort {
   readonly #outboxes: () => Iterable<readonly [pool: string, ListedOutbox]>;
   readonly #letters: StoredLetters;
@@ -104,7 +104,7 @@ export class RunningOperator implements OperatorPort {
     return this.#letters.redeliver(which);
   }
 
-  /** It goes the way of a notification, so that none passes by; what came meanwhile the store removes beside its outboxes. */
+  /** Outboxes first, letters second, so nothing slips by. The second step also removes what came to the store meanwhile. */
   async erase(jid: string): Promise<Erased> {
     const notifications = await this.#drop(this.#ofPerson(jid));
     const erased = await this.#letters.erase(jid);
@@ -161,15 +161,15 @@ function isLeft({ entry: { state } }: Found): boolean {
   return state !== 'gone' && state !== 'leaving';
 }
 
-/** Records may give fewer at a time than they are asked for. */
-async function* found(place: FoundIn, entries: readonly Entry[]): AsyncIterable<readonly Found[]> {
+/** Reads again and again, because records may give fewer than they are asked for. */
+async function* found(source: FoundIn, entries: readonly Entry[]): AsyncIterable<readonly Found[]> {
   for (let left = entries; left.length > 0;) {
-    const read = await place.outbox.read(left);
+    const read = await source.outbox.read(left);
     // Less than there is must not pass for all of it: an operator would believe that a person is erased.
-    if (read === undefined || read.length === 0) throw unreadable(place);
+    if (read === undefined || read.length === 0) throw unreadable(source);
     yield read.flatMap((notification, index) => {
       const entry = left[index];
-      return notification === undefined || entry === undefined ? [] : [{ ...place, entry, notification }];
+      return notification === undefined || entry === undefined ? [] : [{ ...source, entry, notification }];
     });
     left = left.slice(read.length);
   }

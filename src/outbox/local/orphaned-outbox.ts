@@ -12,10 +12,10 @@ import { GuardedRecords, type Records, type RecordSummary } from '../records.ts'
 
 /** So many at most are buried together. */
 const MOST_AT_A_TIME = 100;
-/** When nothing can be read, it is tried again after so many milliseconds. */
+/** When nothing can be read, the next try comes after so many milliseconds. */
 const AGAIN_MS = 1000;
 
-/** What an earlier run left for a pool that is not configured any more: it waits until its age makes it a dead letter. */
+/** What an earlier run left for a pool that is no longer configured. It waits until its age makes it a dead letter. */
 export class OrphanedOutbox implements ListedOutbox {
   readonly #records: GuardedRecords;
   readonly #maxAgeMs: number;
@@ -38,7 +38,7 @@ export class OrphanedOutbox implements ListedOutbox {
     this.#inventory.accept(newEntry(record, monotonicMs(this.#ports.clock, record.acceptedAtSeconds * 1000)));
   }
 
-  /** Looks from now on who is too old. */
+  /** From now on looks for those that are too old. */
   start(): void {
     this.#look();
   }
@@ -78,9 +78,9 @@ export class OrphanedOutbox implements ListedOutbox {
     const nowMs = this.#ports.clock.monotonic();
     const old: Entry[] = [];
     for (
-      let next = this.#inventory.oldestWaiting();
+      let next = this.#inventory.oldestUntaken();
       next !== undefined;
-      next = this.#inventory.oldestWaiting()
+      next = this.#inventory.oldestUntaken()
     ) {
       if (old.length === MOST_AT_A_TIME) break;
       if (this.#endsAtMs(next) > nowMs) {
@@ -96,7 +96,7 @@ export class OrphanedOutbox implements ListedOutbox {
   async #bury(old: readonly Entry[]): Promise<void> {
     const read = await this.#records.read(old.map(({ key }) => key));
     // Records may give fewer than they were asked for: the others wait again.
-    for (const entry of old.slice(read?.length ?? 0)) this.#inventory.move(entry, 'waiting');
+    for (const entry of old.slice(read?.length ?? 0)) this.#inventory.move(entry, 'queued');
     if (read === undefined) {
       if (!this.#isClosed) this.#alarm.set(this.#ports.clock.monotonic() + AGAIN_MS);
       return;
@@ -109,7 +109,7 @@ export class OrphanedOutbox implements ListedOutbox {
     return acceptedAtSeconds * 1000 + this.#maxAgeMs;
   }
 
-  /** Without a notification, because somebody removed the record or it cannot be read, it is dropped. */
+  /** No notification, because somebody removed the record or it cannot be read: counted as dropped. */
   async #end(entry: Entry, notification: Notification | undefined): Promise<void> {
     if (notification === undefined) return this.#inventory.end(entry, 'dropped');
     const { clock, observe } = this.#ports;

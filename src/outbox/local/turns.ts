@@ -9,12 +9,12 @@ export interface Waiting<T> extends Timed, Linked<T> {
   readonly sender: string;
 }
 
-/** Tells that an item is now aside, or in line: its turn comes as soon as those before it have had theirs. */
-export type Move<T> = (item: T, to: 'waiting' | 'aside') => void;
+/** Tells that an item is now aside, or queued: its turn comes as soon as those before it have had theirs. */
+export type Move<T> = (item: T, to: 'queued' | 'aside') => void;
 
 /** What waits of one sender. */
 interface SenderQueue<T extends Linked<T>> extends Linked<SenderQueue<T>> {
-  readonly waiting: Chain<T>;
+  readonly queued: Chain<T>;
   /** Those that wait for their next attempt, the oldest first; made for the first one. */
   aside: Chain<T> | undefined;
   /** How many of them are out: meanwhile the others stand still. */
@@ -37,7 +37,7 @@ function byAge<T extends Waiting<T>>(a: T, b: T): number {
 
 /** Of senders who all have something that waits. */
 function oldestFirst<T extends Waiting<T>>(a: SenderQueue<T>, b: SenderQueue<T>): number {
-  return byAge(a.waiting.first!, b.waiting.first!);
+  return byAge(a.queued.first!, b.queued.first!);
 }
 
 /** Takes those of a chain that have left the heap, in the chain's order. */
@@ -93,17 +93,17 @@ export class Turns<T extends Waiting<T>> {
     return !this.#ready.isEmpty();
   }
 
-  /** Whether one that waits, and not aside, must let others of its sender go first. */
+  /** Whether a queued one must let others of its sender go first. */
   isHeldUp(item: T): boolean {
     if (this.#order === 'none') return false;
     const queue = this.#queueOf(item);
-    return queue.out > 0 || queue.waiting.first !== item || this.#isHeld(queue);
+    return queue.out > 0 || queue.queued.first !== item || this.#isHeld(queue);
   }
 
   /** @param isAway Nothing gets through to the destination: whoever comes has its sender's oldest one tried. */
   add(item: T, isAway = false): void {
     const queue = this.#queueOf(item);
-    queue.waiting.push(item);
+    queue.queued.push(item);
     if (isAway && this.#isHeld(queue)) this.#putBack(queue, [this.#takeAside(queue, queue.aside!.first!)]);
     else this.#update(queue);
   }
@@ -131,12 +131,12 @@ export class Turns<T extends Waiting<T>> {
    */
   take(isAway = false): T | undefined {
     const queue = this.#ready.first;
-    const next = queue?.waiting.first;
+    const next = queue?.queued.first;
     if (queue === undefined || next === undefined) return undefined;
     const oldest = isAway && this.#order === 'sender' && !queue.hadOldest ? queue.aside?.first : undefined;
     queue.hadOldest = oldest !== undefined && oldest.key < next.key;
     if (queue.hadOldest) this.#takeAside(queue, oldest!);
-    else queue.waiting.remove(next);
+    else queue.queued.remove(next);
     if (this.#order !== 'none') queue.out += 1;
     this.#update(queue);
     return queue.hadOldest ? oldest : next;
@@ -144,11 +144,11 @@ export class Turns<T extends Waiting<T>> {
 
   /** Those that probably come next, about in their order, after `taken` was taken: a hint, for reading ahead. */
   *upcoming(taken: T): Iterable<T> {
-    const { first } = this.#queueOf(taken).waiting;
+    const { first } = this.#queueOf(taken).queued;
     const row = first === undefined ? [] : [first];
     yield* row;
     for (let queue = this.#ready.first; queue !== undefined; queue = queue.next) {
-      const head = queue.waiting.first;
+      const head = queue.queued.first;
       if (head === undefined || head === first) continue;
       row.push(head);
       yield head;
@@ -193,7 +193,7 @@ export class Turns<T extends Waiting<T>> {
   remove(item: T): void {
     const queue = this.#queueOf(item);
     if (item.heapIndex !== -1) this.#takeAside(queue, item);
-    else if (queue.waiting.has(item)) queue.waiting.remove(item);
+    else if (queue.queued.has(item)) queue.queued.remove(item);
     this.#update(queue);
   }
 
@@ -234,13 +234,13 @@ export class Turns<T extends Waiting<T>> {
    * that are already back.
    */
   #putBack(queue: SenderQueue<T>, items: readonly T[], isByAge = true): void {
-    let after = queue.waiting.first;
+    let after = queue.queued.first;
     for (const item of items) {
       while (isByAge && after !== undefined && after.key < item.key) after = after.next;
-      if (after === undefined) queue.waiting.push(item);
-      else queue.waiting.insertBefore(after, item);
+      if (after === undefined) queue.queued.push(item);
+      else queue.queued.insertBefore(after, item);
       item.dueAtMs = 0;
-      this.#move(item, 'waiting');
+      this.#move(item, 'queued');
     }
     this.#update(queue);
   }
@@ -274,14 +274,14 @@ export class Turns<T extends Waiting<T>> {
   }
 
   /** With `strict`: whether one that is aside holds up all others, because it is older. */
-  #isHeld({ waiting, aside }: SenderQueue<T>): boolean {
+  #isHeld({ queued, aside }: SenderQueue<T>): boolean {
     if (this.#order !== 'strict' || aside?.first === undefined) return false;
-    return waiting.first === undefined || aside.first.key < waiting.first.key;
+    return queued.first === undefined || aside.first.key < queued.first.key;
   }
 
   /** Keeps a queue among the ready ones while its first one may go. Some time after a queue is empty, it is swept out. */
   #update(queue: SenderQueue<T>): void {
-    const isEmpty = queue.waiting.isEmpty();
+    const isEmpty = queue.queued.isEmpty();
     const isReady = !isEmpty && queue.out === 0 && !this.#isHeld(queue);
     if (isReady !== queue.isReady) {
       if (isReady) this.#ready.push(queue);
@@ -306,7 +306,7 @@ export class Turns<T extends Waiting<T>> {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = {
-        waiting: new Chain(),
+        queued: new Chain(),
         aside: undefined,
         out: 0,
         hadOldest: false,
