@@ -110,8 +110,8 @@ export interface OperatorPort {
   readonly damaged: number;
 }
 
-/** An operator port that was opened beside a running process. */
-export interface OperatorSession extends OperatorPort {
+/** An operator port that was opened beside a running process, until it is closed. */
+export interface OperatorAccess extends OperatorPort {
   close(): Promise<void>;
 }
 

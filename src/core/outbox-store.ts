@@ -39,7 +39,7 @@ export interface OutboxPorts {
 
 /**
  * Keeps the notifications of all outgoing pools, and the dead letters. What it says of itself (`deadLetters`, `orphans`,
- * `problem`, `isStuck`) can be asked at any time, also before `start`.
+ * `whyUnready`, `isStuck`) can be asked at any time, also before `start`.
  */
 export interface OutboxStore extends DeadLetters {
   /** Whether what is left at close is there when the store is opened again. */
@@ -62,7 +62,7 @@ export interface OutboxStore extends DeadLetters {
   /** What waits for pools that are no longer configured, and so have no outbox. */
   orphans(): Iterable<readonly [pool: string, counts: OutboxCounts]>;
   /** Why it cannot take notifications now, in words for an operator; undefined while it can. */
-  problem(): string | undefined;
+  whyUnready(): string | undefined;
   /** Whether it does not respond, so that to close it, or to end this process with its threads, might take for ever. */
   isStuck(): boolean;
   /** To be called after its outboxes are closed. */

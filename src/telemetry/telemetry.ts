@@ -23,7 +23,7 @@ export interface TelemetryOptions {
 /** The parts whose state scrapes and `/readyz` show. */
 export interface ShownParts {
   readonly ledger: Ledger;
-  readonly store: Pick<OutboxStore, 'orphans' | 'deadLetters' | 'problem'>;
+  readonly store: Pick<OutboxStore, 'orphans' | 'deadLetters' | 'whyUnready'>;
   /** By the label of their pool; looked at again at each scrape. */
   readonly lanes: ReadonlyMap<string, { readonly outbox: Pick<Outbox, 'counts'> }>;
   readonly router: { declined(): [backend: string, events: number][] };
@@ -67,7 +67,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Starting
     show: (parts) => {
       metrics.show(() => stateOf(parts, clock));
       unreadyReasons = () =>
-        [parts.session.whyUnready(), parts.store.problem()].filter((reason) => reason !== undefined);
+        [parts.session.whyUnready(), parts.store.whyUnready()].filter((reason) => reason !== undefined);
       return server;
     },
     abandon: () => server.close(),
@@ -83,7 +83,7 @@ function stateOf({ ledger, store, lanes, router }: ShownParts, clock: Clock): St
     ],
     ledger: [...ledger.entries()],
     declined: router.declined(),
-    isWritable: store.problem() === undefined,
+    isWritable: store.whyUnready() === undefined,
     deadLetters: store.deadLetters(),
   };
 }

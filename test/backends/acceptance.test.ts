@@ -236,14 +236,14 @@ describeWithSmallDisk('an event taken while the disk is full', (makeDisk) => {
     expect(await offer(chat('before'))).toBe('safe');
     disk.fill();
     const results = new Set<string>();
-    while (store.problem() === undefined) results.add(await offer(chat('full')));
+    while (store.whyUnready() === undefined) results.add(await offer(chat('full')));
     expect(await offer(chat('full'))).toBe('refused');
     expect(results).toContain('refused');
     disk.unfill();
     await expect
       .poll(() => {
         clock.advance(500);
-        return store.problem();
+        return store.whyUnready();
       })
       .toBeUndefined();
     expect(await offer(chat('after'))).toBe('safe');
@@ -257,7 +257,7 @@ describeWithSmallDisk('an event taken while the disk is full', (makeDisk) => {
     const large = chat('x'.repeat(1_000_000));
     expect(await offer(large)).toBe('safe');
     disk.fill();
-    while (store.problem() === undefined) await offer(large);
+    while (store.whyUnready() === undefined) await offer(large);
     expect(await offer(large)).toBe('refused');
   });
 });

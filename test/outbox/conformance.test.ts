@@ -396,7 +396,7 @@ describe.each(all)('the outbox engine "$engine"', ({ engine, keepsWhatIsLeft, ru
     it('can be asked how it is before it is started', async () => {
       const environment = new Environment(engine);
       const store = await environment.open(new Bench(environment));
-      expect([store.problem(), store.isStuck(), [...store.orphans()]]).toEqual([undefined, false, []]);
+      expect([store.whyUnready(), store.isStuck(), [...store.orphans()]]).toEqual([undefined, false, []]);
       expect(store.deadLetters()).toBe(0);
       await within(
         'the store to start',

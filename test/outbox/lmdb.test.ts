@@ -310,8 +310,8 @@ describe('a folder whose files are not there any more', () => {
     await outbox.put(notification('before'));
     change(folder);
     clock.advance(500);
-    await expect.poll(() => store.problem(), { timeout: 20_000 }).toContain(GONE);
-    expect(store.problem()).toContain('restart the sidecar');
+    await expect.poll(() => store.whyUnready(), { timeout: 20_000 }).toContain(GONE);
+    expect(store.whyUnready()).toContain('restart the sidecar');
     await outbox.put(notification('after'));
     expect(ledger.entry('chats')).toMatchObject({ accepted: 2, dropped: 1 });
     expect(observed).toContainEqual(
@@ -327,7 +327,7 @@ describe('a folder whose files are not there any more', () => {
     rmSync(folder, { recursive: true });
     await outbox.put(notification('after'));
     expect(ledger.entry('chats')).toMatchObject({ accepted: 1, dropped: 1 });
-    expect(store.problem()).toContain(GONE);
+    expect(store.whyUnready()).toContain(GONE);
   });
 
   it('is no problem any more when they are back', async () => {
@@ -335,7 +335,7 @@ describe('a folder whose files are not there any more', () => {
     const { outbox, store, clock, ledger } = await openFolder(folder);
     const problemAtLook = (): string => {
       clock.advance(500);
-      return store.problem() ?? '';
+      return store.whyUnready() ?? '';
     };
     renameSync(folder, `${folder}-moved`);
     await expect.poll(problemAtLook, { timeout: 20_000 }).toContain(GONE);
@@ -497,13 +497,13 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
       const { folder } = disk;
       const opened = await openFolder(folder);
       const { outbox, store, ledger, clock, observed } = opened;
-      expect(store.problem()).toBeUndefined();
+      expect(store.whyUnready()).toBeUndefined();
       const put = (id: string) => outbox.put(large(id, length));
-      for (let index = 0; store.problem() === undefined; index += 1) {
+      for (let index = 0; store.whyUnready() === undefined; index += 1) {
         await Promise.all([put(`${index}a`), put(`${index}b`), put(`${index}c`)]);
         expectLedgerBalanced(ledger, outbox.counts());
       }
-      expect(store.problem()).toMatch(
+      expect(store.whyUnready()).toMatch(
         new RegExp(`^the outbox cannot write to ${folder}: .* \\(the disk is full: make room\\)$`),
       );
       const dropped = new Set<string>();
@@ -521,7 +521,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
       // It looks by itself whether there is room again, and takes what comes then.
       disk.grow();
       clock.advance(500);
-      await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+      await expect.poll(() => store.whyUnready(), { timeout: 20_000 }).toBeUndefined();
       await put('after');
       await opened.close();
       const again = await openFolder(folder);
@@ -537,25 +537,25 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
   it('says so until it has written as much as it could not: what takes no room, or less, shows nothing', async () => {
     const disk = makeDisk(4 * 1024 ** 2);
     const { outbox, store, ledger } = await openFolder(disk.folder);
-    for (let index = 0; store.problem() === undefined; index += 1) await outbox.put(large(`${index}`));
+    for (let index = 0; store.whyUnready() === undefined; index += 1) await outbox.put(large(`${index}`));
     const retried = (await leaseOne(outbox))!;
     await retried.settle({ kind: 'retry', afterMs: 1000, cause: 'back-off' });
-    expect(store.problem()).toContain('the disk is full');
+    expect(store.whyUnready()).toContain('the disk is full');
     for (let left = outbox.counts().waiting - 1; left > 0; left -= 1) {
       await (await leaseOne(outbox))!.settle({ kind: 'delivered' });
-      expect(store.problem()).toContain('the disk is full');
+      expect(store.whyUnready()).toContain('the disk is full');
     }
     const { dropped } = ledger.entry('chats');
     await outbox.put(large('small', 100));
-    expect(store.problem()).toContain('the disk is full');
+    expect(store.whyUnready()).toContain('the disk is full');
     await outbox.put(large('as large'));
-    expect(store.problem()).toBeUndefined();
+    expect(store.whyUnready()).toBeUndefined();
     expect(ledger.entry('chats').dropped).toBe(dropped);
   });
 
   it('takes of what comes at once as much as of what comes one by one', async () => {
     const oneByOne = await openFolder(makeDisk(4 * 1024 ** 2).folder);
-    for (let index = 1; oneByOne.store.problem() === undefined; index += 1) {
+    for (let index = 1; oneByOne.store.whyUnready() === undefined; index += 1) {
       await oneByOne.outbox.put(large(`${index}`));
     }
     const atOnce = await openFolder(makeDisk(4 * 1024 ** 2).folder);
@@ -572,28 +572,28 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const { outbox, store, clock, ledger, observed } = await openFolder(disk.folder);
     await outbox.put(large('1'));
     disk.fill();
-    for (let index = 1; store.problem() === undefined; index += 1) {
+    for (let index = 1; store.whyUnready() === undefined; index += 1) {
       clock.advance(500);
       // Written after the look.
       await outbox.put(large(`${index}`));
     }
     expect(ledger.entry('chats').dropped).toBe(0);
     clock.advance(500);
-    expect(observed).toContainEqual({ kind: 'outbox-unwritable', problem: store.problem() });
+    expect(observed).toContainEqual({ kind: 'outbox-unwritable', problem: store.whyUnready() });
     disk.unfill();
     const lastToldAtLook = (): unknown => {
       clock.advance(500);
       return observed.at(-1);
     };
     await expect.poll(lastToldAtLook, { timeout: 20_000 }).toEqual({ kind: 'outbox-writable' });
-    expect(store.problem()).toBeUndefined();
+    expect(store.whyUnready()).toBeUndefined();
   });
 
   it('can still end what it has, so that room is made', async () => {
     const disk = makeDisk(4 * 1024 ** 2);
     const opened = await openFolder(disk.folder);
     const { outbox, store, ledger } = opened;
-    for (let index = 0; store.problem() === undefined; index += 1) {
+    for (let index = 0; store.whyUnready() === undefined; index += 1) {
       await outbox.put(large(`${index}`));
     }
     const { waiting } = outbox.counts();
@@ -604,7 +604,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
     const before = ledger.entry('chats').dropped;
     await outbox.put(large('after'));
     expect(ledger.entry('chats').dropped).toBe(before);
-    expect(store.problem()).toBeUndefined();
+    expect(store.whyUnready()).toBeUndefined();
     await opened.close();
     const again = await openFolder(disk.folder);
     expect(again.kinds()).toEqual([]);
@@ -624,8 +624,8 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
           await Promise.all([put(`${round}:${index}a`), put(`${round}:${index}b`)]);
         }
         disk.fill();
-        for (let index = 1; store.problem() === undefined; index += 1) await put(`${round}:full${index}`);
-        expect(store.problem()).toMatch(/\(the disk is full: make room\)$/);
+        for (let index = 1; store.whyUnready() === undefined; index += 1) await put(`${round}:full${index}`);
+        expect(store.whyUnready()).toMatch(/\(the disk is full: make room\)$/);
         expectLedgerBalanced(ledger, outbox.counts());
         // All that is due: one put off, some ended one by one, some together.
         const due = outbox.counts().waiting - (round - 1);
@@ -641,7 +641,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
 
         disk.unfill();
         clock.advance(500);
-        await expect.poll(() => store.problem(), { timeout: 20_000 }).toBeUndefined();
+        await expect.poll(() => store.whyUnready(), { timeout: 20_000 }).toBeUndefined();
       }
       await put('after');
       const { accepted, delivered, dropped } = ledger.entry('chats');
@@ -662,7 +662,7 @@ describeWithSmallDisk('on a full disk the engine lmdb', (makeDisk) => {
       await (await leaseOne(outbox))!.settle({ kind: 'dead', reason: 'rejected' });
     }
     disk.fill();
-    for (let index = 1; store.problem() === undefined; index += 1) await outbox.put(large(`full${index}`));
+    for (let index = 1; store.whyUnready() === undefined; index += 1) await outbox.put(large(`full${index}`));
     const operator = await operatorOf(disk.folder);
     await expect(operator.redeliver({ choice: {} })).rejects.toThrow('the disk is full: make room');
     const ids: string[] = [];

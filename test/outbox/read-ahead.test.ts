@@ -4,7 +4,7 @@ import { type Notification, roughBytes } from '../../src/core/delivery.ts';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { DeliveryOrder } from '../../src/core/retry-policy.ts';
 import { LocalOutbox } from '../../src/outbox/local/local-outbox.ts';
-import { RunningOperator } from '../../src/outbox/local/operator.ts';
+import { RunningOperator } from '../../src/outbox/local/running-operator.ts';
 import type { Records } from '../../src/outbox/records.ts';
 import { leaseOne, memoryStore, outboxOptions } from '../support/outbox.ts';
 import { ManualClock } from '../support/clock.ts';

@@ -87,7 +87,7 @@ describeWithSmallDisk('a letter that is to be delivered again', (makeDisk) => {
       await outbox.put(again);
     };
     await store.start(redeliver);
-    await lookUntil(clock, () => store.problem() !== undefined);
+    await lookUntil(clock, () => store.whyUnready() !== undefined);
     expect(outbox.counts().waiting).toBe(0);
     disk.unfill();
     await lookUntil(clock, () => outbox.counts().waiting === 1);

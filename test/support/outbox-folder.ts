@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { Ledger } from '../../src/core/ledger.ts';
 import type { Observation } from '../../src/core/observation.ts';
-import type { OperatorSession } from '../../src/core/operator.ts';
+import type { OperatorAccess } from '../../src/core/operator.ts';
 import type { Outbox } from '../../src/core/outbox.ts';
 import type { DeadLetter } from '../../src/core/dead-letter.ts';
 import { type Database, openDatabase } from '../../src/outbox/lmdb/database.js';
@@ -62,7 +62,7 @@ export async function openFolder(folder: string, options: OpenOptions = {}) {
 }
 
 /** The operator port of a folder in which something is stored, beside whoever works on it. */
-export async function operatorOf(folder: string): Promise<OperatorSession> {
+export async function operatorOf(folder: string): Promise<OperatorAccess> {
   return (await engines.lmdb.with({ folder }).openBeside('write'))!;
 }
 

@@ -122,7 +122,7 @@ it('telemetry that was opened is alive, has every series with 0, and is not read
   const running = telemetry.show({
     ledger,
     lanes: new Map([['http_pool', { outbox: { counts: () => counts } }]]),
-    store: { orphans: () => [], deadLetters: () => 7, problem: () => problems.store },
+    store: { orphans: () => [], deadLetters: () => 7, whyUnready: () => problems.store },
     router: { declined: () => [] },
     session: { whyUnready: () => problems.session },
   });

@@ -2,7 +2,7 @@ import { systemClock } from '../../node/clock.ts';
 import type { Changed, DeadChoice, OperatorPort, Which } from '../../core/operator.ts';
 import { type Invocation, exitCodes, type Option, UsageError } from '../command.ts';
 import { choiceOf, filterOptions, hasFilters } from './filters.ts';
-import { unknownIds, withDeadLetters } from './open.ts';
+import { unknownIds, withOperator } from './open.ts';
 
 /** The options of commands that change letters: these by their ids, or with `--all` those that pass the filters. */
 export const choiceOptions = {
@@ -19,7 +19,7 @@ type Change = (operator: OperatorPort, which: Which<DeadChoice>) => Promise<Chan
  */
 export function changeChosen(invocation: Invocation, change: Change, what: string): Promise<number> {
   const which = whichOf(invocation);
-  return withDeadLetters(invocation, 'write', async (operator) => {
+  return withOperator(invocation, 'write', async (operator) => {
     const { count, unknown } = await change(operator, which);
     if (count > 0 || unknown.length === 0) told(`${counted(count, 'dead letter')} ${what}`);
     return unknown.length === 0 ? exitCodes.success : unknownIds(unknown);

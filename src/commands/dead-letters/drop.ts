@@ -1,7 +1,7 @@
 import { type Command, type Invocation, UsageError } from '../command.ts';
 import { changeChosen, choiceOptions, counted, told } from './choice.ts';
 import { bareJid, hasFilters } from './filters.ts';
-import { withDeadLetters } from './open.ts';
+import { withOperator } from './open.ts';
 
 export const drop: Command = {
   summary: 'removes dead letters for good',
@@ -28,7 +28,7 @@ function erase(invocation: Invocation, text: string): Promise<number> {
   }
   const jid = bareJid(text);
   if (jid === '') throw new UsageError('--jid needs a JID');
-  return withDeadLetters(invocation, 'write', async (operator) => {
+  return withOperator(invocation, 'write', async (operator) => {
     const { deadLetters, redeliveries, notifications } = await operator.erase(jid);
     return told(
       `of ${jid}: ${counted(deadLetters, 'dead letter')}, ${counted(redeliveries, 'letter')} waiting for redelivery, ` +

@@ -2,7 +2,7 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import { systemClock } from '../../node/clock.ts';
 import { type Command, exitCodes } from '../command.ts';
 import { choiceOf, filterOptions } from './filters.ts';
-import { withDeadLetters } from './open.ts';
+import { withOperator } from './open.ts';
 import { heading, jsonOf, recordOf, rowOf } from './print.ts';
 
 export const list: Command = {
@@ -13,7 +13,7 @@ export const list: Command = {
     const { options } = invocation;
     const choice = choiceOf(options, systemClock.now());
     const lineOf = options['json'] === true ? (letter: DeadLetter) => jsonOf(recordOf(letter)) : rowOf;
-    return withDeadLetters(invocation, 'read', async (operator) => {
+    return withOperator(invocation, 'read', async (operator) => {
       // Whoever counts lines counts letters; only a person needs to be told the columns.
       if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
       for await (const page of operator.dead(choice)) {

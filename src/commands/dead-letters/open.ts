@@ -6,7 +6,7 @@ import { printable } from './print.ts';
  * Does something with the dead letters of a configuration, and says on stderr if that is not possible; resolves to the
  * exit code.
  */
-export async function withDeadLetters(
+export async function withOperator(
   { file, operands }: Invocation,
   access: 'read' | 'write',
   use: (operator: OperatorPort) => Promise<number>,

@@ -1,5 +1,5 @@
 import { type Command, exitCodes, UsageError } from '../command.ts';
-import { unknownIds, withDeadLetters } from './open.ts';
+import { unknownIds, withOperator } from './open.ts';
 import { jsonOf, wholeRecordOf, wholeText } from './print.ts';
 
 export const show: Command = {
@@ -11,7 +11,7 @@ export const show: Command = {
     const { options, operands } = invocation;
     const [id, ...others] = operands;
     if (id === undefined || others.length > 0) throw new UsageError('give one id');
-    return withDeadLetters(invocation, 'read', async (operator) => {
+    return withOperator(invocation, 'read', async (operator) => {
       const letter = await operator.findDead(id);
       if (letter === undefined) return unknownIds([id]);
       const text = options['json'] === true ? jsonOf(wholeRecordOf(letter)) : wholeText(letter);

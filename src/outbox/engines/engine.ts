@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { PlainError } from '../../core/errors.ts';
-import type { OperatorSession } from '../../core/operator.ts';
+import type { OperatorAccess } from '../../core/operator.ts';
 import type { OutboxStore, OutboxPorts, StoreOptions } from '../../core/outbox-store.ts';
 
 /** What an operator's way in is for: without `write` nothing waits for whoever writes. */
@@ -23,7 +23,7 @@ export interface EngineDefinition<Name extends string, Options> {
    * why there is no such way.
    * @throws PlainError if it cannot be opened.
    */
-  readonly openBeside: ((options: Options, access: Access) => Promise<OperatorSession | undefined>) | string;
+  readonly openBeside: ((options: Options, access: Access) => Promise<OperatorAccess | undefined>) | string;
 }
 
 /** An engine with the options that it is to be opened with. */
@@ -32,7 +32,7 @@ export interface ChosenEngine {
   readonly place: Readonly<Record<string, string>>;
   open(common: StoreOptions, ports: OutboxPorts): Promise<OutboxStore>;
   /** @throws PlainError if it cannot be opened, or the engine has no such way. */
-  openBeside(access: Access): Promise<OperatorSession | undefined>;
+  openBeside(access: Access): Promise<OperatorAccess | undefined>;
 }
 
 /** An engine in the table. */
@@ -77,7 +77,7 @@ class Chosen<Options> implements ChosenEngine {
     return this.#definition.open(this.#options, common, ports);
   }
 
-  async openBeside(access: Access): Promise<OperatorSession | undefined> {
+  async openBeside(access: Access): Promise<OperatorAccess | undefined> {
     const { name, openBeside } = this.#definition;
     if (typeof openBeside === 'string')
       throw new PlainError(`outbox.engine: the engine ${name} ${openBeside}`);

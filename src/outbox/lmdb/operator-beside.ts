@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { PlainError } from '../../core/errors.ts';
-import type { OperatorSession } from '../../core/operator.ts';
+import type { OperatorAccess } from '../../core/operator.ts';
 import { type Database, FORMAT, openDatabase } from './database.js';
 import { DiskRoom } from './disk-room.js';
 import { cannotOpen, prepareBeside } from './folder.ts';
-import { StoredOperator } from './operator.ts';
+import { StoredOperator } from './stored-operator.ts';
 import { isChange, type Step, type StepResult, take } from './operator-steps.js';
 
 /** The lock for writing is not fair: without a pause a running sidecar might never get it. */
 const PAUSE_MS = 5;
 
-/** Signals that end or stop a process and can be caught; at SIGUSR1 Node does something of its own. */
+/** Signals that end or stop a process and can be caught, except SIGUSR1: Node uses that itself. */
 const allSignals = [
   'SIGHUP',
   'SIGINT',
@@ -26,24 +26,24 @@ const allSignals = [
   'SIGTSTP',
 ] as const satisfies readonly NodeJS.Signals[];
 
-/** Ctrl-Z: the only one that must not come while others wait for us. */
+/** Ctrl-Z: a process that is stopped in a transaction would stop all that wait for it. */
 const stopSignals = ['SIGTSTP'] as const satisfies readonly NodeJS.Signals[];
 
 /**
- * Opens what a sidecar has stored in a folder, beside that sidecar or without it. Undefined if nothing is stored there yet.
+ * Opens what a sidecar has stored in a folder, beside that sidecar or without it. Undefined: nothing is stored there yet.
  * @throws PlainError if it cannot be opened.
  */
 export async function openBeside(
   folder: string,
   access: 'read' | 'write',
-): Promise<OperatorSession | undefined> {
+): Promise<OperatorAccess | undefined> {
   try {
     if (!(await prepareBeside(folder))) return undefined;
     const readOnly = access === 'read';
-    // To write is to wait for whoever writes, and that must be easy to end.
+    // Opening to write waits for other writers, and an operator must be able to end that.
     const database = await undisturbed(readOnly ? allSignals : [], () => openDatabase(folder, { readOnly }));
     const { root, meta } = database;
-    // To be read only, a database without our tables has none of them.
+    // Opened to read only, a database without our tables gets none.
     const format = await reading(database, () => (meta as Database['meta'] | undefined)?.get('format'));
     if (format !== undefined && format <= FORMAT)
       return new BesideOperator(database, new DiskRoom(folder, database));
@@ -55,7 +55,7 @@ export async function openBeside(
   }
 }
 
-class BesideOperator extends StoredOperator implements OperatorSession {
+class BesideOperator extends StoredOperator implements OperatorAccess {
   readonly #database: Database;
   readonly #room: DiskRoom;
 
@@ -73,7 +73,7 @@ class BesideOperator extends StoredOperator implements OperatorSession {
   }
 }
 
-/** Reads something of what is there now, and lets go of the snapshot that it took for that. */
+/** Reads what is there now, and releases the snapshot that it took for that. */
 function reading<T>({ root }: Database, read: () => T): Promise<T> {
   return undisturbed(allSignals, () => {
     root.resetReadTxn();
@@ -85,7 +85,7 @@ function reading<T>({ root }: Database, read: () => T): Promise<T> {
   });
 }
 
-/** Ctrl-Z waits until it is done: the sidecar would wait for whoever is stopped in a transaction. */
+/** Ctrl-Z takes effect afterwards: the sidecar would wait for a process that is stopped in a transaction. */
 async function changing(database: Database, room: DiskRoom, step: Step): Promise<StepResult> {
   const result = await undisturbed(stopSignals, () => take(database, room, step));
   await pause(PAUSE_MS);
@@ -93,8 +93,8 @@ async function changing(database: Database, room: DiskRoom, step: Step): Promise
 }
 
 /**
- * Does something that these signals must not cut short, and has one that came meanwhile take effect right afterwards.
- * Not done for longer than that: a process that waits for a terminal or for a lock must be easy to end.
+ * Does something that these signals must not cut short. One that came meanwhile takes effect right afterwards. The signals
+ * are not held any longer: an operator must be able to end a process that waits for a terminal or a lock.
  */
 async function undisturbed<T>(signals: readonly NodeJS.Signals[], work: () => T): Promise<T> {
   const come = new Set<NodeJS.Signals>();
@@ -103,7 +103,7 @@ async function undisturbed<T>(signals: readonly NodeJS.Signals[], work: () => T)
   try {
     return work();
   } finally {
-    // Node tells of signals where it looks for input, which need not be before the first of these.
+    // Node reports signals when it polls for input, which the first of these turns need not include.
     await nextTurn();
     await nextTurn();
     for (const signal of signals) process.off(signal, note);

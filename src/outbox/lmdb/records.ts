@@ -2,13 +2,13 @@ import type { DeadLetter } from '../../core/dead-letter.ts';
 import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import { type RecordName, type Records, type RecordSummary, summaryOf } from '../records.ts';
-import type { Connection } from './writer-thread.ts';
+import type { WriterLink } from './writer-thread.ts';
 import type { LedgerKey } from './database.js';
 import { burial, decodeNotification, encodeNotification, encodeSummary } from './encoding.ts';
 
 /** What the records of all pools share. */
 export interface SharedByRecords {
-  readonly connection: Connection;
+  readonly link: WriterLink;
   readonly deadLetterCapacity: number;
   /** Gives each record of any pool its key. */
   readonly nextKey: () => number;
@@ -28,7 +28,7 @@ export class LmdbRecords implements Records {
   }
 
   add(notification: Notification): Promise<number> {
-    const { nextKey, connection } = this.#shared;
+    const { nextKey, link } = this.#shared;
     const key = nextKey();
     const operation = {
       do: 'add',
@@ -37,11 +37,11 @@ export class LmdbRecords implements Records {
       summary: encodeSummary(this.#pool, summaryOf(notification, key), 0),
       notification: encodeNotification(notification),
     } as const;
-    return connection.writing.do(operation, () => key);
+    return link.writing.do(operation, () => key);
   }
 
   async read(keys: readonly number[]): Promise<readonly (Notification | Error | undefined)[]> {
-    const { read, error = '' } = await this.#shared.connection.thread.ask({ do: 'read', keys });
+    const { read, error = '' } = await this.#shared.link.thread.ask({ do: 'read', keys });
     if (read === undefined) throw unreadable(error);
     return read.map((one) => {
       if (typeof one === 'string') return decoded(one);
@@ -51,18 +51,18 @@ export class LmdbRecords implements Records {
 
   postpone(record: RecordSummary, dueAtMs: number): Promise<void> {
     const summary = encodeSummary(this.#pool, record, dueAtMs);
-    return this.#shared.connection.writing.do({ do: 'postpone', key: record.key, summary });
+    return this.#shared.link.writing.do({ do: 'postpone', key: record.key, summary });
   }
 
   remove({ key, backend }: RecordName, end: 'delivered' | 'dropped'): Promise<void> {
     const ledger = this.#ledgerKey(backend);
-    return this.#shared.connection.writing.do({ do: 'remove', key, ledger, end });
+    return this.#shared.link.writing.do({ do: 'remove', key, ledger, end });
   }
 
   bury({ key, backend }: RecordName, letter: DeadLetter): Promise<void> {
-    const { connection, deadLetterCapacity } = this.#shared;
+    const { link, deadLetterCapacity } = this.#shared;
     const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
-    return connection.writing.do(burial(letter, place));
+    return link.writing.do(burial(letter, place));
   }
 
   /** The same array for one backend each time: then a message to the writer's thread holds it once. */

@@ -7,13 +7,13 @@
  *        │           records.ts ───┤      writer.js ── database.js ──► data.mdb   all tables (database.js draws them)
  *        │                         ▼         │  │                      lock.mdb   who reads and writes, of all processes
  *        └────────► writer-thread.ts ───────►│  ├── disk-room.js       allocates before LMDB writes
- *                   (messages, batches)      │  └── file-identity.js   are these still the files?
+ *                   (messages, transactions) │  └── file-identity.js   are these still the files?
  *                                            └── operator-steps.js
  *     at the start, before LMDB opens anything:
  *     folder.ts ── files.ts, read-through.ts (page-format.ts)         clean-end   nobody has touched data.mdb since
  *     owner.ts                                                        owner-*.sock   one sidecar at a time
  *
- *     another process, beside a sidecar: operator-beside.ts ── operator.ts ── operator-steps.js ── database.js
+ *     another process, beside a sidecar: operator-beside.ts ── stored-operator.ts ── operator-steps.js ── database.js
  *
  * While a sidecar runs, its main thread never touches the files: every touch may have to wait. What is JavaScript, threads
  * and other processes load as it is, also from `src` in tests on Node 20, which runs no TypeScript.
@@ -24,15 +24,15 @@ import type { OperatorPort } from '../../core/operator.ts';
 import type { Outbox, OutboxCounts, PutResult } from '../../core/outbox.ts';
 import type { OutboxOptions, OutboxStore, OutboxPorts, StoreOptions } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
-import { RunningOperator } from '../local/operator.ts';
+import { RunningOperator } from '../local/running-operator.ts';
 import { OrphanedOutbox } from '../local/orphaned-outbox.ts';
 import { type Counts, FORMAT, type LedgerKey, openDatabase, type Operation } from './database.js';
 import { burial, decodeLetter, decodeSummary } from './encoding.ts';
 import { cannotOpen, prepareFolder } from './folder.ts';
-import { StoredOperator } from './operator.ts';
+import { StoredOperator } from './stored-operator.ts';
 import { own, type Ownership } from './owner.ts';
 import { LmdbRecords } from './records.ts';
-import { Connection, type Look, TICK_MS } from './writer-thread.ts';
+import { WriterLink, type Look, TICK_MS } from './writer-thread.ts';
 
 /** Opens the store in a folder, as its only owner. */
 export async function openStore(
@@ -74,7 +74,7 @@ interface LmdbStoreOptions extends StoreOptions {
 class LmdbStore implements OutboxStore {
   readonly keepsWhatIsLeft = true;
   readonly isShared = false;
-  readonly #connection = new Connection();
+  readonly #link = new WriterLink();
   readonly #options: LmdbStoreOptions;
   readonly #ports: OutboxPorts;
   readonly operator: OperatorPort;
@@ -95,7 +95,7 @@ class LmdbStore implements OutboxStore {
   constructor(options: LmdbStoreOptions, ports: OutboxPorts) {
     this.#options = options;
     this.#ports = ports;
-    const stored = new StoredOperator((step) => this.#connection.thread.takeStep(step));
+    const stored = new StoredOperator((step) => this.#link.thread.takeStep(step));
     this.operator = new RunningOperator(() => [...this.#outboxes, ...this.#orphans], stored);
   }
 
@@ -109,7 +109,7 @@ class LmdbStore implements OutboxStore {
   #records(pool: string): LmdbRecords {
     const nextKey = (): number => (this.#lastKey += 1);
     const { deadLetterCapacity } = this.#options;
-    return new LmdbRecords(pool, { connection: this.#connection, deadLetterCapacity, nextKey });
+    return new LmdbRecords(pool, { link: this.#link, deadLetterCapacity, nextKey });
   }
 
   /** Of a pool that is not configured any more; what it was given is not known, so that the longest age counts. */
@@ -126,7 +126,7 @@ class LmdbStore implements OutboxStore {
     const { observe, clock } = this.#ports;
     const { folder } = this.#options;
     const mismatches = await this.#restore(folder);
-    await this.#connection.open(folder, clock);
+    await this.#link.open(folder, clock);
     this.#isOpen = true;
     for (const { pool, backend, off } of mismatches) {
       observe({ kind: 'ledger-mismatched', pool, backend, off });
@@ -190,8 +190,8 @@ class LmdbStore implements OutboxStore {
     return all.filter(([, { waiting }]) => waiting > 0);
   }
 
-  problem(): string | undefined {
-    const problem = this.#isOpen ? this.#connection.thread.problem : undefined;
+  whyUnready(): string | undefined {
+    const problem = this.#isOpen ? this.#link.thread.problem : undefined;
     if (problem === undefined) return undefined;
     return `the outbox cannot write to ${this.#options.folder}: ${problem}`;
   }
@@ -201,11 +201,11 @@ class LmdbStore implements OutboxStore {
   }
 
   deadLetters(): number {
-    return this.#isOpen ? this.#connection.thread.deadLetters : 0;
+    return this.#isOpen ? this.#link.thread.deadLetters : 0;
   }
 
   isStuck(): boolean {
-    return this.#isOpen && this.#connection.thread.isStuck;
+    return this.#isOpen && this.#link.thread.isStuck;
   }
 
   close(): Promise<void> {
@@ -216,20 +216,20 @@ class LmdbStore implements OutboxStore {
   async #close(): Promise<void> {
     this.#cancelLook();
     await Promise.all([...this.#orphans.values()].map((orphan) => orphan.close()));
-    await this.#connection.close();
+    await this.#link.close();
     await this.#options.ownership.release();
   }
 
   /** Looks every tick, whatever the thread is doing: its silence must be told, too. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
-    this.#connection.thread.tick();
+    this.#link.thread.tick();
     this.#tellProblem();
     if (!this.#isLooking) void this.#lookOnce(redeliver);
     this.#cancelLook = this.#ports.clock.after(TICK_MS, () => this.#look(redeliver));
   }
 
   #tellProblem(): void {
-    const problem = this.problem();
+    const problem = this.whyUnready();
     if (problem === this.#toldProblem) return;
     this.#toldProblem = problem;
     const { observe } = this.#ports;
@@ -241,7 +241,7 @@ class LmdbStore implements OutboxStore {
   async #lookOnce(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
     this.#isLooking = true;
     try {
-      const { look, error } = await this.#connection.thread.ask({ do: 'look' });
+      const { look, error } = await this.#link.thread.ask({ do: 'look' });
       if (look === undefined) throw new PlainError(`the outbox could not be looked at: ${error}`);
       this.#found(look, redeliver);
     } catch (error) {
@@ -254,7 +254,7 @@ class LmdbStore implements OutboxStore {
     // What an operator has removed must not be sent from memory.
     if (erasures !== this.#erasures) for (const outbox of this.#outboxes.values()) outbox.forgetAll();
     this.#erasures = erasures;
-    if (!this.#isRedelivering || this.problem() !== undefined) return;
+    if (!this.#isRedelivering || this.whyUnready() !== undefined) return;
     for (const text of redeliveries) {
       const letter = this.#decoded(decodeLetter, text);
       if (letter === undefined) continue;
@@ -271,7 +271,7 @@ class LmdbStore implements OutboxStore {
     try {
       await redeliver(letter);
       // It may not have been written: then it is handed over again when something can be.
-      const problem = this.problem();
+      const problem = this.whyUnready();
       if (problem !== undefined) throw new PlainError(`a dead letter was not delivered again: ${problem}`);
       await this.#write({ do: 'redelivered', id });
     } catch (error) {
@@ -282,7 +282,7 @@ class LmdbStore implements OutboxStore {
 
   async #write(operation: Operation): Promise<PutResult> {
     try {
-      await this.#connection.writing.do(operation);
+      await this.#link.writing.do(operation);
       return 'accepted';
     } catch (error) {
       this.#ports.observe({ kind: 'internal-error', where: 'outbox', error });

@@ -157,16 +157,16 @@ export class StoreThread {
 }
 
 /** Operations that share a transaction, and one promise: under load thousands of them wait at a time. */
-interface Batch {
+interface Transaction {
   readonly operations: Operation[];
   readonly written: Promise<Failures>;
   readonly end: (failures: Failures) => void;
 }
 
 /** So many operations at most share a flush, so that none waits long for it. */
-const MOST_IN_A_BATCH = 5000;
+const MOST_IN_A_TRANSACTION = 5000;
 /** Fewer show that there is no load: then nobody waits for more of them. */
-const FEW_IN_A_BATCH = 20;
+const FEW_IN_A_TRANSACTION = 20;
 /**
  * Under load operations gather so long before a transaction, in milliseconds: each costs about 350 µs of CPU beside its
  * operations.
@@ -179,10 +179,10 @@ const GATHER_MS = 2;
  */
 export class Writing {
   readonly #thread: StoreThread;
-  readonly #gathered: Batch[] = [];
+  readonly #gathered: Transaction[] = [];
   #isWriting = false;
   #isScheduled = false;
-  /** When the batch that began last is written, all are. */
+  /** When the transaction that began last is written, all are. */
   #last: Promise<Failures> = Promise.resolve(undefined);
 
   constructor(thread: StoreThread) {
@@ -191,13 +191,13 @@ export class Writing {
 
   /** Resolves to what `result` gives, which is called as soon as the operation is on disk. */
   do<T = void>(operation: Operation, result?: () => T): Promise<T> {
-    const batch = this.#openBatch();
-    const index = batch.operations.push(operation) - 1;
+    const transaction = this.#openTransaction();
+    const index = transaction.operations.push(operation) - 1;
     if (!this.#isScheduled && !this.#isWriting) {
       this.#isScheduled = true;
       setImmediate(this.#write);
     }
-    return batch.written.then((failures) => {
+    return transaction.written.then((failures) => {
       const failure = failures?.[index] ?? '';
       if (failure !== '') throw new PlainError(`the outbox could not write: ${failure}`);
       return result?.() as T;
@@ -209,48 +209,48 @@ export class Writing {
     await this.#last;
   }
 
-  #openBatch(): Batch {
+  #openTransaction(): Transaction {
     const last = this.#gathered.at(-1);
-    if (last !== undefined && last.operations.length < MOST_IN_A_BATCH) return last;
-    const batch = newBatch();
-    this.#gathered.push(batch);
-    this.#last = batch.written;
-    return batch;
+    if (last !== undefined && last.operations.length < MOST_IN_A_TRANSACTION) return last;
+    const transaction = newTransaction();
+    this.#gathered.push(transaction);
+    this.#last = transaction.written;
+    return transaction;
   }
 
   readonly #write = (): void => {
     this.#isScheduled = false;
-    const batch = this.#gathered.shift();
-    if (batch === undefined) return;
+    const transaction = this.#gathered.shift();
+    if (transaction === undefined) return;
     this.#isWriting = true;
-    const { operations } = batch;
+    const { operations } = transaction;
     const allFailed = (why: string): Failures => operations.map(() => why);
     this.#thread.ask({ do: 'write', operations }).then(
-      ({ failures, error }) => this.#written(batch, error === undefined ? failures : allFailed(error)),
-      ({ message }: Error) => this.#written(batch, allFailed(message)),
+      ({ failures, error }) => this.#written(transaction, error === undefined ? failures : allFailed(error)),
+      ({ message }: Error) => this.#written(transaction, allFailed(message)),
     );
   };
 
-  #written(batch: Batch, failures: Failures): void {
+  #written(transaction: Transaction, failures: Failures): void {
     this.#isWriting = false;
-    batch.end(failures);
+    transaction.end(failures);
     if (this.#gathered.length === 0) return;
     this.#isScheduled = true;
-    if (batch.operations.length < FEW_IN_A_BATCH) this.#write();
+    if (transaction.operations.length < FEW_IN_A_TRANSACTION) this.#write();
     else setTimeout(this.#write, GATHER_MS);
   }
 }
 
-function newBatch(): Batch {
-  let end: Batch['end'] = () => undefined;
+function newTransaction(): Transaction {
+  let end: Transaction['end'] = () => undefined;
   const written = new Promise<Failures>((resolve) => {
     end = resolve;
   });
   return { operations: [], written, end };
 }
 
-/** The way into a database that a thread of its own has open. */
-export class Connection {
+/** The main thread's way to the writer's thread, which has the database open. */
+export class WriterLink {
   #parts: { readonly thread: StoreThread; readonly writing: Writing } | undefined;
 
   get thread(): StoreThread {

@@ -14,7 +14,7 @@ import { Alarm } from './due-times.ts';
 import { Inventory, isUntaken } from './inventory.ts';
 import { LeaseCall, type LeaseOwner, LocalLease } from './leases.ts';
 import { type Entry, monotonicMs, newEntry, unixMs } from './life.ts';
-import { type ListedOutbox, readAll } from './operator.ts';
+import { type ListedOutbox, readAll } from './running-operator.ts';
 /**
  * The policy of an outbox of one process: capacity, turns, leases, ledger. A change is made in the records first. Then
  * ledger and counts change in one synchronous step.

@@ -7,7 +7,7 @@ import { Alarm } from './due-times.ts';
 import { Inventory } from './inventory.ts';
 import { type Entry, monotonicMs, newEntry } from './life.ts';
 import { unpackLastAttempt } from '../last-attempt.ts';
-import { type ListedOutbox, readAll } from './operator.ts';
+import { type ListedOutbox, readAll } from './running-operator.ts';
 import { GuardedRecords, type Records, type RecordSummary } from '../records.ts';
 
 /** So many at most are buried together. */

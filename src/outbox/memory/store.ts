@@ -1,6 +1,6 @@
 import type { OutboxStore, OutboxPorts } from '../../core/outbox-store.ts';
 import { LocalOutbox } from '../local/local-outbox.ts';
-import { RunningOperator, type StoredLetters } from '../local/operator.ts';
+import { RunningOperator, type StoredLetters } from '../local/running-operator.ts';
 import type { Records } from '../records.ts';
 
 const DONE = Promise.resolve();
@@ -27,7 +27,7 @@ export function memoryStore(ports: OutboxPorts): OutboxStore {
     stopRedelivering: () => undefined,
     deadLetters: () => 0,
     orphans: () => [],
-    problem: () => undefined,
+    whyUnready: () => undefined,
     isStuck: () => false,
     close: () => Promise.resolve(),
   };

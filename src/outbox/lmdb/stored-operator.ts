@@ -34,8 +34,8 @@ interface StoredWaiting extends WholeWaiting {
 }
 
 /**
- * An operator's way to what a sidecar has stored. It changes so much at a time as the sidecar can wait for; what was changed
- * stays changed, whatever comes afterwards.
+ * An operator's way to what a sidecar has stored. It changes as much at a time as the sidecar can wait for. What was
+ * changed stays changed, whatever comes afterwards.
  */
 export class StoredOperator implements OperatorPort {
   readonly #take: TakeStep;
@@ -105,7 +105,7 @@ export class StoredOperator implements OperatorPort {
     return this.#settle(which, 'redeliver');
   }
 
-  /** It goes the way of a notification, so that none passes by. */
+  /** In the order in which a notification moves between the tables, so nothing slips by. */
   async erase(jid: string): Promise<Erased> {
     return {
       redeliveries: await this.#eraseFrom('redeliveries', jid),
@@ -119,7 +119,7 @@ export class StoredOperator implements OperatorPort {
     return { count: await this.#settleChosen(which.choice, fate), unknown: [] };
   }
 
-  /** Of more than one step takes, some may be gone before their turn: these are given at the end. */
+  /** With more ids than one step takes, some letters may be gone before their step: their ids are given at the end. */
   async #settleIds(ids: readonly string[], fate: Fate): Promise<Changed> {
     const { ids: unknown = [] } = await this.#take({ do: 'unknown-letters', ids });
     if (unknown.length > 0) return { count: 0, unknown };
@@ -135,7 +135,7 @@ export class StoredOperator implements OperatorPort {
     return { count, unknown: gone };
   }
 
-  /** Those that there are now. Of those that cannot be read only all can be dropped. */
+  /** Those that there are now. Those that cannot be read can only be dropped, and only with all others. */
   async #settleChosen(choice: DeadChoice, fate: Fate): Promise<number> {
     const areAllMeant = fate === 'drop' && choosesAll(choice);
     const isMeant = ({ value }: Row): boolean => {
@@ -150,7 +150,7 @@ export class StoredOperator implements OperatorPort {
     return count;
   }
 
-  /** @param count How many were changed before, for the error. */
+  /** @param before How many were changed before, for the error. */
   async #change(step: Extract<Step, { rows: unknown }>, before: number): Promise<number> {
     if (step.rows.length === 0) return 0;
     const { count = 0, problem } = await this.#take(step);
@@ -185,7 +185,7 @@ export class StoredOperator implements OperatorPort {
   }
 
   /**
-   * A table in pieces of bounded size; between them others may change it. No snapshot is left in between, whatever ends the
+   * A table in pages of bounded size. Between them others may change it. No snapshot is held in between, whatever ends the
    * process: the file would grow for as long as LMDB keeps one.
    */
   async *#pages(which: Omit<Extract<Step, { do: 'page' }>, 'do' | 'after'>): AsyncIterable<readonly Row[]> {
@@ -234,7 +234,7 @@ function factsOf(
   };
 }
 
-/** As a JID or an id stands in JSON. */
+/** The text of a JID or an id in JSON, without the quotes. */
 function inText(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
