@@ -135,7 +135,7 @@ export const logEvents: LogEvents = {
   },
   'notification-dead': {
     level: 'error',
-    text: 'a notification failed for good',
+    text: 'a notification failed and will not be retried',
     fields: ['reason'],
     made: { ...ofNotification(), ...ofAttempt(), ...ofFailure() },
     isFrequent: true,

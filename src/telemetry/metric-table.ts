@@ -129,7 +129,7 @@ export const metricTable: Readonly<Record<string, Metric>> = {
   },
   mod_http_notifications_failed_total: {
     type: 'counter',
-    help: 'Notifications that failed for good (dead letters), by the host of the sender.',
+    help: 'Notifications that failed and will not be retried (dead letters), by the host of the sender.',
     labels: { host },
     on: { 'notification-dead': ({ notification }) => ({ host: notification.host }) },
   },

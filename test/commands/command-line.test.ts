@@ -23,7 +23,7 @@ describe('the command line', () => {
         check        says whether the configuration file is good, with every problem if it is not
         schema       prints the JSON Schema of the configuration file, for editors
         healthcheck  succeeds while a running sidecar is ready, for containers
-        dead-letters lists, shows, redelivers or drops notifications that failed for good
+        dead-letters lists, shows, redelivers or drops dead letters: notifications that failed and will not be retried
 
       Options:
         -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)

@@ -481,19 +481,19 @@ describe('the command dead-letters', () => {
     expect(stdout).toMatchInlineSnapshot(`
       "Usage: xmpp-event-pusher dead-letters COMMAND [OPTIONS]
 
-        lists, shows, redelivers or drops notifications that failed for good
+        lists, shows, redelivers or drops dead letters: notifications that failed and will not be retried
 
         list         lists the dead letters, one a line, the newest last; without their bodies
         show         shows the whole request of a dead letter with its body, or the stanza from which none was made
         redeliver    delivers dead letters once more, under the same webhook-id, by the sidecar that runs or the next one
-        drop         removes dead letters for good
+        drop         removes dead letters; they cannot be restored
       "
     `);
     expect(await runCli(['dead-letters'])).toMatchObject({ code: 2, stdout: '', stderr: stdout });
     expect((await runCli(['dead-letters', 'drop', '--help'])).stdout).toMatchInlineSnapshot(`
       "Usage: xmpp-event-pusher dead-letters drop [-c FILE] [OPTIONS] [ID…]
 
-        removes dead letters for good
+        removes dead letters; they cannot be restored
 
         -c, --config FILE   the configuration file ($XMPP_EVENT_PUSHER_CONFIG, else config/event-pusher.yaml, else /etc/xmpp-event-pusher/event-pusher.yaml)
         --all               all of them, or all that the following choose

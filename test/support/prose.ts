@@ -44,6 +44,10 @@ const plainWords: readonly (readonly [RegExp, string])[] = [
   [/\bworked around\b/i, 'name the remedy'],
   [/\bupon\b/i, 'on'],
   [/\bends? what is\b/i, 'finishes'],
+  [/\bfor good\b/i, 'will not be retried, permanently'],
+  [/\bwaits? aside\b/i, 'waits for its retry'],
+  [/\b(?:is|are|was|goes) away\b/i, 'is not connected, is stopped, cannot be reached'],
+  [/\bheld by tests\b/i, 'tests'],
   [/\b(?:to|for|by|of|with|at|from) who\b/i, 'a person who, a client that'],
 ];
 

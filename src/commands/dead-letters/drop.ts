@@ -4,7 +4,7 @@ import { bareJid, hasFilters } from './filters.ts';
 import { withOperator } from './open.ts';
 
 export const drop: Command = {
-  summary: 'removes dead letters for good',
+  summary: 'removes dead letters; they cannot be restored',
   takesFile: true,
   options: {
     ...choiceOptions,

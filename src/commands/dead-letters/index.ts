@@ -5,6 +5,7 @@ import { redeliver } from './redeliver.ts';
 import { show } from './show.ts';
 
 export const deadLetters: CommandGroup = {
-  summary: 'lists, shows, redelivers or drops notifications that failed for good',
+  summary:
+    'lists, shows, redelivers or drops dead letters: notifications that failed and will not be retried',
   commands: { list, show, redeliver, drop },
 };
