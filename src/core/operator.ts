@@ -106,7 +106,10 @@ export interface OperatorPort {
   redeliver(which: Which<DeadChoice>): Promise<Changed>;
   /** Removes all that is stored of what this bare JID sent or received, waiting or dead. */
   erase(jid: string): Promise<Erased>;
-  /** How many were found so far that cannot be read, because their records are damaged. */
+  /**
+   * How many were found so far that cannot be read, because their records are damaged. A running store counts dead letters
+   * only: it logs each damaged record of what waits.
+   */
   readonly damaged: number;
 }
 
