@@ -19,14 +19,14 @@ export interface DispatcherOptions {
 export interface Batch {
   /** The most that one POST carries. */
   readonly most: number;
-  /** Makes one request of at least one notification; `webhook-id` and body are what `combine` makes them. */
+  /** Makes one request of one or more notifications. `combine` chooses the POST's `webhook-id` and body. */
   readonly combine: (notifications: readonly Notification[]) => HttpRequest;
 }
 
-/** The ends of this many requests of one worker may wait for the disk; if the process is killed, these go out again. */
+/** So many ends per worker may be unwritten. After a kill these are sent again. */
 const MOST_UNWRITTEN = 8;
 
-/** Sends what an outbox hands out to its pool; resolves once the outbox hands out no more and all is settled. */
+/** Sends to the pool what the outbox hands out. Resolves once the outbox hands out no more and all is settled. */
 export async function dispatch(options: DispatcherOptions, ports: DeliveryPorts): Promise<void> {
   await Promise.all(Array.from({ length: options.workers }, () => work(options, ports)));
 }
@@ -36,7 +36,7 @@ async function work(options: DispatcherOptions, ports: DeliveryPorts): Promise<v
   const { outbox, pool, retry, batch } = options;
   const { clock, random } = ports;
   const most = batch?.most ?? 1;
-  // While ends are being written the next requests go out already.
+  // The next requests go out while ends are being written.
   const ends: Promise<void>[] = [];
   for (;;) {
     const leases = await outbox.lease(most);

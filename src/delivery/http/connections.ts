@@ -7,14 +7,14 @@ import { sharedLookup } from '../../node/lookup.ts';
 import { readerOf, readStatusLines } from './status-line.ts';
 
 /**
- * The share of `request_timeout` after which the next address of a name is tried, for which Node would wait 250 ms. A
- * receiver that takes longer to take a connection takes as long again to respond, so that it would be too late anyway.
+ * The share of `request_timeout` for one address of a name; then the next is tried. Node would wait 250 ms. A slower
+ * address would miss the limit anyway, because the response takes as long again.
  */
 const CONNECT_SHARE = 0.5;
 
 /**
- * The interval between two looks for idle connections. A connection that has done nothing between two looks ends, so that
- * no request meets one that the server is just closing: common servers do so after 5 s (Node's) or later.
+ * The interval between two looks for idle connections. A connection that was idle between two looks is closed, before the
+ * server closes it under a request: common servers do so after 5 s (Node's) or later.
  */
 export const LOOK_INTERVAL_MS = 2000;
 
@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   /** Most requests in flight, and keep-alive connections. */
   readonly workers: number;
   readonly requestTimeoutMs: number;
-  /** After this a connection is not used again; down to three quarters of it, at random. */
+  /** The age after which a connection is not used again: at random between three quarters of this and all of it. */
   readonly maxConnectionAgeMs: number;
 }
 
@@ -37,7 +37,7 @@ export interface Connections {
   readonly kept: Http.Agent;
   /** For requests with a connection of their own. */
   readonly single: Http.Agent;
-  /** To be called with each request: idle connections are looked for from then on, as long as there are any. */
+  /** To be called with each request. From then on idle connections are looked for, as long as there are connections. */
   touch(): void;
   close(): void;
 }
@@ -131,8 +131,8 @@ class KeptConnections {
   }
 
   /**
-   * Requests that begin in one turn of the event loop are written together at its end. Then the kernel wakes the receiver
-   * once for all of them; to wake it for each costs a tenth of what the sidecar does for a request.
+   * Requests that begin in one turn of the event loop are written together at its end. So the kernel wakes the receiver
+   * once for all of them. To wake it for each costs a tenth of what the sidecar does for a request.
    */
   #hold(socket: Socket): void {
     socket.cork();

@@ -10,8 +10,8 @@ interface Deadline extends Linked<Deadline> {
 }
 
 /**
- * Time limits of one length. They end in the order in which they begin, so one timer serves them all. If this process did
- * not run for a while they end one length later: responses that wait to be read must not count as missing.
+ * Time limits of one length. They end in the order in which they begin, so one timer serves them all. If this process was
+ * stopped for a while, they end one length later: responses that wait to be read must not count as missing.
  */
 export class Deadlines {
   readonly #limitMs: number;

@@ -13,7 +13,7 @@ export interface ExchangeLimit {
 
 export interface ExchangeResult {
   readonly attempt: Attempt;
-  /** The request went out on a connection that the server had closed meanwhile: it was most likely not processed. */
+  /** The request went out on a connection that the server had already closed, so it was most likely not processed. */
   readonly wasStale: boolean;
 }
 
@@ -21,9 +21,9 @@ export interface ExchangeResult {
 const MOST_BODY_BYTES = 64 * 1024;
 
 /**
- * Sends a request's body and sees the response through. Never rejects: whatever server and network do is an attempt. The
- * status decides, even if the rest of the response is malformed, hangs or breaks off, because the receiver has taken the
- * request. A response that comes early does not end the sending: some receivers respond first and read then.
+ * Sends a request's body and reads the response to its end. Never rejects: whatever server and network do is an attempt.
+ * The status decides, even if the rest of the response is malformed, hangs or breaks off: the receiver has taken the
+ * request. A response that comes early does not end the sending, because some receivers respond first and read then.
  */
 export function exchange(
   request: ClientRequest,
@@ -66,7 +66,7 @@ export function exchange(
   });
 }
 
-/** Reads a response's body to its end or to the limit; a connection with an unread rest cannot be used again. */
+/** Reads a response's body to its end or to the limit. A connection with an unread rest cannot be used again. */
 function drain(response: IncomingMessage, onCut: () => void): void {
   let bytes = 0;
   response.on('data', (chunk: Buffer) => {

@@ -16,10 +16,10 @@ export interface RequestOptions {
   readonly tls?: HttpsOptions;
 }
 
-/** Makes a request, whole except for its body; through another agent than the pool's, if one is given. */
+/** Makes a request, complete except for its body. @param agent Is used instead of the pool's, if it is given. */
 export type MakeRequest = (request: HttpRequest, agent?: http.Agent) => http.ClientRequest;
 
-/** The longest head of a response; with Node's 16 KiB the cookies of some receivers would cost the connection. */
+/** The longest head of a response. With Node's 16 KiB the cookies of some receivers would end the connection. */
 const MOST_HEAD_BYTES = 64 * 1024;
 
 /** What the requests to one path have in common, ready for Node. */
@@ -79,7 +79,7 @@ function defined<T>(options: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-/** Names and values in one row, which Node writes as it is; it would copy a header object and read it twice. */
+/** Names and values in one row, which Node writes as it is. It would copy a header object and read it twice. */
 function headersOf({ id, headers, body }: HttpRequest, defaults: Target['headers']): string[] {
   const row: string[] = [];
   for (const name in defaults) if (headers[name] === undefined) row.push(name, defaults[name]!);

@@ -6,15 +6,15 @@ const STATUS_LINE = /^HTTP\/\d+(?:\.\d+)?[ \t]+(\d{3})(?=\D)/;
 const NAME = 'HTTP/';
 /** Characters of a line that are looked at. */
 const LONGEST_BEGINNING = 64;
-/** After more bytes before the status line the rest is left to Node's parser, which mostly ends the connection. */
+/** After so many bytes without a status line Node's parser decides, which mostly ends the connection. */
 const MOST_BYTES_BEFORE = 64 * 1024;
 const LINE_FEED = 10;
 const SWITCHING_PROTOCOLS = 101;
 
 /**
  * Reads the status of a response before Node's parser does. The status decides, whatever else is wrong with the response,
- * and the parser gives no status for a head that it refuses. It does not get the lines before the status line, nor 1xx
- * responses: if it refused one of those, it would not read the status line either.
+ * and the parser gives no status for a head that it refuses. The parser is not given the lines before the status line, nor
+ * 1xx responses: if it refused one of those, it would not read the status line either.
  */
 export class StatusReader {
   #status: number | undefined;

@@ -31,8 +31,8 @@ const LOCK_BYTES = 12_288;
 const OTHERS = 0o077;
 
 /**
- * Refuses files that LMDB could not open: it ends the process with a signal then (lmdb 3.5.6), waits at a FIFO for ever,
- * and follows links to wherever they lead.
+ * Refuses files that LMDB could not open. LMDB would end the process with a signal (lmdb 3.5.6), wait at a FIFO for ever, or
+ * follow links to wherever they lead.
  * @throws PlainError, NodeJS.ErrnoException
  */
 export function checkFiles(folder: string): void {
@@ -62,8 +62,8 @@ function kindOf(stats: Stats): string {
 }
 
 /**
- * Makes the files that are not there, for the sidecar's user alone whatever the umask is. Made by root they belong to
- * whoever has the data, or the folder, so that root never locks out a sidecar.
+ * Makes the files that are missing, for the sidecar's user alone, whatever the umask is. Files made by root belong to the
+ * owner of the data or of the folder, so that root never locks out a sidecar.
  */
 export function makeFiles(folder: string): void {
   const owner = ownerOf(folder);
@@ -72,12 +72,12 @@ export function makeFiles(folder: string): void {
   makeFile(join(folder, LOCK_FILE), Buffer.alloc(LOCK_BYTES), owner);
 }
 
-/** Whose the files are to be: his who has the data or, before there are any, the folder. */
+/** The owner for new files: that of the data or, before there are any, of the folder. */
 export function ownerOf(folder: string): Owner {
   return statSync(join(folder, DATA_FILE), { throwIfNoEntry: false }) ?? statSync(folder);
 }
 
-/** Takes from others what an earlier version or a copy has given them by its umask. */
+/** Removes permissions that an earlier version or a copy gave to others by its umask. */
 export function closeToOthers(folder: string): void {
   for (const name of [DATA_FILE, LOCK_FILE]) {
     const path = join(folder, name);
@@ -88,7 +88,7 @@ export function closeToOthers(folder: string): void {
 
 /** Makes a file with this content, unless there is one that is not empty. */
 function makeFile(path: string, content: string | Buffer, owner: Owner): void {
-  // Not opened if it need not be: closing it would end LMDB's locks on it, if this process had it open (fcntl(2)).
+  // Opened only if needed: to close it would end LMDB's locks on it, if this process had it open (fcntl(2)).
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === undefined) create(path, owner);
   else if (size > 0) return;
@@ -132,8 +132,8 @@ export function makePrivate(path: string, { uid, gid }: Owner): void {
 }
 
 /**
- * The mark of a clean end: which file it was, how long, and when it changed last. Whatever happens to data.mdb later
- * (a change by anybody, a copy, a restore) makes it untrue, and so does nobody's fault.
+ * The mark of a clean end: which file it was, its length, and when it changed last. Whatever happens to data.mdb later (a
+ * change by anybody, a copy, a restore) makes the mark untrue.
  */
 const MARK_FILE = 'clean-end';
 

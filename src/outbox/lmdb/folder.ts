@@ -7,18 +7,18 @@ import { readThrough } from './read-through.ts';
 
 const LITTLE_FREE_BYTES = 1024 * 1024;
 /**
- * What comes of reading while a process with the same number reads, in another container: LMDB knows readers by number,
- * and the first process in each container has the number 1.
+ * The errors of a reader while a process with the same PID reads in another container. LMDB knows readers by PID, and the
+ * first process in each container has the PID 1.
  */
 const SAME_NUMBER =
   /No current read transaction|No transaction to renew|(null|undefined) \(reading '(address|refCount)'\)/;
 
 /**
- * Makes the folder ready for a sidecar: makes it if it is not there, and refuses files that LMDB must not open.
+ * Makes the folder ready for a sidecar. Creates it if it is missing, and refuses files that LMDB must not open.
  * @throws PlainError, NodeJS.ErrnoException
  */
 export async function prepareFolder(folder: string): Promise<void> {
-  // It holds what users wrote: nobody else on this machine is to read it.
+  // It holds what users wrote, which nobody else on this machine may read.
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   checkFiles(folder);
   if (await hasOwner(folder)) throw new PlainError(ANOTHER_OWNER);

@@ -1,6 +1,6 @@
 // @ts-check
-// What operators ask and change, one bounded step at a time, so that nobody waits long for it. JavaScript, because both the
-// writer's thread and a command beside it do these steps.
+// What operators ask and change, one bounded step at a time, so that nobody waits long for it. JavaScript, because the
+// writer's thread loads it as it is; a command beside it does the same steps.
 import { apply, dropLetter, lastKey } from './database.js';
 import { NO_ROOM } from './disk-room.js';
 
@@ -36,7 +36,7 @@ import { NO_ROOM } from './disk-room.js';
  * @property {string | undefined} [problem] Why not all were changed.
  */
 
-/** So much is read, or changed in one transaction, at a time: a running sidecar waits no longer than for that. */
+/** The most that is read, or changed in one transaction, at a time: a running sidecar waits no longer. */
 export const MOST_AT_A_TIME = 500;
 const MOST_BYTES_AT_A_TIME = 4 * 1024 * 1024;
 
@@ -180,7 +180,7 @@ function settleOne(database, id, fate) {
   const stored = storedLetter(database, id);
   if (stored === undefined) return false;
   if (fate === 'redeliver') {
-    // Dead again so soon that the sidecar has not yet forgotten that it redelivered it: it would forget this one.
+    // It died again before the sidecar removed its redelivery. That removal would take a new redelivery with it.
     if (database.redeliveries.doesExist(id)) return false;
     database.redeliveries.putSync(id, stored.value);
   }
@@ -229,7 +229,7 @@ function dropRecord(database, key) {
     apply(database, [{ do: 'remove', key, ledger: [pool, backend], end: 'dropped' }]);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    // Its text is damaged: the sidecar has not counted it either.
+    // Its text is damaged, so the sidecar has not counted it either.
     summaries.removeSync(key);
     notifications.removeSync(key);
   }

@@ -17,13 +17,13 @@ export interface Ownership {
 
 export const ANOTHER_OWNER = 'another sidecar works on it; stop that one, or set another path';
 
-/** So the sockets of owners are called. */
+/** The names of owners' sockets. */
 const SOCKET = /^owner-.*\.sock$/;
 
 /**
- * Makes this process the folder's owner. It listens on a socket in the folder, whose name the database holds: unlike a
- * process number, that tells also over the borders of containers whether the owner lives, and it ends with the owner,
- * however that dies. Of several who would follow a dead one, the database lets one.
+ * Makes this process the folder's owner. It listens on a socket in the folder, whose name the database holds. Unlike a PID,
+ * a socket shows also across containers whether the owner lives, and it ends with the owner, however that dies. Of several
+ * that want to follow a dead owner, the database lets one.
  * @throws PlainError if another sidecar owns it.
  */
 export async function own(folder: string): Promise<Ownership> {
@@ -59,7 +59,7 @@ function pathIn(handle: number, name: string): string {
   return `/proc/self/fd/${handle}/${name}`;
 }
 
-/** Whether a sidecar works on the folder, or begins to; without a look into the database, which may be damaged. */
+/** Whether a sidecar works on the folder, or begins to. Does not look into the database, which may be damaged. */
 export async function hasOwner(folder: string): Promise<boolean> {
   const handle = openSync(folder, 'r');
   try {
@@ -72,7 +72,7 @@ export async function hasOwner(folder: string): Promise<boolean> {
   }
 }
 
-/** Enters `name` as the owner, unless the one that is entered lives. */
+/** Enters `name` as the owner, unless the owner that is entered lives. */
 async function takeOver(folder: string, name: string, handle: number): Promise<void> {
   const { root, owner } = openDatabase(folder);
   try {
@@ -96,7 +96,7 @@ async function takeOver(folder: string, name: string, handle: number): Promise<v
   }
 }
 
-/** Removes the sockets that owners have left who were killed. */
+/** Removes the sockets of owners that were killed. */
 async function removeDead(folder: string, handle: number): Promise<void> {
   for (const name of readdirSync(folder).filter((file) => SOCKET.test(file))) {
     if (!(await isAlive(handle, name))) rmSync(join(folder, name), { force: true });

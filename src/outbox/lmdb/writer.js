@@ -1,6 +1,6 @@
 // @ts-check
-// The writer's thread: it alone touches the database while a sidecar runs, because every touch may have to wait, for the
-// disk or for another process; so sockets are read and requests sent meanwhile. It responds in the order of the messages.
+// The writer's thread. Only it touches the database while a sidecar runs, because every touch may have to wait for the disk
+// or for another process. Meanwhile the main thread serves its sockets. It responds in the order of the messages.
 import { parentPort, workerData } from 'node:worker_threads';
 import { apply, openDatabase } from './database.js';
 import { DiskRoom, NO_ROOM } from './disk-room.js';
@@ -23,7 +23,7 @@ import { isChange, take } from './operator-steps.js';
  * @typedef {Pick<Response, 'failures' | 'read' | 'taken' | 'look' | 'error'>} Said
  */
 
-/** There is room only if it is enough for a large notification, so that the next one is not refused at once. */
+/** Room counts only if a large notification fits, so that the next one is not refused at once. */
 const LARGE_BYTES = 64 * 1024;
 /** So much text goes into one response, or a single one that is larger. */
 const MOST_BYTES_READ = 2 * 1024 * 1024;
@@ -45,8 +45,8 @@ class Writer {
   /** @type {import('./disk-room.js').Way<Operation>} */
   #way;
   /**
-   * What could not be written, and of how many bytes: only when as much was written it can be again. What takes no
-   * room, as ends of notifications, shows nothing.
+   * What could not be written, and how many bytes it had. It is over once as much was written. What takes no room, such as
+   * ends of notifications, shows nothing.
    * @type {{ problem: string, bytes: number } | undefined}
    */
   #trouble;
@@ -74,7 +74,7 @@ class Writer {
   respond(message) {
     const { root, letters } = this.#database;
     const said = this.#try(() => {
-      // Other processes write, too: not an older snapshot, and none that is held while nothing is read.
+      // Other processes write, too: an older snapshot must not be read, nor one be held while nothing is read.
       root.resetReadTxn();
       return this.#do(message);
     });
@@ -126,8 +126,8 @@ class Writer {
   }
 
   /**
-   * Writes operations in one transaction; where there is no room for that, first those that end something, and then as
-   * many of the others as there is room for.
+   * Writes operations in one transaction. Without room for that, first those that end something, and then as many of the
+   * others as fit.
    * @param {readonly Operation[]} operations
    * @returns {string[] | undefined} For each operation why it failed, or ''; undefined if none did.
    */
@@ -184,7 +184,7 @@ class Writer {
         if (bytes > MOST_BYTES_READ && read.length > 0) break;
         read.push(text);
       } catch (error) {
-        // What is not the fault of the record may be over soon: another record would not be read either.
+        // Not the fault of this record: no other could be read either, and it may be over soon.
         if (!DAMAGE.test(describe(error))) throw error;
         read.push({ error: describe(error) });
       }
@@ -221,8 +221,7 @@ class Writer {
   }
 
   /**
-   * Those that come after the last ones, and then from the first one on again: letters that find no room keep no others from
-   * being handed over.
+   * Those after the last ones, and at the end from the first again. So letters that find no room do not stop the others.
    * @returns {string[]}
    */
   #nextRedeliveries() {
