@@ -4,7 +4,7 @@ export const discardReasons = [
   'iq',
   /** A copy of a stanza to the component itself, which the tap `direct` has already. */
   'copy-of-direct',
-  /** Another copy of a stanza that was taken, or one that no local user sent. */
+  /** A second copy of a stanza that was taken, or a copy of a stanza that no local user sent. */
   'duplicate',
   /** A copy from a server that is not trusted, or a stanza that no configured tap takes. */
   'untrusted',

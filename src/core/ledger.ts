@@ -1,4 +1,4 @@
-/** What can become of a notification; `depth` and `in flight` are the outboxes' own. */
+/** What can become of a notification. Outboxes themselves count what waits (`depth`) and what is in flight. */
 export const ledgerStates = ['accepted', 'delivered', 'dead', 'dropped'] as const;
 export type LedgerState = (typeof ledgerStates)[number];
 
@@ -15,7 +15,7 @@ export class Ledger {
     this.entry(backend)[state] += 1;
   }
 
-  /** The counts of one backend; made at 0, so that a backend can be seen before its first notification. */
+  /** The counts of one backend. They begin at 0, so that a backend is shown before its first notification. */
   entry(backend: string): LedgerEntry {
     let entry = this.#entries.get(backend);
     if (entry === undefined) {

@@ -90,8 +90,8 @@ export interface Erased {
  * A listing comes lazily, a bounded number at a time, in the order of acceptance (dead letters: of death). A running
  * store lists pool by pool. A change made during a listing may be missing from it.
  *
- * The port of a running store knows turns and rests. A port beside a running process knows what the records say: it shows
- * what is out at the moment as waiting, and only those causes that were stored.
+ * The port of a running store knows turns and rests. A port beside a running process knows only what the records say. So it
+ * shows what is out at the moment as waiting, and only those causes that were stored.
  */
 export interface OperatorPort {
   waiting(choice: WaitingChoice): AsyncIterable<readonly WaitingNotification[]>;

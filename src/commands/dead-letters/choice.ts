@@ -4,7 +4,7 @@ import { type Invocation, exitCodes, type Option, UsageError } from '../command.
 import { choiceOf, filterOptions, hasFilters } from './filters.ts';
 import { unknownIds, withOperator } from './open.ts';
 
-/** The options of commands that change letters: these by their ids, or with `--all` those that pass the filters. */
+/** The options of commands that change letters: those with the given ids, or with `--all` those that pass the filters. */
 export const choiceOptions = {
   all: { summary: 'all of them, or all that the following choose' },
   ...filterOptions,

@@ -14,7 +14,7 @@ export const list: Command = {
     const choice = choiceOf(options, systemClock.now());
     const lineOf = options['json'] === true ? (letter: DeadLetter) => jsonOf(recordOf(letter)) : rowOf;
     return withOperator(invocation, 'read', async (operator) => {
-      // Whoever counts lines counts letters; only a person needs to be told the columns.
+      // Each line of a pipe is a letter; only a person needs the names of the columns.
       if (process.stdout.isTTY && options['json'] !== true) await written(`${heading()}\n`);
       for await (const page of operator.dead(choice)) {
         if (!(await written(page.map((letter) => `${lineOf(letter)}\n`).join('')))) break;
@@ -24,7 +24,7 @@ export const list: Command = {
   },
 };
 
-/** Resolves once the text is gone, so that no more is read than somebody takes; to false if nobody does. */
+/** Resolves once the text was taken, so that no more is read than somebody takes; to false if nobody does. */
 function written(text: string): Promise<boolean> {
   return new Promise((resolve) => {
     process.stdout.write(text, (error) => resolve(!error));

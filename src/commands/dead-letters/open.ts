@@ -3,7 +3,7 @@ import { type Invocation, exitCodes } from '../command.ts';
 import { printable } from './print.ts';
 
 /**
- * Does something with the dead letters of a configuration, and says on stderr if that is not possible; resolves to the
+ * Opens the operator port of a configuration's store, and uses it. Says on stderr if that is not possible. Resolves to the
  * exit code.
  */
 export async function withOperator(

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { DeadLetter } from '../../core/dead-letter.ts';
 
-/** A dead letter as `list --json` shows it: every key is always there, null where there is nothing; private by default. */
+/** A dead letter as `list --json` shows it, without its body. Every key is always there; null: there is nothing. */
 export function recordOf({ notification, reason, diedAtMs, attempts, attempt }: DeadLetter) {
   return {
     webhook_id: notification.id,
@@ -21,7 +21,7 @@ export function recordOf({ notification, reason, diedAtMs, attempts, attempt }: 
   };
 }
 
-/** As `show --json` shows it: the same, and the request, or the stanza from which none could be made. */
+/** As `show --json` shows it: the same with the request, or with the stanza from which no request could be made. */
 export function wholeRecordOf(letter: DeadLetter) {
   const { stanza } = letter;
   const { path, headers, body } = letter.notification;

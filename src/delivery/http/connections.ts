@@ -13,8 +13,8 @@ import { readerOf, readStatusLines } from './status-line.ts';
 const CONNECT_SHARE = 0.5;
 
 /**
- * The interval between two looks for idle connections. A connection that was idle between two looks is closed, before the
- * server closes it under a request: common servers do so after 5 s (Node's) or later.
+ * The interval between two looks for idle connections. A connection that was idle between two looks is closed before the
+ * server closes it under a request. Common servers do so after 5 s (Node's) or later.
  */
 export const LOOK_INTERVAL_MS = 2000;
 

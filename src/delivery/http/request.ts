@@ -30,8 +30,8 @@ interface Target {
 }
 
 /**
- * got keeps all that the pool's requests have in common, and makes Node's options of it once for each path; Node sends.
- * src/costs.md says what got would cost if it sent.
+ * got keeps all that the pool's requests have in common, and makes Node's options of it once for each path. Node sends;
+ * `src/costs.md` says what got would cost if it sent.
  * @param agent The pool's own, of the protocol that its server speaks.
  */
 export function makeRequests(options: RequestOptions, agent: http.Agent): MakeRequest {

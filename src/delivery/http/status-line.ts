@@ -14,7 +14,7 @@ const SWITCHING_PROTOCOLS = 101;
 /**
  * Reads the status of a response before Node's parser does. The status decides, whatever else is wrong with the response,
  * and the parser gives no status for a head that it refuses. The parser is not given the lines before the status line, nor
- * 1xx responses: if it refused one of those, it would not read the status line either.
+ * 1xx responses. If it refused one of those, it would not read the status line either.
  */
 export class StatusReader {
   #status: number | undefined;

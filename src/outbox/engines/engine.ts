@@ -3,14 +3,14 @@ import { PlainError } from '../../core/errors.ts';
 import type { OperatorAccess } from '../../core/operator.ts';
 import type { OutboxStore, OutboxPorts, StoreOptions } from '../../core/outbox-store.ts';
 
-/** What an operator's way in is for: without `write` nothing waits for whoever writes. */
+/** What an operator opens a store for. To read waits for no writer. */
 export type Access = 'read' | 'write';
 
-/** All that is to be said of an engine, in its own file. What it needs much code for it loads only when it is opened. */
+/** All that an engine defines, in its own file. Large modules are loaded only when it is opened. */
 export interface EngineDefinition<Name extends string, Options> {
   /** The word for it in the configuration. */
   readonly name: Name;
-  /** What becomes of what waits, in a few words for the schema of the configuration. */
+  /** Where notifications are kept, in a few words for the schema of the configuration. */
   readonly summary: string;
   /** Its own piece of schema for `outbox.options`; relative paths begin at `folder`, that of the configuration file. */
   readonly schema: (folder: string) => z.ZodType<Options>;
@@ -19,8 +19,8 @@ export interface EngineDefinition<Name extends string, Options> {
   /** @throws PlainError if it cannot be opened: what is wrong, where, and what to do. */
   readonly open: (options: Options, common: StoreOptions, ports: OutboxPorts) => Promise<OutboxStore>;
   /**
-   * Opens the operator port beside a running process, which owns the store; undefined if nothing is stored yet. A text says
-   * why there is no such way.
+   * Opens the operator port beside a running process, which owns the store. Undefined: nothing is stored yet. A text instead
+   * of a function says why there is no such way.
    * @throws PlainError if it cannot be opened.
    */
   readonly openBeside: ((options: Options, access: Access) => Promise<OperatorAccess | undefined>) | string;
@@ -39,7 +39,7 @@ export interface ChosenEngine {
 export interface Engine<Name extends string = string, Options = unknown> {
   readonly name: Name;
   readonly summary: string;
-  /** Whether it keeps dead letters for commands beside a running process. */
+  /** Whether it can be opened beside a running process, as the commands for dead letters do. */
   readonly keepsDeadLetters: boolean;
   with(options: Options): ChosenEngine;
   /** The schema of its `outbox.options`, which chooses it with them. */

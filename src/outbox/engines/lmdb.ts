@@ -15,7 +15,7 @@ export const lmdb = engine({
       })
       .transform(({ path }) => ({ folder: path })),
   place: ({ folder }) => ({ folder }),
-  // Only when it is opened, so that the native library is loaded by nobody who does not need it.
+  // Only when it is opened, so that nothing else loads the native library.
   open: async ({ folder }, common, ports) => {
     const { openStore } = await import('../lmdb/store.ts');
     return openStore(folder, common, ports);

@@ -27,8 +27,8 @@ const COPIED = 4;
 const BESIDE = 32;
 
 /**
- * Has the disk give the file the blocks that a transaction may need before LMDB writes to them: when a write of LMDB's
- * own finds no room, it may corrupt the memory of the process (lmdb 3.5.6, `mdb_page_flush`).
+ * Has the disk allocate the blocks that a transaction may need before LMDB writes to them. When a write of LMDB's own finds
+ * no room, it may corrupt the memory of the process (lmdb 3.5.6, `mdb_page_flush`).
  */
 export class DiskRoom {
   /** @type {Database} */
@@ -105,7 +105,7 @@ export class DiskRoom {
     this.#allocate((used + needed + RESERVE) * pageSize, STEP * pageSize);
     const left = this.#size / pageSize - used - needed;
     if (left >= (bytes === 0 ? 0 : RESERVE)) return true;
-    // They may lie too scattered for what takes several in a row: then it must fit behind them, too.
+    // Free pages may be too scattered for a value that takes several in a row: that must fit behind them, too.
     return (left >= 0 || bytes === 0) && RESERVE / 2 + 4 * needed < this.#freeInside();
   }
 
@@ -125,7 +125,7 @@ export class DiskRoom {
     this.#file ??= openSync(this.#path, 'r+');
     this.#size = fstatSync(this.#file).size;
     if (this.#size >= size) return;
-    // A reader that was killed would keep what is free inside from being used, and the file would grow without end.
+    // A killed reader would keep the free pages inside from being used, and the file would grow without end.
     this.#database.root.readerCheck();
     const zeros = Buffer.alloc(step);
     try {

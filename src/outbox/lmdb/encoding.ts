@@ -21,9 +21,9 @@ export function encodeLetter(letter: DeadLetter): string {
   return JSON.stringify({ ...letter, notification: plain(letter.notification) });
 }
 
-/** The operation that buries a letter; `place` is where it comes from and what it is counted under. */
-export function burial(letter: DeadLetter, place: Pick<Burial, 'key' | 'ledger' | 'capacity'>): Burial {
-  return { do: 'bury', id: letter.notification.id, letter: encodeLetter(letter), ...place };
+/** The operation that buries a letter. @param source The record that it was, if it was one, and how it is counted. */
+export function burial(letter: DeadLetter, source: Pick<Burial, 'key' | 'ledger' | 'capacity'>): Burial {
+  return { do: 'bury', id: letter.notification.id, letter: encodeLetter(letter), ...source };
 }
 
 type Burial = Extract<Operation, { do: 'bury' }>;
@@ -72,7 +72,7 @@ function revived(notification: Notification): Notification {
   return { ...notification, body: new Uint8Array(Buffer.from(body.base64, 'base64')) };
 }
 
-/** Whether a stored letter or notification is one that this bare JID sent or received; also if that cannot be known any more. */
+/** Whether this bare JID sent or received what is stored; also true if the text is damaged and nobody can know. */
 export function isOf(text: string, jid: string): boolean {
   try {
     const stored = JSON.parse(text) as DeadLetter | Notification;

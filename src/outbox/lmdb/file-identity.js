@@ -6,9 +6,9 @@ import { join } from 'node:path';
 const NAMES = ['data.mdb', 'lock.mdb'];
 
 /**
- * Which files were opened: what is written to a file that was removed is gone, and with another lock file a second
- * process would write at the same time. Asked by name alone: closing a descriptor of `lock.mdb` would drop LMDB's own
- * locks on it (fcntl(2)).
+ * Which files were opened. What is written to a removed file is lost, and with another lock file a second process would
+ * write at the same time. Asked by name alone: to close a descriptor of `lock.mdb` would drop LMDB's own locks on it
+ * (fcntl(2)).
  */
 export class FileIdentity {
   /** @type {string} */

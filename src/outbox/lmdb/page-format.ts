@@ -1,6 +1,6 @@
 /*
- * The form of a file of LMDB as lmdb 3.5.6 writes it (liblmdb/mdb.c: MDB_page_header, MDB_node, MDB_db, MDB_meta). All
- * numbers are little-endian: so are the machines that Node runs on.
+ * The format of an LMDB file as lmdb 3.5.6 writes it (liblmdb/mdb.c: MDB_page_header, MDB_node, MDB_db, MDB_meta). All
+ * numbers are little-endian, as on all machines that Node runs on.
  */
 
 /** Each page begins with its number, a transaction, two bytes, its kind, and how much of it is used. */
@@ -126,8 +126,8 @@ export interface FreePages {
 }
 
 /**
- * A list of free pages: a length and so many numbers, 0 for none, a page, or the length of a block (negative) and the
- * first page of it. Undefined if it is no such list.
+ * A list of free pages: a length and so many numbers. A number is 0 (none), a page, or negative: the length of a block,
+ * whose first page follows. Undefined: it is no such list.
  */
 export function readFreePages(value: Buffer): FreePages[] | undefined {
   if (value.length < 8 || value.length % 8 !== 0) return undefined;

@@ -21,7 +21,7 @@ import {
   uint64,
 } from './page-format.ts';
 
-/** Somebody else may write while the file is read, and then it is read again, so often at most. */
+/** If somebody else writes while the file is read, it is read again, at most so often. */
 const MOST_TRIES = 5;
 /** LMDB takes no other size of a page. */
 const PAGE_SIZES = { least: 256, most: 65_536 } as const;
@@ -33,9 +33,9 @@ const FREE_FLAGS = 8;
 const FLUSH_FLAG = 0x1000;
 
 /**
- * Reads a whole data.mdb and refuses one whose structure is not whole. LMDB looks at nothing of it before it is used, and
- * a damaged page ends the process with a signal, at once or when something is written. So this reads it as a file, without LMDB.
- * What it cannot see is another text where a text may be: LMDB keeps no sums.
+ * Reads a whole data.mdb, and refuses a file with a damaged structure. LMDB checks no page before it uses it, and a damaged
+ * page ends the process with a signal, at once or at a later write. So this reads the file without LMDB. It does not see a
+ * changed text in a sound structure, because LMDB keeps no checksums.
  * @throws PlainError, NodeJS.ErrnoException
  */
 export async function readThrough(path: string): Promise<void> {
@@ -138,8 +138,8 @@ function cutOff(what: string): PlainError {
 }
 
 /**
- * The trees of a file. Each of their pages must be in its place and of its kind, each node within its page, the keys in
- * their order, and as many of all as the tree says of itself; no page may be used twice, also not as a free one.
+ * The trees of a file. Each page must be in its place and of its kind, each node within its page, and the keys in order.
+ * The counts must be those that the tree states. No page may be used twice, also not as a free one.
  */
 class Trees {
   readonly #file: number;

@@ -61,11 +61,11 @@ export class LmdbRecords implements Records {
 
   bury({ key, backend }: RecordName, letter: DeadLetter): Promise<void> {
     const { link, deadLetterCapacity } = this.#shared;
-    const place = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
-    return link.writing.do(burial(letter, place));
+    const source = { key, ledger: this.#ledgerKey(backend), capacity: deadLetterCapacity };
+    return link.writing.do(burial(letter, source));
   }
 
-  /** The same array for one backend each time: then a message to the writer's thread holds it once. */
+  /** The same array for one backend each time, so that a message to the writer's thread holds it once. */
   #ledgerKey(backend: string): LedgerKey {
     let key = this.#ledgerKeys.get(backend);
     if (key === undefined) this.#ledgerKeys.set(backend, (key = [this.#pool, backend]));

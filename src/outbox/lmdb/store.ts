@@ -84,7 +84,7 @@ class LmdbStore implements OutboxStore {
   readonly #beingRedelivered = new Set<string>();
   #erasures = 0;
   #lastKey = 0;
-  /** From the start on: before it there is no thread to be asked. */
+  /** Since `start`. Before it there is no thread to ask. */
   #isOpen = false;
   #isLooking = false;
   #isRedelivering = true;
@@ -112,7 +112,7 @@ class LmdbStore implements OutboxStore {
     return new LmdbRecords(pool, { link: this.#link, deadLetterCapacity, nextKey });
   }
 
-  /** Of a pool that is not configured any more; what it was given is not known, so that the longest age counts. */
+  /** Of a pool that is no longer configured. Its `max_age` is not known, so the longest of all pools counts. */
   #orphan(pool: string): OrphanedOutbox {
     let orphan = this.#orphans.get(pool);
     if (orphan === undefined) {
@@ -136,9 +136,9 @@ class LmdbStore implements OutboxStore {
     this.#look(redeliver);
   }
 
-  /** Gives the outboxes what is theirs, and tells where the ledger is off. */
+  /** Gives the outboxes their records, and tells where the ledger is off. */
   async #restore(folder: string): Promise<Mismatch[]> {
-    // Opened for this alone: what was read stays mapped until it is closed, and a million records are half a gigabyte.
+    // Opened only for this: what was read stays mapped until the close, and a million records are half a gigabyte.
     const { root, summaries, ledger } = openDatabase(folder);
     const selfTest = new SelfTest();
     // One text for each sender and backend, not one for each of their records.
@@ -165,7 +165,7 @@ class LmdbStore implements OutboxStore {
     return mismatches;
   }
 
-  /** Undefined if it cannot be read: one damaged text must not keep all others from being delivered. */
+  /** Undefined: it cannot be read. One damaged text must not stop the delivery of all others. */
   #decoded<T>(decode: (text: string) => T, text: string): T | undefined {
     try {
       return decode(text);
@@ -220,7 +220,7 @@ class LmdbStore implements OutboxStore {
     await this.#options.ownership.release();
   }
 
-  /** Looks every tick, whatever the thread is doing: its silence must be told, too. */
+  /** Looks every tick, whatever the thread is doing, because its silence must be observed, too. */
   #look(redeliver: (letter: DeadLetter) => Promise<void>): void {
     this.#link.thread.tick();
     this.#tellProblem();
@@ -237,7 +237,7 @@ class LmdbStore implements OutboxStore {
     else observe({ kind: 'outbox-unwritable', problem });
   }
 
-  /** Looks what an operator wants removed or delivered again, and has the thread look whether it can write. */
+  /** Looks for what an operator wants removed or delivered again. The thread also looks whether it can write. */
   async #lookOnce(redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
     this.#isLooking = true;
     try {
@@ -265,7 +265,7 @@ class LmdbStore implements OutboxStore {
     }
   }
 
-  /** First accepted again, then forgotten as a letter: dying between, it is delivered once more, not lost. */
+  /** First accepted again, then removed as a letter. After a kill in between it is delivered once more, not lost. */
   async #redeliver(letter: DeadLetter, redeliver: (letter: DeadLetter) => Promise<void>): Promise<void> {
     const { id } = letter.notification;
     try {

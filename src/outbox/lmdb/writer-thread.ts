@@ -13,7 +13,7 @@ export type Message =
   | { readonly do: 'check' }
   | { readonly do: 'look' };
 
-/** For each operation why it failed, '' if it did not; undefined: none failed. */
+/** For each operation why it failed, or '' if it did not. Undefined: none failed. */
 export type Failures = readonly string[] | undefined;
 
 /** For the first of the keys the stored notification; undefined if there is none. */
@@ -27,7 +27,7 @@ export interface Look {
   readonly redeliveries: readonly string[];
 }
 
-/** The response to each message, and before the first one to being opened. */
+/** The response to each message. The first response, before any message, says that the database is open. */
 export interface Response {
   readonly failures?: Failures;
   readonly read?: TextsRead;
@@ -48,9 +48,9 @@ interface Request {
 
 /** How often `tick` is to be called, in milliseconds. */
 export const TICK_MS = 500;
-/** Without a response for so many ticks, which are five seconds, new notifications are as good as not taken. */
+/** Without a response for so many ticks (five seconds) the store counts as one that cannot take notifications. */
 const MOST_SILENT_TICKS = 10;
-/** Without one for so long, in milliseconds, the thread may be waiting in a call that nothing ends. */
+/** Without a response for so long, in milliseconds, the thread may be waiting in a call that nothing ends. */
 const STUCK_MS = 500;
 const UNANSWERED =
   'it has not responded for 5 seconds: its disk hangs, its file system is frozen, or a command that was stopped holds its lock (look for "dead-letters" among the processes)';
@@ -95,7 +95,7 @@ export class StoreThread {
     return this.#silentTicks > MOST_SILENT_TICKS ? UNANSWERED : this.#last.problem;
   }
 
-  /** Ticks are counted, because a process that was itself stopped for a while would take its own pause for silence. */
+  /** Ticks are counted, not time: a process that was itself stopped would take its own pause for silence. */
   tick(): void {
     if (this.#requests.length > 0) this.#silentTicks += 1;
   }
@@ -130,12 +130,12 @@ export class StoreThread {
     return taken;
   }
 
-  /** Ends the thread, when all that was asked is done and whoever asked has the response. */
+  /** Ends the thread once all that was asked is done and each caller has its response. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     if (this.#requests.length === 0) this.#sinceMs = this.#clock.monotonic();
     this.#isClosing = true;
-    // Else the last responses and the thread's end are told in one step, and the end would be known before them.
+    // Otherwise the last responses and the thread's end come in one step, and the end would be handled first.
     await this.#latest.catch(() => undefined);
     if (this.#ended !== undefined) return;
     const ended = once(this.#worker, 'exit');

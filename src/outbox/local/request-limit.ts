@@ -11,7 +11,7 @@ const SUSPECT_AFTER_MS = 1000;
 /**
  * After these a place stays taken for a pause: no response, an endless response, any failure while down. The pause, in
  * milliseconds, doubles each time. Without it a receiver that refuses, resets or floods at once would cost thousands of
- * connections a second; even hundreds made another pool's p99 twice as long.
+ * connections a second. Even hundreds made another pool's p99 twice as long.
  */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 800;

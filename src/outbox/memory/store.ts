@@ -56,7 +56,7 @@ class MemoryRecords implements Records {
     return Promise.resolve(this.#lastKey);
   }
 
-  /** Whoever asks has not cached it: an operator has dropped it while it was out. */
+  /** Only what is not cached is asked for: an operator has dropped it while it was out. */
   read(keys: readonly number[]): Promise<readonly undefined[]> {
     return Promise.resolve(keys.map(() => undefined));
   }
