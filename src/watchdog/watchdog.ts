@@ -8,7 +8,7 @@ export type Step = (typeof steps)[number];
 
 /**
  * The memory that the main thread shares with the watchdog's. It says how many turns the main thread has made, and
- * which step of which callback module it entered last. It also says whether the main thread was taken out of a module.
+ * which step of its callback module it entered last. It also says whether the main thread was taken out of a module.
  */
 export const TURNS = 0;
 export const ENTERED = 1;

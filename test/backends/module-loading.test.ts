@@ -28,7 +28,7 @@ describe('a callback module that lies anywhere', () => {
       `export const shouldMakeReq = async ({ packet }) => packet instanceof (await import('@xmpp/xml')).default.Element;
        export const prepareBody = ({ message }) => '<said>' + message + '</said>';`,
     ],
-  ])('may import @xmpp/xml, of which its stanza is made: %s', async (_what, ending, source) => {
+  ])('may import @xmpp/xml, which its stanza is made with: %s', async (_what, ending, source) => {
     const sidecar = await startCallbackProcess({ backends: { mine: source }, ending });
     sidecar.chat('Hi');
     expect((await sidecar.receiver.next()).body).toBe('<said>Hi</said>');

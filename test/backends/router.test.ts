@@ -119,7 +119,7 @@ describe('a backend', () => {
     ['nothing', undefined, 0],
     ['null', null, 0],
     ['a promise of 1', Promise.resolve(1), 0],
-  ])('that answers %s to shouldMakeReq makes a notification only of true', async (_what, answer, count) => {
+  ])('that gives %s from shouldMakeReq makes a notification only of true', async (_what, answer, count) => {
     const { take, router, deliver, failures } = await openRouter([{ shouldMakeReq: () => answer }]);
     take(chat('Hi'));
     await router.settled();
@@ -132,7 +132,7 @@ describe('a backend', () => {
     ["'true'", 'true', 'string'],
     ['an object', { ok: true }, 'object'],
     ['a promise of an array', Promise.resolve([]), 'object'],
-  ])('that answers %s is told of once, for that may have been meant as yes', async (_what, answer, gave) => {
+  ])('that gives %s is told of once, for that may have been meant as yes', async (_what, answer, gave) => {
     const callback = { shouldMakeReq: () => answer };
     const { take, router, observed } = await openRouter([
       { name: 'a', ...callback },
@@ -146,7 +146,7 @@ describe('a backend', () => {
   });
 
   it.each([false, undefined, null, 0, '', Promise.resolve(false), Promise.resolve(undefined)])(
-    'that answers a plain no is not told of: %s',
+    'that gives a plain no is not told of: %s',
     async (answer) => {
       const { take, router, observed } = await openRouter([{ shouldMakeReq: () => answer }]);
       take(chat('Hi'));

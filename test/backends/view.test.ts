@@ -139,7 +139,7 @@ describe('a callback that spoils its event', () => {
   });
 });
 
-describe('an answer that throws when it is looked at', () => {
+describe('a result that throws when it is looked at', () => {
   const thrower = (): never => {
     throw new Error('looked at');
   };

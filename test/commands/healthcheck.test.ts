@@ -26,7 +26,7 @@ const readyOnly: http.RequestListener = (request, response) => {
   response.writeHead(request.url === '/readyz' ? 200 : 404).end('{"status":"ready"}');
 };
 
-it('succeeds while /readyz answers 200', async () => {
+it('succeeds while the response of /readyz is 200', async () => {
   const port = await listen(readyOnly);
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({ code: 0, stdout: '', stderr: '' });
 });
@@ -86,7 +86,7 @@ it('fails when nobody listens', async () => {
   });
 });
 
-it('fails when the connection ends in the middle of an answer', async () => {
+it('fails when the connection ends in the middle of a response', async () => {
   const port = await listen((_request, response) => {
     response.writeHead(200, { 'content-length': 100 }).write('{');
     setImmediate(() => response.destroy());
@@ -97,7 +97,7 @@ it('fails when the connection ends in the middle of an answer', async () => {
   });
 });
 
-it('fails when no answer comes in time', async () => {
+it('fails when no response comes in time', async () => {
   const port = await listen(() => undefined);
   expect(await healthcheck(`127.0.0.1:${port}`)).toMatchObject({
     code: 1,

@@ -861,7 +861,7 @@ describe.each(all)('the outbox engine "$engine"', ({ engine, keepsWhatIsLeft, ru
   });
 
   describe.runIf(keepsWhatIsLeft)('opened again', () => {
-    it('has what waited, what waited aside and what was out, accepted anew', async () => {
+    it('has what waited, what waited aside and what was out, accepted again', async () => {
       const bench = await openBench({}, new Environment(engine));
       await bench.put('alice1', 'bob1', 'carol1', 'dave1');
       await bench.settle(await bench.lease(), retryAfter(1000));

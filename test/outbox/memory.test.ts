@@ -15,7 +15,7 @@ const notificationOf = (index: number): Notification =>
   anyNotification({ id: `${index}`, body: Buffer.alloc(10_000, 'x').toString() });
 
 it.each<DeliveryOrder>(['sender', 'strict', 'none'])(
-  'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for an answer',
+  'keeps nothing of what a full outbox dropped, in order %s, while the sender waits for a response',
   async (order) => {
     const outbox = await memoryOutbox(
       outboxOptions({ capacity: 10, whenFull: 'drop_oldest', retry: { order } }),

@@ -247,7 +247,7 @@ describe('a destination that comes back', () => {
     expect(bench.places).toBe(1);
   });
 
-  it('is not made to take everything anew with each success, while it fails again and again', () => {
+  it('is not made to take everything again with each success, while it fails again and again', () => {
     const bench = new Bench();
     let releases = 0;
     bench.breakDown();

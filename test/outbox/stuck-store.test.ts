@@ -180,7 +180,7 @@ describeWithFreezableDisk('while the file system of the store is frozen, the sid
     expect(await again.sidecar.stop()).toBe(0);
   });
 
-  it('responds while it drains a backlog of which little is in memory, and delivers all of it after', async () => {
+  it('responds while it drains a backlog that is mostly on disk, and delivers all of it after', async () => {
     const disk = makeDisk();
     const folder = join(disk.folder, 'outbox');
     mkdirSync(folder);

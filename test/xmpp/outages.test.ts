@@ -16,7 +16,7 @@ test('the longest wait doubles with every refusal up to the greatest', () => {
   ]);
 });
 
-test('any other failure is tried again within a second, for ever, and changes nothing about refusals', () => {
+test('any other failure is tried again within a second, without end, and changes nothing about refusals', () => {
   expect(longest(Array.from({ length: 1000 }, () => false))).toEqual(
     Array.from({ length: 1000 }, () => 1000),
   );

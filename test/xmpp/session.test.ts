@@ -450,7 +450,7 @@ describe('a server that refuses', () => {
 });
 
 describe('waits between tries', () => {
-  test('stay short for ever while the server cannot be reached', async () => {
+  test('stay short without end while the server cannot be reached', async () => {
     const { server, subject, peer } = await online();
     peer.cut();
     await server.stop();
@@ -524,7 +524,7 @@ describe('waits between tries', () => {
     await server.welcome();
   });
 
-  test('bring the same failure again and again, of which one a minute is news', async () => {
+  test('bring the same failure again and again: once a minute it is news', async () => {
     const { server, subject, peer } = await online();
     peer.end();
     await server.stop();
