@@ -8,7 +8,7 @@ export default defineConfig({
     testTimeout: 10_000,
     setupFiles: ['test/support/unmet-waits.ts'],
     hookTimeout: 120_000,
-    // Most tests wait for other processes: on two cores, vitest's own choice of one worker takes twice as long.
-    maxWorkers: 2,
+    // Many tests wait for other processes: on two cores, vitest's own choice of one worker takes twice as long.
+    maxWorkers: 3,
   },
 });
