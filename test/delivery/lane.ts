@@ -8,7 +8,7 @@ import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from '../support/clock.ts';
 import { expectLedgerBalanced } from '../support/ledger.ts';
 import { memoryOutbox, outboxOptions } from '../support/outbox.ts';
-import { waitFor } from '../support/wait.ts';
+import { Watchers } from '../support/wait.ts';
 
 export interface LaneOptions {
   readonly workers?: number;
@@ -25,10 +25,10 @@ export async function openLane(
 ) {
   const ledger = new Ledger();
   const observations: Observation[] = [];
-  const watchers = new Set<() => void>();
+  const watchers = new Watchers();
   const observe = (observation: Observation): void => {
     observations.push(observation);
-    for (const watch of watchers) watch();
+    watchers.tell();
   };
   const options = outboxOptions({ workers, retry, backends });
   const outbox = await memoryOutbox(options, { clock, observe, ledger });
@@ -56,17 +56,11 @@ export async function openLane(
   /** Resolves once so many observations of a kind were made, with the first so many of them. */
   const seenAll = <Kind extends Observation['kind']>(kind: Kind, count: number) => {
     const isOfKind = (each: Observation): each is Extract<Observation, { kind: Kind }> => each.kind === kind;
-    const seen = new Promise<Extract<Observation, { kind: Kind }>[]>((resolve) => {
-      const watch = (): void => {
-        const found = observations.filter(isOfKind);
-        if (found.length < count) return;
-        watchers.delete(watch);
-        resolve(found.slice(0, count));
-      };
-      watchers.add(watch);
-      watch();
-    });
-    return waitFor(`${count} of ${kind}`, seen, () => observations.slice(-10));
+    const find = (): Extract<Observation, { kind: Kind }>[] | undefined => {
+      const found = observations.filter(isOfKind);
+      return found.length < count ? undefined : found.slice(0, count);
+    };
+    return watchers.until(`${count} of ${kind}`, find, () => observations.slice(-10));
   };
   return {
     clock,

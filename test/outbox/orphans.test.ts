@@ -8,6 +8,7 @@ import { expectLedgerBalanced } from '../support/ledger.ts';
 import { notification } from '../support/notification.ts';
 import { leaseOne, outboxOptions } from '../support/outbox.ts';
 import { readFolder, temporaryFolder } from '../support/outbox-folder.ts';
+import { Watchers } from '../support/wait.ts';
 
 const MAX_AGE_MS = 3_600_000;
 
@@ -15,10 +16,10 @@ const MAX_AGE_MS = 3_600_000;
 async function openRun(folder: string, pools: readonly string[], clock: ManualClock) {
   const ledger = new Ledger();
   const observed: Observation[] = [];
-  const watchers = new Set<() => void>();
+  const watchers = new Watchers();
   const observe = (observation: Observation): void => {
     observed.push(observation);
-    for (const watch of watchers) watch();
+    watchers.tell();
   };
   const store = await engines.lmdb
     .with({ folder })
@@ -48,13 +49,11 @@ async function openRun(folder: string, pools: readonly string[], clock: ManualCl
     },
     /** Resolves once so many notifications are dead. */
     dead: (count: number) =>
-      new Promise<void>((resolve) => {
-        const watch = (): void => {
-          if (observed.filter(({ kind }) => kind === 'notification-dead').length >= count) resolve();
-        };
-        watchers.add(watch);
-        watch();
-      }),
+      watchers.until(
+        `${count} dead notifications`,
+        () => observed.filter(({ kind }) => kind === 'notification-dead').length >= count || undefined,
+        () => observed.slice(-10),
+      ),
     entry: () => ledger.entry('chats'),
   };
 }

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
-import { waitFor } from './wait.ts';
+import { Watchers } from './wait.ts';
 
 /** What a receiver got, in the order in which the requests were complete. */
 export interface ReceivedRequest {
@@ -52,7 +52,7 @@ export interface Receiver {
 /** A real HTTP receiver on loopback. */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
   const requests: ReceivedRequest[] = [];
-  const events = new Waiters();
+  const events = new Watchers();
   const taken = new Set<ReceivedRequest>();
   let respond = asRespond(options.respond ?? 204);
   const server = options.tls ? https.createServer(options.tls) : http.createServer();
@@ -94,12 +94,19 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       respond = asRespond(changed);
     },
     next: (matches = () => true) =>
-      events.until(() => {
-        const found = requests.find((request) => !taken.has(request) && matches(request));
-        if (found !== undefined) taken.add(found);
-        return found;
-      }),
-    received: (count) => events.until(() => (requests.length < count ? undefined : requests.slice(0, count))),
+      events.until(
+        `a request at the receiver that meets ${String(matches)}`,
+        () => {
+          const found = requests.find((request) => !taken.has(request) && matches(request));
+          if (found !== undefined) taken.add(found);
+          return found;
+        },
+        () => requests.map(({ method, path }) => `${method} ${path}`).slice(-10),
+      ),
+    received: (count) =>
+      events.until(`${count} requests at the receiver`, () =>
+        requests.length < count ? undefined : requests.slice(0, count),
+      ),
     stop: () => closeServer(server, connections.open),
   };
 }
@@ -150,29 +157,6 @@ export function onRawRequest(socket: net.Socket, callback: (request: string) => 
       callback(request);
     }
   });
-}
-
-/** Promises that are kept as soon as what they wait for is there. */
-class Waiters {
-  readonly #checks = new Set<() => void>();
-
-  tell(): void {
-    for (const check of this.#checks) check();
-  }
-
-  until<T>(find: () => T | undefined): Promise<T> {
-    const met = new Promise<T>((resolve) => {
-      const check = (): void => {
-        const found = find();
-        if (found === undefined) return;
-        this.#checks.delete(check);
-        resolve(found);
-      };
-      this.#checks.add(check);
-      check();
-    });
-    return waitFor(`the receiver to see that ${String(find)}`, met);
-  }
 }
 
 function asRespond(respond: number | Respond): Respond {

@@ -9,7 +9,7 @@ import {
 } from '../../src/xmpp/session.ts';
 import type { SessionPorts } from '../../src/xmpp/stream/connection.ts';
 import { ManualClock } from './clock.ts';
-import { waitFor } from './wait.ts';
+import { waitFor, Watchers } from './wait.ts';
 import { startXmppServer, type XmppPeer, type XmppServer } from './xmpp-server.ts';
 
 const MOST_TOLD = 10;
@@ -29,7 +29,7 @@ export class Subject {
   /** Called for every stanza. */
   onStanza: (stanza: Stanza) => unknown = () => undefined;
   readonly session: Session;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   /** @param handlers Get what the session gives them, after the subject. */
   constructor(
@@ -38,7 +38,7 @@ export class Subject {
   ) {
     const observe: Observe = (observation) => {
       this.observations.push(observation);
-      this.#tell();
+      this.#watchers.tell();
     };
     const inner = handlers?.({ clock: this.clock, observe });
     this.session = openSession(
@@ -54,12 +54,12 @@ export class Subject {
         onStanza: (stanza, size) => {
           this.stanzas.push(stanza);
           this.sizes.push(size);
-          this.#tell();
+          this.#watchers.tell();
           return inner?.onStanza(stanza, size) ?? this.onStanza(stanza) === true;
         },
         onTooLarge: () => {
           this.tooLarge += 1;
-          this.#tell();
+          this.#watchers.tell();
         },
         onStreamStart: (stream) => inner?.onStreamStart(stream),
         onStreamEnd: () => inner?.onStreamEnd(),
@@ -81,16 +81,11 @@ export class Subject {
 
   /** @param what What the test waits for, for the report of a failure: completes "it waits for …". */
   async until(what: string, condition: () => boolean): Promise<void> {
-    const wait = new Promise<void>((resolve) => {
-      const check = (): void => {
-        if (!condition()) return;
-        this.#watchers.delete(check);
-        resolve();
-      };
-      this.#watchers.add(check);
-      check();
-    });
-    await waitFor(what, wait, () => this.#story());
+    await this.#watchers.until(
+      what,
+      () => condition() || undefined,
+      () => this.#story(),
+    );
   }
 
   of<Kind extends Observation['kind']>(kind: Kind): Extract<Observation, { kind: Kind }>[] {
@@ -138,10 +133,6 @@ export class Subject {
       `${this.stanzas.length} stanzas; the last of ${this.observations.length} observations:`,
       ...last,
     ].join('\n');
-  }
-
-  #tell(): void {
-    for (const check of this.#watchers) check();
   }
 }
 

@@ -24,6 +24,31 @@ export function waitFor<T>(what: string, promise: Promise<T>, story: () => unkno
   return promise;
 }
 
+/** Waits for what comes bit by bit: whoever adds to it tells of that. */
+export class Watchers {
+  readonly #looks = new Set<() => void>();
+
+  /** Something came: look again. */
+  tell(): void {
+    for (const look of this.#looks) look();
+  }
+
+  /** Resolves with what `find` gives once that is something; named as by `waitFor`. */
+  until<Found>(what: string, find: () => Found | undefined, story?: () => unknown): Promise<Found> {
+    const met = new Promise<Found>((resolve) => {
+      const look = (): void => {
+        const found = find();
+        if (found === undefined) return;
+        this.#looks.delete(look);
+        resolve(found);
+      };
+      this.#looks.add(look);
+      look();
+    });
+    return waitFor(what, met, story);
+  }
+}
+
 /** Node's `once`, named by the event and its source. */
 export function once(
   source: EventEmitter,

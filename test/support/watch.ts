@@ -1,4 +1,4 @@
-import { waitFor } from './wait.ts';
+import { Watchers } from './wait.ts';
 
 /** Waits for what a process writes. */
 export interface Watch {
@@ -13,25 +13,14 @@ export interface Watch {
  * @param story What was written so far, for the error.
  */
 export function watch(ended: Promise<unknown>, story: () => string): Watch {
-  const looks = new Set<() => void>();
+  const watchers = new Watchers();
   return {
-    tell: () => {
-      for (const look of looks) look();
-    },
-    seen: <Found>(what: string, find: () => Found | undefined) => {
-      const seen = new Promise<Found>((resolve, reject) => {
-        const look = (): void => {
-          const found = find();
-          if (found === undefined) return;
-          looks.delete(look);
-          resolve(found);
-        };
-        looks.add(look);
-        look();
-        const fail = (): void => reject(new Error(`it ended without ${what}:\n${story()}`));
-        ended.then(fail, fail);
-      });
-      return waitFor(what, seen, story);
+    tell: () => watchers.tell(),
+    seen: (what, find) => {
+      const fail = (): never => {
+        throw new Error(`it ended without ${what}:\n${story()}`);
+      };
+      return Promise.race([watchers.until(what, find, story), ended.then(fail, fail)]);
     },
   };
 }

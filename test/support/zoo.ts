@@ -18,7 +18,7 @@ import { openPool } from '../../src/delivery/http/pool.ts';
 import { ManualClock } from './clock.ts';
 import { expectLedgerBalanced } from './ledger.ts';
 import { chosenFor, outboxOptions } from './outbox.ts';
-import { waitFor } from './wait.ts';
+import { Watchers } from './wait.ts';
 
 /** A clock that stands still until it is moved, and whose Unix time can be set as an operator sets it. */
 export class SettableClock extends ManualClock {
@@ -57,13 +57,13 @@ export async function openZooLane(options: ZooLaneOptions) {
   const ledger = new Ledger();
   const judged: Judged[] = [];
   const outcomes: string[] = [];
-  const waiters = new Set<() => void>();
+  const watchers = new Watchers();
   const observe = (seen: Observation): void => {
     if (seen.kind === 'attempt-made') outcomes.push(seen.attempt.outcome);
     if (!isJudged(seen)) return;
     judged.push(seen);
     onJudged?.(seen);
-    for (const look of waiters) look();
+    watchers.tell();
   };
   const folder = await mkdtemp(join(tmpdir(), 'zoo-'));
   const store = await chosenFor(engine, folder).open({ deadLetterCapacity: 100 }, { clock, observe, ledger });
@@ -91,17 +91,9 @@ export async function openZooLane(options: ZooLaneOptions) {
     put: (notification: Notification) => outbox.put({ ...notification, acceptedAtMs: clock.now() }),
     /** The verdict after the first (or a later) attempt of a notification, once it is there. */
     judged: ({ id }: Notification, count = 1) => {
-      const verdict = new Promise<Judged>((resolve) => {
-        const look = (): void => {
-          const found = judged.filter(({ notification }) => notification.id === id)[count - 1];
-          if (found === undefined) return;
-          waiters.delete(look);
-          resolve(found);
-        };
-        waiters.add(look);
-        look();
-      });
-      return waitFor(`verdict ${count} on ${id}`, verdict, () => judged);
+      const find = (): Judged | undefined =>
+        judged.filter(({ notification }) => notification.id === id)[count - 1];
+      return watchers.until(`verdict ${count} on ${id}`, find, () => judged);
     },
   };
 }
