@@ -1,4 +1,5 @@
-import { type Attempt, outcomes, type RetryCause } from '../core/delivery.ts';
+import { type Attempt, type Notification, outcomes, type RetryCause } from '../core/delivery.ts';
+import type { NextAttempt, WaitingNotification } from '../core/operator.ts';
 
 /** What is kept of the last attempt of a notification that waits for its next one. */
 export interface LastAttempt {
@@ -29,4 +30,14 @@ export function unpackLastAttempt(packed: number): LastAttempt | undefined {
   const status = Math.floor(rest / OUTCOMES);
   if (cause === undefined || outcome === undefined) return undefined;
   return { attempt: { outcome, ...(status > 0 && { status }) }, cause };
+}
+
+/** What operators see of a notification that waits in this pool, after so many attempts. */
+export function waitingFacts(
+  { id, backend, sender, receiver, host, acceptedAtMs }: Notification,
+  pool: string,
+  { attempts, last, next }: { attempts: number; last: LastAttempt | undefined; next: NextAttempt },
+): WaitingNotification {
+  const facts = { id, backend, pool, sender, receiver, host, acceptedAtMs, attempts, next };
+  return last === undefined ? facts : { ...facts, last: last.attempt };
 }

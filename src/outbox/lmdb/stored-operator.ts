@@ -1,5 +1,4 @@
 import type { DeadLetter } from '../../core/dead-letter.ts';
-import type { Notification } from '../../core/delivery.ts';
 import { PlainError } from '../../core/errors.ts';
 import {
   type Changed,
@@ -8,13 +7,14 @@ import {
   choosesWaiting,
   type DeadChoice,
   type Erased,
+  type NextAttempt,
   type OperatorPort,
   type WaitingChoice,
   type WaitingNotification,
   type Which,
   type WholeWaiting,
 } from '../../core/operator.ts';
-import { unpackLastAttempt } from '../last-attempt.ts';
+import { unpackLastAttempt, waitingFacts } from '../last-attempt.ts';
 import { decodeLetter, decodeNotification, decodeSummary, isOf } from './encoding.ts';
 import {
   type Fate,
@@ -212,26 +212,10 @@ function waitingIn(row: Row): StoredWaiting | undefined {
   if (row.summary === undefined) return undefined;
   const notification = decodeNotification(row.value);
   const [pool, , , , attempts, dueAtMs, packed = 0] = decodeSummary(row.summary);
-  return { row, notification, facts: factsOf({ ...notification, pool }, { attempts, dueAtMs, packed }) };
-}
-
-function factsOf(
-  { id, backend, pool, sender, receiver, host, acceptedAtMs }: Notification,
-  { attempts, dueAtMs, packed }: { attempts: number; dueAtMs: number; packed: number },
-): WaitingNotification {
   const last = unpackLastAttempt(packed);
-  return {
-    id,
-    backend,
-    pool,
-    sender,
-    receiver,
-    host,
-    acceptedAtMs,
-    attempts,
-    ...(last && { last: last.attempt }),
-    next: dueAtMs === 0 ? { setBy: 'first' } : { setBy: last?.cause ?? 'back-off', atMs: dueAtMs },
-  };
+  const next: NextAttempt =
+    dueAtMs === 0 ? { setBy: 'first' } : { setBy: last?.cause ?? 'back-off', atMs: dueAtMs };
+  return { row, notification, facts: waitingFacts(notification, pool, { attempts, last, next }) };
 }
 
 /** The text of a JID or an id in JSON, without the quotes. */

@@ -14,7 +14,7 @@ import {
   type Which,
   type WholeWaiting,
 } from '../../core/operator.ts';
-import { unpackLastAttempt } from '../last-attempt.ts';
+import { unpackLastAttempt, waitingFacts } from '../last-attempt.ts';
 import type { GuardedRecords } from '../records.ts';
 import type { Entry } from './life.ts';
 
@@ -201,18 +201,7 @@ export async function readAll(
 }
 
 function factsOf({ label, outbox, entry, notification }: Found): WaitingNotification {
-  const { id, backend, sender, receiver, host, acceptedAtMs } = notification;
-  const last = unpackLastAttempt(entry.last);
-  return {
-    id,
-    backend,
-    pool: label,
-    sender,
-    receiver,
-    host,
-    acceptedAtMs,
-    attempts: entry.attempts,
-    ...(last && { last: last.attempt }),
-    next: outbox.nextAttempt(entry),
-  };
+  const { attempts } = entry;
+  const facts = { attempts, last: unpackLastAttempt(entry.last), next: outbox.nextAttempt(entry) };
+  return waitingFacts(notification, label, facts);
 }
