@@ -5,7 +5,7 @@ const root = new URL('..', import.meta.url);
 
 /** Words that a reader has to read twice, and names of documents that are not in this repository. */
 const forbidden =
-  /\b(?:[Ll]est|[Hh]ence|[Aa]new|[Tt]hereof|[Ww]hereof|[Oo]f\s+which|[Ff]acts\s+\d+|PRODUCT)\b/g;
+  /\b(?:[Ll]est|[Hh]ence|[Aa]new|[Tt]hereof|[Ww]hereof|[Oo]f\s+which|[Aa]t\s+hand|[Ff]acts\s+\d+|PRODUCT)\b/g;
 
 /** A comment of one or more lines, with the code before it on its line. */
 const comment = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*(?:\n[ \t]*\/\/.*)*/gm;

@@ -67,7 +67,7 @@ export class Bench {
     return { cpu: (cpuSeconds(client.pid) - before) / count, rate: count / seconds };
   }
 
-  /** The unit of the ratios, to be measured anew in each round. */
+  /** The unit of the ratios, to be measured again in each round. */
   async bare() {
     const figure = await this.post('bare');
     this.record('bare-cpu', figure.cpu * 1e6);

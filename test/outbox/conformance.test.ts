@@ -131,7 +131,7 @@ class Bench {
     return this;
   }
 
-  /** As after a restart: what was left comes into a ledger that starts anew. */
+  /** As after a restart: what was left comes into a ledger that starts from 0. */
   async reopen(): Promise<void> {
     await this.end();
     await this.#environment.close();
@@ -1222,7 +1222,7 @@ class Put implements Step {
     const before = real.dropped.length;
     const dropped = model.put({ id, backend, sender, acceptedAtMs: real.clock.now() });
     await real.put(id);
-    // What is not at hand is read before it is told of.
+    // What is not cached is read before it is told of.
     const expected = dropped === undefined ? [] : [{ id: dropped, reason: 'full' }];
     await expect.poll(() => real.dropped.slice(before), { interval: 1 }).toEqual(expected);
     await reconcile(model, real);

@@ -144,7 +144,7 @@ it('lets what was read be forgotten when it has to wait for another attempt, so 
   expect(records.readings.length).toBeLessThan(100);
 });
 
-it('goes on handing out what is at hand while something is being read', async () => {
+it('goes on handing out what is cached while something is being read', async () => {
   const { records, outbox } = openBench({ left: 1 });
   records.isHeld = true;
   const leases = [leaseOne(outbox), leaseOne(outbox)];

@@ -43,7 +43,7 @@ def mappings(pairs):
 
 
 def case_folding():
-    """Table B.2, without the pairs of which Unicode 3.2 knew only the upper-case half (Cherokee, U+04C0, ...)."""
+    """Table B.2, without the pairs whose upper-case half alone is in Unicode 3.2 (Cherokee, U+04C0, ...)."""
     for character in ASSIGNED:
         folded = stringprep.map_table_b2(character)
         if folded != character and not any(map(stringprep.in_table_a1, folded)):

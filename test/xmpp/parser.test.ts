@@ -538,7 +538,7 @@ describe('what never ends', () => {
     parser.on('skipped', () => (skipped += 1));
     parser.write(HEADER + beginning);
     const before = heapMegabytes();
-    // Made anew each time, or a parser that keeps everything would keep one and the same string.
+    // Made again each time, or a parser that keeps everything would keep one and the same string.
     const part = Buffer.from(repeated.repeat(Math.ceil(65536 / repeated.length)));
     for (let bytes = 0; bytes < 24 * MEBIBYTE; bytes += part.length) parser.write(part.toString());
     expect(heapMegabytes() - before).toBeLessThan(10);

@@ -233,7 +233,7 @@ function dropRecord(database, key) {
     summaries.removeSync(key);
     notifications.removeSync(key);
   }
-  // The sidecar that runs looks at this, and then no longer trusts what it has at hand.
+  // The sidecar that runs looks at this, and then no longer trusts what it has cached.
   meta.putSync('erasures', (meta.get('erasures') ?? 0) + 1);
   return true;
 }

@@ -52,7 +52,7 @@ export class XmlStream {
     return new XmlStream(socket);
   }
 
-  /** Opens a stream, also anew after SASL (RFC 6120, section 6.4.6), and resolves with the server's start tag. */
+  /** Opens a stream, also once more after SASL (RFC 6120, section 6.4.6), and resolves with the server's start tag. */
   async open(attributes: string): Promise<string> {
     this.#splitter = new StanzaSplitter();
     this.#start = undefined;
